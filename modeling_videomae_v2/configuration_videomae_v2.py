@@ -1,0 +1,255 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration of VideoMAE V2 and the table of its published sizes."""
+
+import dataclasses
+import difflib
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+from transformers.activations import ACT2FN
+
+from .masking_videomae_v2 import MASKS, RUNNING_CELL_RATIOS
+
+
+# Architecture of every published size (paper, Table 7 and appendix B; the decoder of the released giant checkpoint has
+# 2234 MLP channels where the table says 2048). What is not named here is the default of `VideoMAEv2Config`.
+PRESETS: dict[str, dict[str, int]] = {
+    "small": {
+        "hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536,
+        "decoder_hidden_size": 192, "decoder_num_attention_heads": 3, "decoder_intermediate_size": 768,
+    },
+    "base": {
+        "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
+        "decoder_hidden_size": 384, "decoder_num_attention_heads": 6, "decoder_intermediate_size": 1536,
+    },
+    "large": {
+        "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
+        "decoder_hidden_size": 512, "decoder_num_attention_heads": 8, "decoder_intermediate_size": 2048,
+    },
+    "huge": {
+        "hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16, "intermediate_size": 5120,
+        "decoder_hidden_size": 512, "decoder_num_attention_heads": 8, "decoder_intermediate_size": 2048,
+    },
+    "giant": {
+        "patch_size": 14,
+        "hidden_size": 1408, "num_hidden_layers": 40, "num_attention_heads": 16, "intermediate_size": 6144,
+        "decoder_hidden_size": 512, "decoder_num_attention_heads": 8, "decoder_intermediate_size": 2234,
+    },
+}  # fmt: skip
+
+# Keywords that are no fields but that `PreTrainedConfig` understands, or that configuration files carry.
+_KEYWORDS_OF_BASE_CLASS = {
+    "attn_implementation", "auto_map", "experts_implementation", "model_type", "name_or_path", "num_labels",
+    "output_attentions", "per_layer_config", "quantization_config", "tie_word_embeddings", "torch_dtype",
+}  # fmt: skip
+
+
+_SIZES = (
+    "image_size", "patch_size", "num_channels", "num_frames", "tubelet_size",
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "decoder_hidden_size", "decoder_num_hidden_layers", "decoder_num_attention_heads", "decoder_intermediate_size",
+)  # fmt: skip
+
+_DIVISIONS = (
+    ("image_size", "patch_size"),
+    ("num_frames", "tubelet_size"),
+    ("hidden_size", "num_attention_heads"),
+    ("decoder_hidden_size", "decoder_num_attention_heads"),
+)
+
+
+@strict
+class VideoMAEv2Config(PreTrainedConfig):
+    r"""Architecture and masking of a VideoMAE V2 model. The defaults are ViT-B.
+
+    Args:
+        image_size (`int`, defaults to 224): Side of the square frames, in pixels. Together with `patch_size`,
+            `num_frames` and `tubelet_size` it fixes the grid of the position table; other sizes are interpolated.
+        patch_size (`int`, defaults to 16): Side of a cube, in pixels.
+        num_channels (`int`, defaults to 3): Colour channels.
+        num_frames (`int`, defaults to 16): Frames per clip.
+        tubelet_size (`int`, defaults to 2): Frames per cube.
+        hidden_size (`int`, defaults to 768): Width of the encoder.
+        num_hidden_layers (`int`, defaults to 12): Blocks of the encoder.
+        num_attention_heads (`int`, defaults to 12): Attention heads of each encoder block.
+        intermediate_size (`int`, defaults to 3072): Width of the encoder's MLPs.
+        hidden_act (`str`, defaults to `"gelu"`): Activation of all MLPs; `"gelu"` is the exact one (erf).
+        hidden_dropout_prob (`float`, defaults to 0.0): Dropout after each attention and MLP output.
+        attention_probs_dropout_prob (`float`, defaults to 0.0): Dropout on the attention weights.
+        drop_path_rate (`float`, defaults to 0.0): Stochastic depth of the last block; it rises linearly from 0.
+        classifier_dropout (`float`, *optional*): Dropout before the classification head; `None` is none.
+        initializer_range (`float`, defaults to 0.02): Standard deviation of the truncated normal that fine-tuning
+            models start from (pre-training models start Xavier-uniform).
+        layer_norm_eps (`float`, defaults to 1e-6): Epsilon of every LayerNorm.
+        layer_scale_init_value (`float`, defaults to 0.0): Start of the per-channel scale of each residual branch;
+            0 leaves the scale out.
+        qkv_bias (`bool`, defaults to `True`): Biases on queries and values. Keys never have one.
+        use_mean_pooling (`bool`, defaults to `True`): The clip's feature is the LayerNorm of the mean over tokens;
+            otherwise all tokens are normed and the feature is the first.
+        decoder_hidden_size (`int`, defaults to 384): Width of the pre-training decoder.
+        decoder_num_hidden_layers (`int`, defaults to 4): Blocks of the decoder.
+        decoder_num_attention_heads (`int`, defaults to 6): Attention heads of each decoder block.
+        decoder_intermediate_size (`int`, defaults to 1536): Width of the decoder's MLPs.
+        norm_pix_loss (`bool`, defaults to `True`): Reconstruct cubes normalised by their own mean and deviation.
+        mask_type (`str`, defaults to `"tube"`): Encoder mask: `"tube"`, `"random"`, `"frame"` or `"running_cell"`.
+        mask_ratio (`float`, defaults to 0.9): Share that the encoder mask drops, in [0, 1).
+        decoder_mask_type (`str`, *optional*, defaults to `"running_cell"`): Decoder mask, of the same kinds; `None`
+            reconstructs every token that the encoder did not see (VideoMAE V1).
+        decoder_mask_ratio (`float`, defaults to 0.5): Share that the decoder mask drops, in [0, 1); 0.25, 0.5 or 0.75
+            for running cells.
+        decoder_loss_on (`str`, defaults to `"invisible"`): Kept decoder tokens that enter the loss: those that the
+            encoder did not see, or `"all"` (row "Running cell 1" of Table 1).
+
+    Raises:
+        ValueError: A value is out of range or does not fit the others, or a keyword is not known.
+
+    Example:
+
+    ```python
+    >>> from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining
+
+    >>> config = VideoMAEv2Config.from_preset("base", decoder_mask_ratio=0.75)
+    >>> config.grid_size
+    (8, 14, 14)
+    >>> model = VideoMAEv2ForPreTraining(config)
+    ```"""
+
+    model_type = "videomae_v2"
+
+    image_size: int = 224
+    patch_size: int = 16
+    num_channels: int = 3
+    num_frames: int = 16
+    tubelet_size: int = 2
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float | int = 0.0
+    attention_probs_dropout_prob: float | int = 0.0
+    drop_path_rate: float | int = 0.0
+    classifier_dropout: float | int | None = None
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-6
+    layer_scale_init_value: float | int = 0.0
+    qkv_bias: bool = True
+    use_mean_pooling: bool = True
+    decoder_hidden_size: int = 384
+    decoder_num_hidden_layers: int = 4
+    decoder_num_attention_heads: int = 6
+    decoder_intermediate_size: int = 1536
+    norm_pix_loss: bool = True
+    mask_type: str = "tube"
+    mask_ratio: float | int = 0.9
+    decoder_mask_type: str | None = "running_cell"
+    decoder_mask_ratio: float | int = 0.5
+    decoder_loss_on: str = "invisible"
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "VideoMAEv2Config":
+        """Configuration of a published size: `"small"`, `"base"`, `"large"`, `"huge"` or `"giant"`.
+
+        Args:
+            name: Name of the size.
+            **overrides: Any field of the configuration, to be set beside or instead of the preset's values.
+
+        Raises:
+            ValueError: `name` is not a preset, or the values do not fit together.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **overrides})
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2Config":
+        """As in `PreTrainedConfig`. Foreign keys, as other versions and tools write them, are kept as attributes."""
+        for key in (*config_dict, *kwargs):
+            if not cls._is_known(key) and cls._nearest_field(key):
+                cls._refuse(key)
+        foreign = {key: value for key, value in config_dict.items() if not cls._is_known(key)}
+        result = super().from_dict({k: v for k, v in config_dict.items() if k not in foreign}, **kwargs)
+        config = result[0] if isinstance(result, tuple) else result
+        for key, value in foreign.items():
+            setattr(config, key, value)
+        config.validate_architecture()  # `kwargs` were set after construction
+        return result
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        for key in kwargs:
+            if not self._is_known(key):
+                self._refuse(key)
+        super().__post_init__(**kwargs)
+
+    @classmethod
+    def _is_known(cls, key: str) -> bool:
+        return key.startswith("_") or key in _KEYWORDS_OF_BASE_CLASS or key in {f.name for f in dataclasses.fields(cls)}
+
+    @classmethod
+    def _nearest_field(cls, key: str) -> str | None:
+        matches = difflib.get_close_matches(key, [f.name for f in dataclasses.fields(cls)], n=1, cutoff=0.8)
+        return matches[0] if matches else None
+
+    @classmethod
+    def _refuse(cls, key: str) -> None:
+        nearest = cls._nearest_field(key)
+        hint = f"did you mean `{nearest}`?" if nearest else "its fields are listed in the documentation of the class."
+        raise ValueError(f"`{cls.__name__}` has no field `{key}`; {hint}")
+
+    @property
+    def grid_size(self) -> tuple[int, int, int]:
+        """Tokens along (time, height, width) of a clip of the configured size."""
+        side = self.image_size // self.patch_size
+        return self.num_frames // self.tubelet_size, side, side
+
+    def validate_architecture(self) -> None:
+        """Refuse values that are out of range or do not fit together. Runs in the constructor."""
+        self._validate_sizes()
+        self._validate_rates()
+        self._validate_masks()
+
+    def _validate_sizes(self) -> None:
+        for name in _SIZES:
+            # transformers' own test of configurations builds every model type with hidden_size=0
+            lowest = 0 if name in ("hidden_size", "num_hidden_layers", "decoder_num_hidden_layers") else 1
+            if getattr(self, name) < lowest:
+                raise ValueError(f"`{name}` must be at least {lowest}, got {getattr(self, name)}.")
+        for whole_name, part_name in _DIVISIONS:
+            whole, part = getattr(self, whole_name), getattr(self, part_name)
+            if whole % part:
+                fit = (whole // part) * part or part
+                raise ValueError(
+                    f"`{whole_name}` ({whole}) must be a multiple of `{part_name}` ({part}), for instance {fit}."
+                )
+
+    def _validate_rates(self) -> None:
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate", "classifier_dropout"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value < 1.0:
+                raise ValueError(f"`{name}` must lie in [0, 1), got {value}.")
+        for name in ("layer_norm_eps", "initializer_range", "layer_scale_init_value"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}.")
+        if self.hidden_act not in ACT2FN:
+            raise ValueError(f"`hidden_act` must be an activation that transformers knows, got {self.hidden_act!r}.")
+
+    def _validate_masks(self) -> None:
+        if self.decoder_loss_on not in ("invisible", "all"):
+            raise ValueError(f"`decoder_loss_on` must be 'invisible' or 'all', got {self.decoder_loss_on!r}.")
+        for prefix, optional in (("", False), ("decoder_", True)):
+            mask_type, ratio = getattr(self, f"{prefix}mask_type"), getattr(self, f"{prefix}mask_ratio")
+            if mask_type not in MASKS and not (optional and mask_type is None):
+                choices = ", ".join(repr(name) for name in MASKS) + (" or None" if optional else "")
+                raise ValueError(f"`{prefix}mask_type` must be one of {choices}, got {mask_type!r}.")
+            if not 0.0 <= ratio < 1.0:
+                raise ValueError(f"`{prefix}mask_ratio` must lie in [0, 1), got {ratio}.")
+            if mask_type == "running_cell" and ratio not in RUNNING_CELL_RATIOS:
+                raise ValueError(
+                    f"`{prefix}mask_ratio` must be 0.25, 0.5 or 0.75 with `{prefix}mask_type='running_cell'` "
+                    f"(1, 2 or 3 places of a 2x2 cell), got {ratio}."
+                )
+
+
+__all__ = ["VideoMAEv2Config"]

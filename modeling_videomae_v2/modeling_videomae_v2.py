@@ -1,0 +1,781 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""VideoMAE V2: a plain vision transformer over video cubes, its dual-masked autoencoder and its classifier.
+
+Paper: "VideoMAE V2: Scaling Video Masked Autoencoders with Dual Masking", sections 3.1 to 3.3.
+
+Shapes in comments and names: B clips, N = T*H*W tokens of the grid (time first, then rows, then columns), K tokens that
+a mask keeps, D channels, P pixel values of a cube (tubelet_size * patch_size**2 * num_channels).
+Masks are bool, True = dropped. Token indices `(B, K)` stand for what a mask keeps: all shapes follow from the
+configuration, never from data, so nothing here waits for the device and one compiled graph serves all masks.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_videomae_v2 import VideoMAEv2Config
+from .masking_videomae_v2 import MASKS, num_dropped_tokens
+
+
+Grid = tuple[int, int, int]
+
+
+@dataclass
+class VideoMAEv2ForPreTrainingOutput(ModelOutput):
+    """Output of `VideoMAEv2ForPreTraining`.
+
+    Args:
+        loss (`torch.FloatTensor` of shape `()`): Mean squared reconstruction error.
+        logits (`torch.FloatTensor` of shape `(batch_size, kept decoder tokens, P)`): Reconstructed cubes; the values of
+            a cube are ordered frame, row, column, channel.
+        bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, N)`): The encoder mask used, True = dropped.
+        decoder_bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, N)`): The decoder mask used, True = dropped.
+        hidden_states (`tuple[torch.FloatTensor]`, *optional*): Input and output of every encoder block, each of shape
+            `(batch_size, visible tokens, hidden_size)`. Returned with `output_hidden_states=True`.
+        attentions (`tuple[torch.FloatTensor]`, *optional*): Attention weights of every encoder block, each of shape
+            `(batch_size, heads, visible tokens, visible tokens)`. Returned with `output_attentions=True`.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    bool_masked_pos: torch.BoolTensor | None = None
+    decoder_bool_masked_pos: torch.BoolTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config) -> Grid:
+    """Tokens along (time, height, width) of clips `(B, frames, channels, height, width)`; refuses what is no clip."""
+    expected = "(batch, frames, channels, height, width)"
+    if pixel_values.dim() != 5:
+        raise ValueError(f"`pixel_values` must have 5 dimensions {expected}, got shape {tuple(pixel_values.shape)}.")
+    _, frames, channels, height, width = pixel_values.shape
+    if channels != config.num_channels:
+        ways_out = {1: "`pixel_values.transpose(1, 2)`", 4: "`pixel_values.permute(0, 1, 4, 2, 3)`"}
+        found = [way for dim, way in ways_out.items() if pixel_values.shape[dim] == config.num_channels]
+        hint = f"the channels seem to stand elsewhere: pass {found[0]}" if found else "see `config.num_channels`"
+        raise ValueError(
+            f"`pixel_values` must be {expected} with {config.num_channels} channels, got shape "
+            f"{tuple(pixel_values.shape)}; {hint}."
+        )
+    if not pixel_values.is_floating_point():
+        raise ValueError(
+            f"`pixel_values` must be normalised floating point values, got {pixel_values.dtype}: let "
+            "`VideoMAEv2VideoProcessor` prepare the frames."
+        )
+    cube = (config.tubelet_size, config.patch_size, config.patch_size)
+    for name, size, step in zip(("frames", "height", "width"), (frames, height, width), cube):
+        if size % step or not size:
+            raise ValueError(f"The {name} of `pixel_values` must be a multiple of {step} (a cube), got {size}.")
+    return frames // cube[0], height // cube[1], width // cube[2]
+
+
+def check_mask(name: str, mask: torch.BoolTensor, pixel_values: torch.Tensor, num_tokens: int) -> None:
+    """Refuse a mask that is not bool `(B, N)`; `name` is what the caller knows it by."""
+    if mask.dtype != torch.bool:
+        raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {mask.dtype}: call `.bool()` on it.")
+    expected = (pixel_values.shape[0], num_tokens)
+    if mask.shape != expected:
+        raise ValueError(f"`{name}` must have shape {expected} (clips, tokens) for this input, got {tuple(mask.shape)}.")
+
+
+def kept_indices(
+    name: str, mask: torch.BoolTensor, num_kept: Callable[[], int], device: torch.device
+) -> torch.LongTensor:
+    """Indices, in ascending order, of the tokens that a mask keeps.
+
+    How many they are must be known without waiting for the device. A mask in host memory is counted. Any other one, and
+    every mask in a compiled graph, has to keep what the configuration says; the device checks that on its own.
+
+    Args:
+        name: What the caller knows the mask by, for messages.
+        mask: Bool `(B, N)`, True = dropped.
+        num_kept: Gives the number of tokens per clip that a mask drawn from the configuration keeps.
+        device: Where the indices are wanted.
+
+    Returns:
+        `(B, K)` token indices.
+    """
+    if type(mask) is torch.Tensor and mask.device.type == "cpu" and not torch.compiler.is_compiling():
+        kept_per_clip = (~mask.numpy()).sum(axis=1)
+        count = int(kept_per_clip[0])
+        if count == 0 or (kept_per_clip != count).any():
+            raise ValueError(
+                f"`{name}` must keep the same number of tokens, at least one, in every clip of the batch; it keeps "
+                f"{kept_per_clip.min()} to {kept_per_clip.max()} of {mask.shape[1]}."
+            )
+    else:
+        count = num_kept()
+        torch._assert_async(
+            ((~mask).sum(dim=1) == count).all(),
+            f"`{name}` does not keep the {count} of {mask.shape[1]} tokens per clip that the configuration says: change "
+            "the mask type and ratio there, or pass the mask in host memory to a model that is not compiled",
+        )
+    mask = mask.to(device=device, dtype=torch.uint8, non_blocking=True)
+    return mask.argsort(dim=1, stable=True)[:, :count]
+
+
+def visible_indices(
+    pixel_values: torch.Tensor, mask: torch.BoolTensor, grid: Grid, config: VideoMAEv2Config
+) -> torch.LongTensor:
+    """Tokens `(B, K)` that the encoder mask keeps."""
+    num_tokens = math.prod(grid)
+    check_mask("bool_masked_pos", mask, pixel_values, num_tokens)
+
+    def num_kept() -> int:
+        return num_tokens - num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
+
+    return kept_indices("bool_masked_pos", mask, num_kept, pixel_values.device)
+
+
+def reconstructed_indices(
+    pixel_values: torch.Tensor, mask: torch.BoolTensor, grid: Grid, config: VideoMAEv2Config
+) -> torch.LongTensor:
+    """Tokens `(B, M)` that the decoder mask keeps."""
+    num_tokens = math.prod(grid)
+    check_mask("decoder_bool_masked_pos", mask, pixel_values, num_tokens)
+
+    def num_kept() -> int:
+        if config.decoder_mask_type is None:  # all that the encoder does not see
+            return num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
+        return num_tokens - num_dropped_tokens(config.decoder_mask_type, grid, config.decoder_mask_ratio)
+
+    return kept_indices("decoder_bool_masked_pos", mask, num_kept, pixel_values.device)
+
+
+def cut_cubes(
+    pixel_values: torch.Tensor, tubelet_size: int, patch_size: int, index: torch.LongTensor | None = None
+) -> torch.Tensor:
+    """Cut clips into cubes, all of them or only those asked for.
+
+    Args:
+        pixel_values: `(B, frames, channels, height, width)`.
+        tubelet_size: Frames per cube.
+        patch_size: Pixels per side of a cube.
+        index: `(B, K)` tokens to cut out; the others are never touched. Default: all.
+
+    Returns:
+        `(B, K, tubelet_size, channels, patch_size, patch_size)`.
+    """
+    batch, frames, channels, height, width = pixel_values.shape
+    time, rows, columns = frames // tubelet_size, height // patch_size, width // patch_size
+    cubes = pixel_values.reshape(batch, time, tubelet_size, channels, rows, patch_size, columns, patch_size)
+    cubes = cubes.permute(0, 1, 4, 6, 2, 3, 5, 7)  # B, T, H, W, then the cube
+    if index is None:
+        return cubes.flatten(1, 3)
+    clip = torch.arange(batch, device=index.device).unsqueeze(1)
+    return cubes[clip, index // (rows * columns), index // columns % rows, index % columns]
+
+
+def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
+    """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd ones cosine."""
+    column = torch.arange(dim, dtype=torch.float64)
+    position = torch.arange(num_positions, dtype=torch.float64)
+    angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
+    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+class VideoMAEv2Constants(nn.Module):
+    """Base of modules with fixed tables: buffers that no checkpoint holds, which have to be right all the same.
+
+    A buffer that is not saved is uninitialised memory after `from_pretrained`, and after the construction on the meta
+    device that goes before it. So the tables are filled wherever weights are: when the weights are initialised
+    (`_init_weights` of the models) and when a state dict is loaded.
+    """
+
+    def constants(self) -> dict[str, torch.Tensor]:
+        """Values of the buffers, by name."""
+        raise NotImplementedError
+
+    def register_constants(self) -> None:
+        for name, value in self.constants().items():
+            self.register_buffer(name, value, persistent=False)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        for name, value in self.constants().items():
+            old = getattr(self, name)
+            setattr(self, name, value.to(old.dtype) if old.is_meta else value.to(old))
+
+
+class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
+    """Fixed sin-cos position table of a token grid."""
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.dim = dim
+        self.register_constants()
+
+    def constants(self) -> dict[str, torch.Tensor]:
+        return {"table": sin_cos_table(math.prod(self.grid), self.dim)}
+
+    def forward(self, grid: Grid) -> torch.Tensor:
+        """Positions `(N, D)` of a grid: bicubic over space, then linear over time, where it is not the table's own."""
+        if grid == self.grid:
+            return self.table
+        table = self.table.float().view(*self.grid, self.dim)  # T, H, W, D
+        table = nn.functional.interpolate(table.permute(0, 3, 1, 2), size=grid[1:], mode="bicubic", align_corners=False)
+        table = table.permute(2, 3, 1, 0).flatten(0, 1)  # H*W, D, T
+        table = nn.functional.interpolate(table, size=grid[0], mode="linear", align_corners=False)
+        return table.permute(2, 0, 1).flatten(0, 1).to(self.table.dtype)
+
+
+class VideoMAEv2CubeProjection(nn.Conv3d):
+    """Linear map of single cubes, with the parameters of the convolution whose kernel and stride are one cube."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        cube = (config.tubelet_size, config.patch_size, config.patch_size)
+        super().__init__(config.num_channels, config.hidden_size, kernel_size=cube, stride=cube)
+
+    def forward(self, cubes: torch.Tensor) -> torch.Tensor:
+        """`(B, K, tubelet_size, channels, patch_size, patch_size)` to `(B, K, D)`."""
+        cubes = cubes.transpose(2, 3).flatten(2)  # the kernel has its channels first
+        return nn.functional.linear(cubes.to(self.weight.dtype), self.weight.flatten(1), self.bias)
+
+
+class VideoMAEv2Embeddings(nn.Module):
+    """Cube embedding plus position, of the cubes that the encoder mask keeps and of no others."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_embeddings = VideoMAEv2CubeProjection(config)
+        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, config.hidden_size)
+
+    def forward(self, pixel_values: torch.Tensor, bool_masked_pos: torch.BoolTensor | None = None) -> torch.Tensor:
+        """`(B, frames, channels, height, width)` to `(B, K, D)`."""
+        config = self.config
+        grid = token_grid(pixel_values, config)
+        positions = self.position_embeddings(grid)
+        visible = None
+        if bool_masked_pos is not None:
+            visible = visible_indices(pixel_values, bool_masked_pos, grid, config)
+            positions = positions[visible]
+        cubes = cut_cubes(pixel_values, config.tubelet_size, config.patch_size, visible)
+        tokens = self.patch_embeddings(cubes)
+        return tokens + positions.to(tokens.dtype)
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Unpack[TransformersKwargs],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention of `(B, heads, K, head_dim)` tensors, spelt out; returns `(B, K, heads, head_dim)` and the weights."""
+    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
+    if attention_mask is not None:
+        weights = weights + attention_mask
+    weights = nn.functional.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
+
+
+class VideoMAEv2Attention(nn.Module):
+    """Joint space-time self-attention. Queries and values may have a bias; a key bias would cancel in the softmax."""
+
+    def __init__(self, config: VideoMAEv2Config, hidden_size: int, num_attention_heads: int) -> None:
+        super().__init__()
+        self.config = config
+        self.head_dim = hidden_size // num_attention_heads
+        self.scaling = self.head_dim**-0.5
+        self.attention_dropout = config.attention_probs_dropout_prob
+        self.is_causal = False
+        self.q_proj = nn.Linear(hidden_size, hidden_size, bias=config.qkv_bias)
+        self.k_proj = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.v_proj = nn.Linear(hidden_size, hidden_size, bias=config.qkv_bias)
+        self.o_proj = nn.Linear(hidden_size, hidden_size)
+
+    def forward(
+        self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, where the implementation has them."""
+        heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
+        query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
+        key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(heads_shape).transpose(1, 2)
+
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+        output, weights = attention(
+            self,
+            query,
+            key,
+            value,
+            None,
+            dropout=self.attention_dropout if self.training else 0.0,
+            scaling=self.scaling,
+            **kwargs,
+        )
+        return self.o_proj(output.flatten(2)), weights
+
+
+class VideoMAEv2MLP(nn.Module):
+    def __init__(self, config: VideoMAEv2Config, hidden_size: int, intermediate_size: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(hidden_size, intermediate_size)
+        self.activation_fn = ACT2FN[config.hidden_act]
+        self.fc2 = nn.Linear(intermediate_size, hidden_size)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.fc2(self.activation_fn(self.fc1(hidden_states)))
+
+
+class VideoMAEv2LayerScale(nn.Module):
+    """Learned scale per channel of a residual branch."""
+
+    def __init__(self, config: VideoMAEv2Config, hidden_size: int) -> None:
+        super().__init__()
+        self.lambda1 = nn.Parameter(torch.full((hidden_size,), float(config.layer_scale_init_value)))
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return hidden_states * self.lambda1
+
+
+class VideoMAEv2DropPath(nn.Module):
+    """Stochastic depth: in training, a residual branch is left out for whole clips and scaled up for the others."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return hidden_states
+        keep = 1.0 - self.rate
+        clips = hidden_states.new_empty(hidden_states.shape[0], 1, 1).bernoulli_(keep)
+        return hidden_states * (clips / keep)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
+
+class VideoMAEv2Layer(GradientCheckpointingLayer):
+    """Pre-norm transformer block."""
+
+    def __init__(
+        self,
+        config: VideoMAEv2Config,
+        hidden_size: int,
+        num_attention_heads: int,
+        intermediate_size: int,
+        drop_path_rate: float,
+    ) -> None:
+        super().__init__()
+        self.layernorm_before = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
+        self.attention = VideoMAEv2Attention(config, hidden_size, num_attention_heads)
+        self.layernorm_after = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
+        self.mlp = VideoMAEv2MLP(config, hidden_size, intermediate_size)
+        scaled = config.layer_scale_init_value > 0
+        self.layer_scale1 = VideoMAEv2LayerScale(config, hidden_size) if scaled else nn.Identity()
+        self.layer_scale2 = VideoMAEv2LayerScale(config, hidden_size) if scaled else nn.Identity()
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.drop_path = VideoMAEv2DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
+
+    def forward(self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> torch.Tensor:
+        """`(B, K, D)` to `(B, K, D)`."""
+        attended, _ = self.attention(self.layernorm_before(hidden_states), **kwargs)
+        hidden_states = hidden_states + self.drop_path(self.layer_scale1(self.dropout(attended)))
+        mapped = self.mlp(self.layernorm_after(hidden_states))
+        return hidden_states + self.drop_path(self.layer_scale2(self.dropout(mapped)))
+
+
+def build_layers(
+    config: VideoMAEv2Config, depth: int, hidden_size: int, num_attention_heads: int, intermediate_size: int
+) -> nn.ModuleList:
+    """Blocks of the encoder or of the decoder, their stochastic depth rising linearly from 0 to `drop_path_rate`."""
+    rates = [config.drop_path_rate * i / max(depth - 1, 1) for i in range(depth)]
+    return nn.ModuleList(
+        VideoMAEv2Layer(config, hidden_size, num_attention_heads, intermediate_size, rate) for rate in rates
+    )
+
+
+class VideoMAEv2PreTrainedModel(PreTrainedModel):
+    """What all VideoMAE V2 models share: loading, saving, weight initialisation, attention back ends."""
+
+    config: VideoMAEv2Config
+    base_model_prefix = "videomae_v2"
+    main_input_name = "pixel_values"
+    input_modalities = ("video",)
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # or `Trainer` would not divide the loss by the accumulation steps
+    _no_split_modules = ["VideoMAEv2Embeddings", "VideoMAEv2Layer", "VideoMAEv2Decoder"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    _can_record_outputs = {"hidden_states": VideoMAEv2Layer, "attentions": VideoMAEv2Attention}
+    # A model that pools has no use for the token norm of a pre-training checkpoint, and none for its decoder.
+    _keys_to_ignore_on_load_unexpected = [
+        r"^(videomae_v2\.)?layernorm\.",
+        r"^decoder\.",
+        r"^encoder_to_decoder\.",
+    ]
+    _xavier_init = False  # linear layers: truncated normal for fine-tuning, Xavier-uniform for pre-training
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            if self._xavier_init:
+                init.xavier_uniform_(module.weight)
+            else:
+                init_truncated_normal(module.weight, self.config.initializer_range)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, VideoMAEv2CubeProjection):
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # the default of a convolution, as in the reference
+            init.zeros_(module.bias)
+        elif isinstance(module, VideoMAEv2LayerScale):
+            init.constant_(module.lambda1, self.config.layer_scale_init_value)
+        elif isinstance(module, VideoMAEv2Decoder):
+            init_truncated_normal(module.mask_token, self.config.initializer_range)
+        elif isinstance(module, VideoMAEv2Constants):
+            for name, value in module.constants().items():
+                init.copy_(getattr(module, name), value)
+
+
+def init_truncated_normal(tensor: torch.Tensor, std: float) -> None:
+    # cut where it is never seen, yet near enough that the sampling by inversion cannot return the bound itself
+    init.trunc_normal_(tensor, std=std, a=-5 * std, b=5 * std)
+
+
+class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
+    """Encoder: tokens and feature of a clip.
+
+    Args:
+        config: Architecture.
+        for_pretraining: Build it as the encoder of the masked autoencoder: tokens are normed whatever
+            `config.use_mean_pooling` says, nothing is pooled, linear layers start Xavier-uniform.
+    """
+
+    def __init__(self, config: VideoMAEv2Config, for_pretraining: bool = False) -> None:
+        super().__init__(config)
+        self._xavier_init = for_pretraining
+        self.embeddings = VideoMAEv2Embeddings(config)
+        self.layers = build_layers(
+            config,
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.num_attention_heads,
+            config.intermediate_size,
+        )
+        norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        pools = config.use_mean_pooling and not for_pretraining
+        self.layernorm, self.fc_norm = (None, norm) if pools else (norm, None)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.embeddings.patch_embeddings
+
+    @merge_with_config_defaults
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        bool_masked_pos: torch.BoolTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutputWithPooling:
+        r"""Encode clips.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch_size, num_frames, num_channels, height, width)`):
+                Clips, normalised as `VideoMAEv2VideoProcessor` does it. Frames and sides other than the configured ones
+                work as well, if they are multiples of the cube; the position table is then interpolated.
+            bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, N)`, *optional*):
+                Encoder mask, True = dropped, the same number in every clip. Dropped cubes are not even embedded.
+                Default: all cubes are seen.
+
+        Returns:
+            `last_hidden_state` (`(batch_size, visible tokens, hidden_size)`) and `pooler_output`
+            (`(batch_size, hidden_size)`): LayerNorm of the mean over tokens, the feature of the clip. With
+            `use_mean_pooling=False` the tokens are normed and the feature is the first of them.
+
+        Raises:
+            ValueError: Shape, type or order of an argument is not as above; the message says what to change.
+
+        Example:
+
+        ```python
+        >>> import torch
+        >>> from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2Model
+
+        >>> model = VideoMAEv2Model(VideoMAEv2Config.from_preset("small")).eval()
+        >>> with torch.no_grad():
+        ...     outputs = model(torch.randn(1, 16, 3, 224, 224))
+        >>> outputs.last_hidden_state.shape, outputs.pooler_output.shape
+        (torch.Size([1, 1568, 384]), torch.Size([1, 384]))
+        ```"""
+        hidden_states = self.embeddings(pixel_values, bool_masked_pos)
+        for layer in self.layers:
+            hidden_states = layer(hidden_states, **kwargs)
+        if self.layernorm is not None:
+            hidden_states = self.layernorm(hidden_states)
+            feature = hidden_states[:, 0]
+        else:
+            feature = self.fc_norm(hidden_states.mean(dim=1))
+        return BaseModelOutputWithPooling(last_hidden_state=hidden_states, pooler_output=feature)
+
+
+class VideoMAEv2Decoder(nn.Module):
+    """Shallow transformer that reconstructs the cubes which the decoder mask keeps (section 3.2)."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        dim = config.decoder_hidden_size
+        cube_values = config.tubelet_size * config.patch_size**2 * config.num_channels
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, dim)
+        self.layers = build_layers(
+            config,
+            config.decoder_num_hidden_layers,
+            dim,
+            config.decoder_num_attention_heads,
+            config.decoder_intermediate_size,
+        )
+        self.norm = nn.LayerNorm(dim, eps=config.layer_norm_eps)
+        self.head = nn.Linear(dim, cube_values)
+
+    def forward(
+        self, latents: torch.Tensor, grid: Grid, visible: torch.LongTensor, kept: torch.LongTensor
+    ) -> torch.Tensor:
+        """Reconstruct cubes.
+
+        Args:
+            latents: `(B, K, D)`, the encoder's tokens at the width of the decoder.
+            grid: Token grid of the clips.
+            visible: `(B, K)` token indices of `latents`.
+            kept: `(B, M)` indices of the tokens to reconstruct.
+
+        Returns:
+            `(B, M, P)`.
+        """
+        positions = self.position_embeddings(grid).to(latents.dtype)
+        queries = self.mask_token.to(latents.dtype) + positions[kept]
+        hidden_states = torch.cat([latents + positions[visible], queries], dim=1)
+        for layer in self.layers:
+            hidden_states = layer(hidden_states)
+        return self.head(self.norm(hidden_states[:, -kept.shape[1] :]))
+
+
+class VideoMAEv2PixelTargets(VideoMAEv2Constants):
+    """Reconstruction targets: the pixels of cubes, each colour normalised within its cube (section 3.1)."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.register_constants()
+
+    def constants(self) -> dict[str, torch.Tensor]:
+        if self.config.num_channels != len(IMAGENET_DEFAULT_MEAN):  # statistics unknown: take the values as they are
+            mean, std = torch.zeros(self.config.num_channels), torch.ones(self.config.num_channels)
+        else:
+            mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
+        return {"pixel_mean": mean.float(), "pixel_std": std.float()}
+
+    @torch.no_grad()
+    def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
+        """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
+        cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
+        cubes = cubes.float().permute(0, 1, 2, 4, 5, 3)  # channels last
+        cubes = cubes * self.pixel_std.float() + self.pixel_mean.float()  # back to [0, 1]
+        if self.config.norm_pix_loss:
+            std, mean = torch.std_mean(cubes, dim=(2, 3, 4), correction=1, keepdim=True)
+            cubes = (cubes - mean) / (std + 1e-6)
+        return cubes.flatten(2)
+
+
+class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
+    """Dual-masked autoencoder (section 3.2); with `decoder_mask_type=None` it is VideoMAE V1."""
+
+    _xavier_init = True
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__(config)
+        self.videomae_v2 = VideoMAEv2Model(config, for_pretraining=True)
+        self.encoder_to_decoder = nn.Linear(config.hidden_size, config.decoder_hidden_size, bias=False)
+        self.decoder = VideoMAEv2Decoder(config)
+        self.targets = VideoMAEv2PixelTargets(config)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        bool_masked_pos: torch.BoolTensor | None = None,
+        decoder_bool_masked_pos: torch.BoolTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> VideoMAEv2ForPreTrainingOutput:
+        r"""Reconstruct part of what was hidden from the encoder.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch_size, num_frames, num_channels, height, width)`):
+                Clips, normalised with the ImageNet mean and deviation, as `VideoMAEv2VideoProcessor` does it.
+            bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, N)`, *optional*):
+                Encoder mask, True = dropped. Default: one is drawn per clip, as the configuration says.
+            decoder_bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, N)`, *optional*):
+                Decoder mask, True = dropped; what it keeps is reconstructed. Default: as above; with
+                `decoder_mask_type=None` everything that the encoder did not see is reconstructed.
+
+        Returns:
+            `VideoMAEv2ForPreTrainingOutput`. The loss is the squared error, averaged over the values of a cube and
+            then over the kept cubes of the whole batch that the encoder did not see (equation 2); with
+            `decoder_loss_on="all"` over all kept cubes.
+
+        Raises:
+            ValueError: Shape, type or order of an argument is not as above, or the grid cannot be masked as configured.
+
+        Example:
+
+        ```python
+        >>> import torch
+        >>> from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining
+
+        >>> model = VideoMAEv2ForPreTraining(VideoMAEv2Config.from_preset("small"))
+        >>> outputs = model(torch.randn(2, 16, 3, 224, 224))
+        >>> outputs.loss.backward()
+        >>> outputs.logits.shape
+        torch.Size([2, 784, 1536])
+        ```"""
+        config = self.config
+        grid = token_grid(pixel_values, config)
+        batch, device = pixel_values.shape[0], pixel_values.device
+        if bool_masked_pos is None:
+            bool_masked_pos = MASKS[config.mask_type](batch, grid, config.mask_ratio, device=device)
+        if decoder_bool_masked_pos is None and config.decoder_mask_type is not None:
+            draw = MASKS[config.decoder_mask_type]
+            decoder_bool_masked_pos = draw(batch, grid, config.decoder_mask_ratio, device=device)
+
+        outputs = self.videomae_v2(pixel_values, bool_masked_pos, **kwargs)
+        visible = visible_indices(pixel_values, bool_masked_pos, grid, config)
+        if decoder_bool_masked_pos is None:
+            decoder_bool_masked_pos = ~bool_masked_pos
+        kept = reconstructed_indices(pixel_values, decoder_bool_masked_pos, grid, config)
+        logits = self.decoder(self.encoder_to_decoder(outputs.last_hidden_state), grid, visible, kept)
+
+        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
+        if config.decoder_loss_on == "all":
+            loss = error.mean()
+        else:
+            unseen = bool_masked_pos.to(device, non_blocking=True).gather(1, kept)
+            loss = (error * unseen).sum() / unseen.sum().clamp(min=1)
+        return VideoMAEv2ForPreTrainingOutput(
+            loss=loss,
+            logits=logits,
+            bool_masked_pos=bool_masked_pos,
+            decoder_bool_masked_pos=decoder_bool_masked_pos,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
+    """Encoder with a linear classifier on the feature of the clip."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.videomae_v2 = VideoMAEv2Model(config)
+        self.dropout = nn.Dropout(config.classifier_dropout or 0.0)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if module is self.classifier:  # fine-tuning starts from a head that says nothing
+            init_truncated_normal(module.weight, 0.001 * self.config.initializer_range)
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> ImageClassifierOutput:
+        r"""Classify clips.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch_size, num_frames, num_channels, height, width)`):
+                Clips, normalised as `VideoMAEv2VideoProcessor` does it. With one dimension more, `(batch_size, views,
+                num_frames, num_channels, height, width)`, views of a video are averaged: the logits are the logarithm
+                of the mean of the views' softmax (multi-view test).
+            labels (`torch.Tensor`, *optional*):
+                Class ids, `(batch_size,)`, or soft targets, `(batch_size, num_labels)`: cross entropy either way.
+                With `config.problem_type` `"regression"` or `"multi_label_classification"`, what those ask for.
+
+        Returns:
+            `ImageClassifierOutput` with `logits` of shape `(batch_size, num_labels)`, and `loss` if there are labels.
+
+        Raises:
+            ValueError: Shape, type or order of an argument is not as above; the message says what to change.
+
+        Example:
+
+        ```python
+        >>> import torch
+        >>> from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
+
+        >>> config = VideoMAEv2Config.from_preset("small", num_labels=710)
+        >>> model = VideoMAEv2ForVideoClassification(config).eval()
+        >>> model(torch.randn(1, 16, 3, 224, 224)).logits.shape
+        torch.Size([1, 710])
+        ```"""
+        views = pixel_values.shape[1] if pixel_values.dim() == 6 else None
+        if views is not None:
+            pixel_values = pixel_values.flatten(0, 1)
+        outputs = self.videomae_v2(pixel_values, **kwargs)
+        logits = self.classifier(self.dropout(outputs.pooler_output))
+        if views is not None:
+            log_probabilities = logits.unflatten(0, (-1, views)).log_softmax(dim=-1)
+            logits = log_probabilities.logsumexp(dim=1) - math.log(views)
+
+        return ImageClassifierOutput(
+            loss=None if labels is None else self.classification_loss(logits, labels),
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def classification_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
+        if self.config.problem_type in ("regression", "multi_label_classification"):
+            return self.loss_function(labels, logits, self.config)
+        if labels.is_floating_point() and labels.shape == logits.shape:
+            return nn.functional.cross_entropy(logits.float(), labels.float())
+        if labels.is_floating_point() or labels.shape != logits.shape[:1]:
+            raise ValueError(
+                f"`labels` must be class ids of shape {tuple(logits.shape[:1])} or soft targets (floating point) of "
+                f"shape {tuple(logits.shape)}, got {labels.dtype} of shape {tuple(labels.shape)}."
+            )
+        return nn.functional.cross_entropy(logits.float(), labels)
+
+
+__all__ = [
+    "VideoMAEv2ForPreTraining",
+    "VideoMAEv2ForPreTrainingOutput",
+    "VideoMAEv2ForVideoClassification",
+    "VideoMAEv2Model",
+    "VideoMAEv2PreTrainedModel",
+]
