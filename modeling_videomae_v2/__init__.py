@@ -1,10 +1,44 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""VideoMAE V2 for Transformers."""
+"""VideoMAE V2 for Hugging Face Transformers.
+
+Importing this package makes `AutoConfig`, `AutoModel`, `AutoModelForPreTraining`, `AutoModelForVideoClassification` and
+code with it, so that it also loads, with `trust_remote_code=True`, where this package is not installed.
+"""
+
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForPreTraining,
+    AutoModelForVideoClassification,
+)
+
 from .configuration_videomae_v2 import VideoMAEv2Config
 from .masking_videomae_v2 import frame_mask, random_mask, running_cell_mask, tube_mask
-from .modeling_videomae_v2 import (
-    VideoMAEv2ForPreTraining,
-    VideoMAEv2ForVideoClassification,
-    VideoMAEv2Model,
-)
+from .modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+
+
+def _register() -> None:
+    VideoMAEv2Config.register_for_auto_class()
+    AutoConfig.register(VideoMAEv2Config.model_type, VideoMAEv2Config, exist_ok=True)
+    for auto_class, model_class in (
+        (AutoModel, VideoMAEv2Model),
+        (AutoModelForPreTraining, VideoMAEv2ForPreTraining),
+        (AutoModelForVideoClassification, VideoMAEv2ForVideoClassification),
+    ):
+        model_class.register_for_auto_class(auto_class)
+        auto_class.register(VideoMAEv2Config, model_class, exist_ok=True)
+
+
+_register()
+
+__all__ = [
+    "VideoMAEv2Config",
+    "VideoMAEv2ForPreTraining",
+    "VideoMAEv2ForVideoClassification",
+    "VideoMAEv2Model",
+    "frame_mask",
+    "random_mask",
+    "running_cell_mask",
+    "tube_mask",
+]

@@ -182,6 +182,7 @@ class VideoMAEv2Config(PreTrainedConfig):
             if not self._is_known(key):
                 self._refuse(key)
         super().__post_init__(**kwargs)
+        self.validate_architecture()  # here, because what `strict` calls ends in an error that is no `ValueError`
 
     @classmethod
     def _is_known(cls, key: str) -> bool:
@@ -205,7 +206,7 @@ class VideoMAEv2Config(PreTrainedConfig):
         return self.num_frames // self.tubelet_size, side, side
 
     def validate_architecture(self) -> None:
-        """Refuse values that are out of range or do not fit together. Runs in the constructor."""
+        """Refuse values that are out of range or do not fit together (`ValueError`). Runs in the constructor."""
         self._validate_sizes()
         self._validate_rates()
         self._validate_masks()

@@ -137,11 +137,13 @@ def _check(grid: Grid, ratio: float) -> Grid:
 def _running_cell_places(grid: Grid, ratio: float) -> int:
     """Dropped places per 2x2 cell."""
     if ratio not in RUNNING_CELL_RATIOS:
-        raise ValueError(f"A running cell drops 1, 2 or 3 of its 4 places: `ratio` must be 0.25, 0.5 or 0.75, got {ratio}.")
+        raise ValueError(
+            f"A running cell drops 1, 2 or 3 of its 4 places: `ratio` must be 0.25, 0.5 or 0.75, got {ratio}."
+        )
     if grid[1] % 2 or grid[2] % 2:
         raise ValueError(
-            f"Running cells of 2x2 tokens do not tile a grid of {grid[1]} x {grid[2]}: choose an image size with an even "
-            "number of patches per side, or another mask type ('random', 'tube', 'frame')."
+            f"Running cells of 2x2 tokens do not tile a grid of {grid[1]} x {grid[2]}: choose an image size with an "
+            "even number of patches per side, or another mask type ('random', 'tube', 'frame')."
         )
     return int(4 * ratio)
 
@@ -157,4 +159,4 @@ def _random_choice(
     return mask if device is None else mask.to(device)
 
 
-__all__ = ["tube_mask", "running_cell_mask", "random_mask", "frame_mask"]
+__all__ = ["frame_mask", "random_mask", "running_cell_mask", "tube_mask"]

@@ -21,6 +21,7 @@ from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs
 from transformers.utils.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
@@ -62,7 +63,10 @@ def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config) -> Grid:
     """Tokens along (time, height, width) of clips `(B, frames, channels, height, width)`; refuses what is no clip."""
     expected = "(batch, frames, channels, height, width)"
     if pixel_values.dim() != 5:
-        raise ValueError(f"`pixel_values` must have 5 dimensions {expected}, got shape {tuple(pixel_values.shape)}.")
+        hint = " Pass `pixel_values.unsqueeze(0)` for a single clip." if pixel_values.dim() == 4 else ""
+        raise ValueError(
+            f"`pixel_values` must have 5 dimensions {expected}, got shape {tuple(pixel_values.shape)}.{hint}"
+        )
     _, frames, channels, height, width = pixel_values.shape
     if channels != config.num_channels:
         ways_out = {1: "`pixel_values.transpose(1, 2)`", 4: "`pixel_values.permute(0, 1, 4, 2, 3)`"}
@@ -90,7 +94,9 @@ def check_mask(name: str, mask: torch.BoolTensor, pixel_values: torch.Tensor, nu
         raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {mask.dtype}: call `.bool()` on it.")
     expected = (pixel_values.shape[0], num_tokens)
     if mask.shape != expected:
-        raise ValueError(f"`{name}` must have shape {expected} (clips, tokens) for this input, got {tuple(mask.shape)}.")
+        raise ValueError(
+            f"`{name}` must have shape {expected} (clips, tokens) for this input, got {tuple(mask.shape)}."
+        )
 
 
 def kept_indices(
@@ -122,8 +128,8 @@ def kept_indices(
         count = num_kept()
         torch._assert_async(
             ((~mask).sum(dim=1) == count).all(),
-            f"`{name}` does not keep the {count} of {mask.shape[1]} tokens per clip that the configuration says: change "
-            "the mask type and ratio there, or pass the mask in host memory to a model that is not compiled",
+            f"`{name}` does not keep the {count} of {mask.shape[1]} tokens per clip that the configuration says: "
+            "change the mask type and ratio there, or pass the mask in host memory to a model that is not compiled",
         )
     mask = mask.to(device=device, dtype=torch.uint8, non_blocking=True)
     return mask.argsort(dim=1, stable=True)[:, :count]
@@ -182,7 +188,7 @@ def cut_cubes(
 
 
 def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
-    """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd ones cosine."""
+    """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd cosine."""
     column = torch.arange(dim, dtype=torch.float64)
     position = torch.arange(num_positions, dtype=torch.float64)
     angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
@@ -238,36 +244,44 @@ class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
 class VideoMAEv2CubeProjection(nn.Conv3d):
     """Linear map of single cubes, with the parameters of the convolution whose kernel and stride are one cube."""
 
-    def __init__(self, config: VideoMAEv2Config) -> None:
-        cube = (config.tubelet_size, config.patch_size, config.patch_size)
-        super().__init__(config.num_channels, config.hidden_size, kernel_size=cube, stride=cube)
-
     def forward(self, cubes: torch.Tensor) -> torch.Tensor:
         """`(B, K, tubelet_size, channels, patch_size, patch_size)` to `(B, K, D)`."""
         cubes = cubes.transpose(2, 3).flatten(2)  # the kernel has its channels first
         return nn.functional.linear(cubes.to(self.weight.dtype), self.weight.flatten(1), self.bias)
 
 
+class VideoMAEv2PatchEmbeddings(nn.Module):
+    """Cube embedding, of the visible cubes and of no others."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        self.tubelet_size, self.patch_size = config.tubelet_size, config.patch_size
+        cube = (config.tubelet_size, config.patch_size, config.patch_size)
+        self.projection = VideoMAEv2CubeProjection(config.num_channels, config.hidden_size, cube, stride=cube)
+
+    def forward(self, pixel_values: torch.Tensor, visible: torch.LongTensor | None = None) -> torch.Tensor:
+        """`(B, frames, channels, height, width)` to `(B, K, D)`; `visible` are token indices `(B, K)`, default all."""
+        return self.projection(cut_cubes(pixel_values, self.tubelet_size, self.patch_size, visible))
+
+
 class VideoMAEv2Embeddings(nn.Module):
-    """Cube embedding plus position, of the cubes that the encoder mask keeps and of no others."""
+    """Cube embeddings plus positions."""
 
     def __init__(self, config: VideoMAEv2Config) -> None:
         super().__init__()
         self.config = config
-        self.patch_embeddings = VideoMAEv2CubeProjection(config)
+        self.patch_embeddings = VideoMAEv2PatchEmbeddings(config)
         self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, config.hidden_size)
 
     def forward(self, pixel_values: torch.Tensor, bool_masked_pos: torch.BoolTensor | None = None) -> torch.Tensor:
         """`(B, frames, channels, height, width)` to `(B, K, D)`."""
-        config = self.config
-        grid = token_grid(pixel_values, config)
+        grid = token_grid(pixel_values, self.config)
         positions = self.position_embeddings(grid)
         visible = None
         if bool_masked_pos is not None:
-            visible = visible_indices(pixel_values, bool_masked_pos, grid, config)
+            visible = visible_indices(pixel_values, bool_masked_pos, grid, self.config)
             positions = positions[visible]
-        cubes = cut_cubes(pixel_values, config.tubelet_size, config.patch_size, visible)
-        tokens = self.patch_embeddings(cubes)
+        tokens = self.patch_embeddings(pixel_values, visible)
         return tokens + positions.to(tokens.dtype)
 
 
@@ -308,7 +322,7 @@ class VideoMAEv2Attention(nn.Module):
     def forward(
         self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, where the implementation has them."""
+        """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, if the implementation has them."""
         heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
         query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
         key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
@@ -771,6 +785,11 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
             )
         return nn.functional.cross_entropy(logits.float(), labels)
 
+
+# `pipeline("video-classification")` takes the models of this table and complains about all others.
+MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES.setdefault(
+    VideoMAEv2Config.model_type, VideoMAEv2ForVideoClassification.__name__
+)
 
 __all__ = [
     "VideoMAEv2ForPreTraining",
