@@ -11,8 +11,10 @@ configuration, never from data, so nothing here waits for the device and one com
 """
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -33,6 +35,14 @@ from .masking_videomae_v2 import MASKS, num_dropped_tokens
 
 
 Grid = tuple[int, int, int]
+
+# Where the Auto classes find the code that travels with the weights.
+AUTO_MAP = {
+    "AutoConfig": "configuration_videomae_v2.VideoMAEv2Config",
+    "AutoModel": "modeling_videomae_v2.VideoMAEv2Model",
+    "AutoModelForPreTraining": "modeling_videomae_v2.VideoMAEv2ForPreTraining",
+    "AutoModelForVideoClassification": "modeling_videomae_v2.VideoMAEv2ForVideoClassification",
+}
 
 
 @dataclass
@@ -88,19 +98,20 @@ def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config) -> Grid:
     return frames // cube[0], height // cube[1], width // cube[2]
 
 
-def check_mask(name: str, mask: torch.BoolTensor, pixel_values: torch.Tensor, num_tokens: int) -> None:
-    """Refuse a mask that is not bool `(B, N)`; `name` is what the caller knows it by."""
-    if mask.dtype != torch.bool:
-        raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {mask.dtype}: call `.bool()` on it.")
-    expected = (pixel_values.shape[0], num_tokens)
-    if mask.shape != expected:
-        raise ValueError(
-            f"`{name}` must have shape {expected} (clips, tokens) for this input, got {tuple(mask.shape)}."
-        )
+def num_visible(config: VideoMAEv2Config, grid: Grid) -> int:
+    """Tokens per clip that an encoder mask drawn from the configuration keeps."""
+    return math.prod(grid) - num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
+
+
+def num_reconstructed(config: VideoMAEv2Config, grid: Grid) -> int:
+    """Tokens per clip that the decoder reconstructs; without a decoder mask, all that the encoder does not see."""
+    if config.decoder_mask_type is None:
+        return num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
+    return math.prod(grid) - num_dropped_tokens(config.decoder_mask_type, grid, config.decoder_mask_ratio)
 
 
 def kept_indices(
-    name: str, mask: torch.BoolTensor, num_kept: Callable[[], int], device: torch.device
+    name: str, mask: torch.BoolTensor, pixel_values: torch.Tensor, grid: Grid, num_kept: Callable[[], int]
 ) -> torch.LongTensor:
     """Indices, in ascending order, of the tokens that a mask keeps.
 
@@ -110,12 +121,18 @@ def kept_indices(
     Args:
         name: What the caller knows the mask by, for messages.
         mask: Bool `(B, N)`, True = dropped.
+        pixel_values: The clips that it belongs to.
+        grid: Their token grid.
         num_kept: Gives the number of tokens per clip that a mask drawn from the configuration keeps.
-        device: Where the indices are wanted.
 
     Returns:
-        `(B, K)` token indices.
+        `(B, K)` token indices, on the device of `pixel_values`.
     """
+    if mask.dtype != torch.bool:
+        raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {mask.dtype}: call `.bool()` on it.")
+    if mask.shape != (expected := (pixel_values.shape[0], math.prod(grid))):
+        raise ValueError(f"`{name}` must have shape {expected} (clips, tokens), got {tuple(mask.shape)}.")
+
     if type(mask) is torch.Tensor and mask.device.type == "cpu" and not torch.compiler.is_compiling():
         kept_per_clip = (~mask.numpy()).sum(axis=1)
         count = int(kept_per_clip[0])
@@ -131,36 +148,8 @@ def kept_indices(
             f"`{name}` does not keep the {count} of {mask.shape[1]} tokens per clip that the configuration says: "
             "change the mask type and ratio there, or pass the mask in host memory to a model that is not compiled",
         )
-    mask = mask.to(device=device, dtype=torch.uint8, non_blocking=True)
+    mask = mask.to(device=pixel_values.device, dtype=torch.uint8, non_blocking=True)
     return mask.argsort(dim=1, stable=True)[:, :count]
-
-
-def visible_indices(
-    pixel_values: torch.Tensor, mask: torch.BoolTensor, grid: Grid, config: VideoMAEv2Config
-) -> torch.LongTensor:
-    """Tokens `(B, K)` that the encoder mask keeps."""
-    num_tokens = math.prod(grid)
-    check_mask("bool_masked_pos", mask, pixel_values, num_tokens)
-
-    def num_kept() -> int:
-        return num_tokens - num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
-
-    return kept_indices("bool_masked_pos", mask, num_kept, pixel_values.device)
-
-
-def reconstructed_indices(
-    pixel_values: torch.Tensor, mask: torch.BoolTensor, grid: Grid, config: VideoMAEv2Config
-) -> torch.LongTensor:
-    """Tokens `(B, M)` that the decoder mask keeps."""
-    num_tokens = math.prod(grid)
-    check_mask("decoder_bool_masked_pos", mask, pixel_values, num_tokens)
-
-    def num_kept() -> int:
-        if config.decoder_mask_type is None:  # all that the encoder does not see
-            return num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
-        return num_tokens - num_dropped_tokens(config.decoder_mask_type, grid, config.decoder_mask_ratio)
-
-    return kept_indices("decoder_bool_masked_pos", mask, num_kept, pixel_values.device)
 
 
 def cut_cubes(
@@ -279,7 +268,8 @@ class VideoMAEv2Embeddings(nn.Module):
         positions = self.position_embeddings(grid)
         visible = None
         if bool_masked_pos is not None:
-            visible = visible_indices(pixel_values, bool_masked_pos, grid, self.config)
+            expected = partial(num_visible, self.config, grid)
+            visible = kept_indices("bool_masked_pos", bool_masked_pos, pixel_values, grid, expected)
             positions = positions[visible]
         tokens = self.patch_embeddings(pixel_values, visible)
         return tokens + positions.to(tokens.dtype)
@@ -445,6 +435,12 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         r"^encoder_to_decoder\.",
     ]
     _xavier_init = False  # linear layers: truncated normal for fine-tuning, Xavier-uniform for pre-training
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
+        """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone."""
+        if self._auto_class is not None:
+            self.config.auto_map = {**AUTO_MAP, **(getattr(self.config, "auto_map", None) or {})}
+        super().save_pretrained(save_directory, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -682,10 +678,18 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             decoder_bool_masked_pos = draw(batch, grid, config.decoder_mask_ratio, device=device)
 
         outputs = self.videomae_v2(pixel_values, bool_masked_pos, **kwargs)
-        visible = visible_indices(pixel_values, bool_masked_pos, grid, config)
         if decoder_bool_masked_pos is None:
             decoder_bool_masked_pos = ~bool_masked_pos
-        kept = reconstructed_indices(pixel_values, decoder_bool_masked_pos, grid, config)
+        visible = kept_indices(
+            "bool_masked_pos", bool_masked_pos, pixel_values, grid, partial(num_visible, config, grid)
+        )
+        kept = kept_indices(
+            "decoder_bool_masked_pos",
+            decoder_bool_masked_pos,
+            pixel_values,
+            grid,
+            partial(num_reconstructed, config, grid),
+        )
         logits = self.decoder(self.encoder_to_decoder(outputs.last_hidden_state), grid, visible, kept)
 
         error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M

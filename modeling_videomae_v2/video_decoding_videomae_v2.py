@@ -1,3 +1,5 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Video files, bytes, file objects and URLs to uint8 RGB frames. The one owner of PyAV, which is imported when used.
 
 Frame `i` is the `i`-th frame in presentation order, whatever the order of the packets. Only the frames from the key
@@ -7,37 +9,26 @@ range where it names none, as FFmpeg does), HDR is not tone-mapped and pixels ar
 """
 
 import io
+import itertools
 import os
 import struct
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from transformers.video_utils import VideoMetadata
 
+from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
+from .video_sources_videomae_v2 import VideoDecodingError, first_bytes, resolve_source
+
+
 # Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
 REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
-# Containers without a frame count whose header tells how long the file was when it was whole.
-DURATION_IN_HEADER = frozenset({"matroska,webm", "flv"})
 # A seek empties the decoder, so it pays only where it saves more than this many frames.
 MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
-MAX_DOWNLOAD_BYTES = 4 * 1024**3
-
-
-class VideoDecodingError(ValueError):
-    """A video that cannot be read; the message names the source, the reason and the way out."""
-
-    def __init__(self, name: str, reason: str, way_out: str) -> None:
-        super().__init__(f"Cannot decode {name}: {reason}. {way_out}")
 
 
 class FramesRecounted(VideoDecodingError):
@@ -46,42 +37,6 @@ class FramesRecounted(VideoDecodingError):
 
 class _NotInOrder(Exception):
     """Timestamps do not tell which frame is which: frames have to be counted from the start."""
-
-
-@dataclass
-class FrameIndex:
-    """Where the frames of a stream are, found without decoding.
-
-    Attributes:
-        timestamps: Presentation time of every frame that is in the file, ascending, in units of the stream's time base.
-        keys: Presentation position of every key frame, ascending (from a sample table: at most a few too low).
-        key_times: Decoding time of the same key frames.
-        declared: Frames that the container announces; more than `len(timestamps)` when the file is truncated.
-        ordered: False where the timestamps cannot be trusted, so that frames are counted from the start.
-    """
-
-    timestamps: Sequence[int]
-    keys: list[int] = field(default_factory=list)
-    key_times: list[int] = field(default_factory=list)
-    declared: int = 0
-    ordered: bool = True
-
-    def position(self, timestamp: int | None) -> int | None:
-        """Position of the frame shown at `timestamp`, None if no frame is."""
-        if timestamp is None:
-            return None
-        position = bisect_left(self.timestamps, timestamp)
-        found = position < len(self.timestamps) and self.timestamps[position] == timestamp
-        return position if found else None
-
-    def key_before(self, position: int) -> int:
-        """Place in `keys` of the last key frame at or before `position` (0 where none is)."""
-        return max(bisect_right(self.keys, position) - 1, 0)
-
-
-def is_video_source(value: Any) -> bool:
-    """Whether `value` is something to decode (path, URL, bytes, binary file object) rather than frames."""
-    return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
 
 
 def import_av() -> Any:
@@ -96,139 +51,9 @@ def import_av() -> Any:
     return av
 
 
-def download(url: str, timeout: float = 30.0, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
-    """Fetch `url` (http, https) into memory.
-
-    Args:
-        url: Address of the file.
-        timeout: Seconds without any answer after which to give up; the whole download may take 20 times as long.
-        max_bytes: Largest file accepted.
-
-    Raises:
-        VideoDecodingError: The server cannot be reached, answers with an error, is too slow or sends too much or
-            less than it announced.
-    """
-    deadline = time.monotonic() + 20 * timeout
-    request = urllib.request.Request(url, headers={"User-Agent": "modeling_videomae_v2"})
-    chunks, received = [], 0
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            announced = answer.headers.get("Content-Length")
-            while chunk := answer.read(1024 * 1024):
-                chunks.append(chunk)
-                received += len(chunk)
-                if received > max_bytes:
-                    raise VideoDecodingError(url, f"it is larger than {max_bytes} bytes", "Download it to a file first.")
-                if time.monotonic() > deadline:
-                    raise VideoDecodingError(url, f"{20 * timeout:.0f} s were not enough", "Download it to a file first.")
-    except urllib.error.HTTPError as error:
-        raise VideoDecodingError(url, f"the server answered {error.code} {error.reason}", "Check the address.") from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, VideoDecodingError):
-            raise
-        reason = getattr(error, "reason", error)
-        raise VideoDecodingError(url, f"the download failed ({reason})", "Check the address and the network.") from error
-    if announced is not None and announced.isdigit() and received < int(announced):
-        reason = f"the connection closed after {received} of {announced} bytes"
-        raise VideoDecodingError(url, reason, "Try again, or download it to a file first.")
-    return b"".join(chunks)
-
-
-def _resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]:
-    """Name for messages, and what to open: an absolute path, bytes, or a seekable binary file object."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return f"<{len(source)} bytes>", bytes(source)
-    if hasattr(source, "read"):
-        name = str(getattr(source, "name", None) or f"<{type(source).__name__}>")
-        seekable = getattr(source, "seekable", lambda: False)()
-        content = source if seekable else source.read()
-        if isinstance(content, str) or isinstance(content, io.TextIOBase):
-            raise VideoDecodingError(name, "it is open in text mode", 'Open it with mode "rb".')
-        return name, content
-    name = os.fsdecode(source)
-    scheme = name.partition("://")[0].lower() if "://" in name else ""
-    if scheme in ("http", "https"):
-        return name, download(name, timeout)
-    path = urllib.request.url2pathname(urllib.parse.urlparse(name).path) if scheme == "file" else name
-    if not os.path.exists(path):
-        if scheme not in ("", "file"):
-            raise VideoDecodingError(name, f"`{scheme}` addresses are not supported", "Use http, https or a local path.")
-        raise FileNotFoundError(f"Cannot decode {name}: the file does not exist. Check the path.")
-    if not os.path.isfile(path):
-        raise VideoDecodingError(name, "it is not a file", "Pass the path of one video file.")
-    return name, os.path.abspath(path)
-
-
-def _head(target: Any, count: int = 12) -> bytes:
-    """First bytes of what is going to be opened."""
-    if isinstance(target, bytes):
-        return target[:count]
-    if isinstance(target, str):
-        with open(target, "rb") as file:
-            return file.read(count)
-    target.seek(0)
-    head = target.read(count)
-    target.seek(0)
-    return head
-
-
 def _is_cover(stream: Any) -> bool:
     """Whether a video stream is only the cover picture of a sound file."""
     return "attached_pic" in str(getattr(stream, "disposition", "")).lower()
-
-
-def index_from_sample_table(stream: Any, file_size: int) -> FrameIndex | None:
-    """Index from the sample table of an mp4 or mov file, without reading the packets: one look-up for an hour.
-
-    Only where the table alone gives presentation times: constant frame rate, or no reordering. None otherwise.
-    """
-    entries = [(e.timestamp, e.is_keyframe, e.is_discard, e.pos + e.size) for e in getattr(stream, "index_entries", ())]
-    start = stream.start_time
-    if start is None or not entries or len(entries) != stream.frames or any(entry[2] for entry in entries):
-        return None
-    times = [entry[0] for entry in entries]
-    steps = {after - before for before, after in zip(times, times[1:], strict=False)}
-    shift = start - times[0]
-    if len(steps) == 1 and (step := steps.pop()) > 0 and shift >= 0 and shift % step == 0:
-        timestamps: Sequence[int] = range(start, start + step * len(times), step)
-    elif shift == 0 and not stream.codec_context.has_b_frames and (not steps or min(steps) > 0):
-        timestamps = times
-    else:
-        return None
-    present = next((i for i, entry in enumerate(entries) if entry[3] > file_size > 0), len(entries))
-    keys = [i for i, entry in enumerate(entries[:present]) if entry[1]]
-    return FrameIndex(timestamps[:present], keys, [times[i] for i in keys], declared=len(entries))
-
-
-def index_from_packets(container: Any, stream: Any) -> FrameIndex:
-    """Index from the times of all packets, read but not decoded; any container."""
-    packets: list[tuple[int, int, bool]] = []
-    ordered, end = True, 0.0
-    try:
-        for packet in container.demux():
-            if packet.pts is not None and packet.time_base:
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index != stream.index or not packet.size or packet.is_discard:
-                continue
-            pts, dts = packet.pts, packet.dts
-            # avi has no presentation times; where packets are reordered, those that FFmpeg makes up are wrong
-            ordered &= pts is not None and not (container.format.name == "avi" and pts != dts)
-            packets.append((pts or 0, pts or 0 if dts is None else dts, packet.is_keyframe))
-    except import_av().error.FFmpegError:
-        pass  # damaged or cut off here: what was read so far is what there is
-    first_key = next((i for i, packet in enumerate(packets) if packet[2]), 0)
-    packets = packets[first_key:]  # nothing before the first key frame can be decoded
-    timestamps = sorted(packet[0] for packet in packets)
-    ordered &= len(set(timestamps)) == len(timestamps)
-    keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key in packets if is_key) if ordered else []
-    index = FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], ordered=ordered)
-    index.declared = max(len(timestamps), stream.frames if stream.frames < 2**31 else 0)
-    if ordered and len(timestamps) > 1 and container.format.name in DURATION_IN_HEADER and container.duration:
-        rate = (len(timestamps) - 1) / float((timestamps[-1] - timestamps[0]) * stream.time_base)
-        missing = container.duration / 1_000_000 - end
-        if missing > max(0.1 * container.duration / 1_000_000, 5 / rate):
-            index.declared = len(timestamps) + round(missing * rate)
-    return index
 
 
 def _orientation(frame: Any) -> tuple[bool, bool, bool]:
@@ -241,6 +66,14 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
     if abs(b) + abs(c) > abs(a) + abs(d):
         return True, b < 0, c < 0
     return False, d < 0, a < 0
+
+
+def _to_rgb(reformatter: Any, frame: Any, width: int, height: int) -> Any:
+    """RGB frame by one shared reformatter; starting threads for each frame would cost more than the conversion."""
+    try:
+        return reformatter.reformat(frame, width, height, "rgb24", threads=1)
+    except TypeError:  # PyAV before `threads`
+        return reformatter.reformat(frame, width, height, "rgb24")
 
 
 class VideoReader:
@@ -269,17 +102,12 @@ class VideoReader:
 
     def __init__(self, source: Any, *, num_threads: int | None = None, timeout: float = 30.0) -> None:
         self._av = import_av()
-        self.name, self._target = _resolve_source(source, timeout)
+        self.name, self._target = resolve_source(source, timeout)
         self._num_threads = num_threads
         self._container: Any = None
         try:
             self._open()
-            file_size = self._container.size or 0
-            is_mov = self._container.format.name.startswith("mov")
-            self._index = (index_from_sample_table(self._stream, file_size) if is_mov else None) or self._read_packets()
-            if not self._index.timestamps:
-                raise self._error("it holds no video frames", "Record or export it again.")
-            self._probe_rate()
+            self._build_index(trust_table=True)
         except BaseException:
             self.close()
             raise
@@ -302,7 +130,7 @@ class VideoReader:
     def _open(self) -> None:
         """Open the container anew, at its start."""
         self.close()
-        head = _head(self._target)
+        head = first_bytes(self._target)
         if not head:
             raise self._error("the file is empty", "Download or export it again.")
         target = io.BytesIO(self._target) if isinstance(self._target, bytes) else self._target
@@ -331,21 +159,47 @@ class VideoReader:
         context, count = self._stream.codec_context, self._num_threads
         if count is None:
             small = context.width * context.height < MIN_AREA_FOR_THREADS
-            one = small or torch.utils.data.get_worker_info() is not None
-            count = 1 if one else min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, MAX_THREADS)
+            in_worker = torch.utils.data.get_worker_info() is not None
+            count = 1 if small or in_worker else min(os.cpu_count() or 1, MAX_THREADS)
         self._stream.thread_type = "AUTO" if count > 1 else "NONE"
         context.thread_count = count
 
     def _restarted(self, fresh: bool = False) -> None:
         """Forget what was decoded: nothing has come out since the last seek."""
-        self._fresh, self._position, self._damage, self._ended = fresh, -1, "", False
-        self._frames: Iterator[tuple[int, Any]] = iter(())
+        self._fresh, self._position, self._damage = fresh, -1, ""
+        self._frames: Iterator[tuple[int, Any]] | None = None
 
-    def _read_packets(self) -> FrameIndex:
-        self._fresh = False
-        return index_from_packets(self._container, self._stream)
+    def _build_index(self, trust_table: bool) -> None:
+        """Find the frames, by the sample table if there is one to be trusted, else by the packets."""
+        is_mov = self._container.format.name.startswith("mov")
+        index = index_from_sample_table(self._stream, self._container.size or 0) if is_mov and trust_table else None
+        self._has_table = index is not None
+        if index is None:
+            self._fresh = False
+            index = index_from_packets(self._container, self._stream, self._av.error.FFmpegError)
+        if not index.timestamps:
+            raise self._error("it holds no video frames", "Record or export it again.")
+        self._index = index
+        self._measure()
 
-    def _probe_rate(self) -> None:
+    def _distrust_index(self) -> None:
+        """Replace an index that the decoded frames contradict by the next better one."""
+        before = self.num_frames
+        self._open()
+        if self._has_table:
+            self._build_index(trust_table=False)
+        else:
+            count = len(self._index.timestamps)
+            self._index = FrameIndex(range(count), declared=count, ordered=False)
+            self._measure()
+        self._check_count(before)
+
+    def _check_count(self, before: int) -> None:
+        if self.num_frames != before:
+            reason = f"{before} frames are announced and {self.num_frames} come out"
+            raise FramesRecounted(self.name, reason, "Choose the frames again.")
+
+    def _measure(self) -> None:
         """Set the counts and rates from the index."""
         stream, times = self._stream, self._index.timestamps
         self.num_frames = self._index.declared
@@ -374,15 +228,16 @@ class VideoReader:
         indices = [int(i) for i in indices]
         if not indices:
             raise ValueError(f"No frames of {self.name} were asked for: `indices` is empty. Pass at least one index.")
-        outside = [i for i in indices if not 0 <= i < self.num_frames]
-        if outside:
-            raise IndexError(f"{self.name} has frames 0 to {self.num_frames - 1}; index {outside[0]} is outside.")
         wanted = sorted(set(indices))
-        try:
-            frames = self._decode_wanted(wanted)
-        except _NotInOrder:
-            self._count_frames()
-            frames = self._decode_wanted(wanted)
+        if wanted[0] < 0 or wanted[-1] >= self.num_frames:
+            outside = wanted[0] if wanted[0] < 0 else wanted[-1]
+            raise IndexError(f"{self.name} has frames 0 to {self.num_frames - 1}; index {outside} is outside.")
+        while True:
+            try:
+                frames = self._decode_wanted(wanted)
+                break
+            except _NotInOrder:
+                self._distrust_index()
         place = {position: i for i, position in enumerate(wanted)}
         return frames if indices == wanted else frames[[place[i] for i in indices]]
 
@@ -391,16 +246,163 @@ class VideoReader:
         if wanted[-1] >= len(self._index.timestamps):
             raise self._missing(wanted[-1], "it lies beyond the end of the data")
         reformatter = self._av.video.reformatter.VideoReformatter()
-        options: dict[str, int] = {}
         frames = None
         for i, target in enumerate(wanted):
             frame = self._frame_at(target)
             if frames is None:
                 frames = torch.empty((len(wanted), frame.height, frame.width, 3), dtype=torch.uint8)
                 orientation = _orientation(frame)
-            rgb = reformatter.reformat(frame, frames.shape[2], frames.shape[1], "rgb24", **options)
+            rgb = _to_rgb(reformatter, frame, frames.shape[2], frames.shape[1])
             frames[i] = torch.from_numpy(rgb.to_ndarray())
         swap, flip_rows, flip_columns = orientation
         frames = frames.transpose(1, 2) if swap else frames
         flips = [axis for axis, flip in ((1, flip_rows), (2, flip_columns)) if flip]
         return (frames.flip(flips) if flips else frames).permute(0, 3, 1, 2)
+
+    def _frame_at(self, target: int) -> Any:
+        """Decoded frame at one position, reached from the current place or from a key frame before it."""
+        self._target, damaged = target, 0
+        starts = self._starting_points(target)
+        if self._must_restart(target):
+            self._restart(target, starts)
+        while (frame := self._decode_until(target)) is None:
+            damage, damaged = self._damage, damaged + bool(self._damage)
+            if damaged > 1 or not self._restart(target, starts):
+                if damage:
+                    raise self._missing(target, damage)
+                raise _NotInOrder
+        return frame
+
+    def _missing(self, target: int, reason: str) -> VideoDecodingError:
+        count = f"{len(self._index.timestamps)} of {self.num_frames} frames are in the file"
+        reason = f"frame {target} cannot be read: {reason} ({count})"
+        return self._error(reason, "Export or download the video again, or leave it out.")
+
+    def _must_restart(self, target: int) -> bool:
+        if self._frames is None or self._position >= target:
+            return True
+        keys = self._index.keys
+        return bool(keys) and keys[self._index.key_before(target)] - self._position > MIN_FRAMES_TO_SKIP
+
+    def _starting_points(self, target: int) -> Iterator[int | None]:
+        """Times to seek to for `target`, the best first and then earlier ones; None is the start of the file."""
+        index = self._index
+        key = index.key_before(target)
+        if index.ordered and key > 0:
+            yield index.timestamps[target]
+            for earlier in (key, key - 1, key - 4):
+                if earlier > 0:
+                    yield index.key_times[earlier]
+        if key < 4:
+            yield None
+
+    def _restart(self, target: int, starts: Iterator[int | None]) -> bool:
+        """Go to the next of the starting points that lies at or before `target`; False if there is none."""
+        for time in starts:
+            if time is not None:
+                try:
+                    self._container.seek(time, stream=self._stream)
+                except self._av.error.FFmpegError:
+                    continue
+                self._restarted()
+            elif not self._fresh:
+                self._open()
+            self._fresh = False
+            packets = self._packets()
+            first = next(packets, None)
+            late = self._index.ordered and first is not None and (first.pts or 0) > self._index.timestamps[target]
+            if first is not None and (time is None or not late):
+                self._frames = self._decode(itertools.chain((first,), packets))
+                return True
+        return False
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets of the stream from the first key frame on, ended by the empty one that drains the decoder."""
+        started = not self._index.keys
+        try:
+            for packet in self._container.demux(self._stream):
+                started = started or packet.is_keyframe
+                if started:
+                    yield packet
+        except self._av.error.FFmpegError as error:
+            self._damage = error.strerror or str(error)
+
+    def _decode(self, packets: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+        """Frames that come out, with their positions."""
+        index = self._index
+        independent = index.ordered and getattr(self._stream.codec_context.codec, "intra_only", False)
+        first: int | None = None
+        for packet in packets:
+            if independent and packet.size and packet.pts < index.timestamps[self._target]:
+                continue  # no other frame needs it
+            if first is None:
+                first = index.position(packet.pts) or 0
+            try:
+                frames = packet.decode()
+            except self._av.error.FFmpegError as error:
+                self._damage = error.strerror or str(error)
+                continue
+            for frame in frames:
+                position = index.position(frame.pts) if index.ordered else self._position + 1
+                if position is None or position <= self._position:
+                    raise _NotInOrder
+                if frame.is_corrupt and position >= first:  # those before the key frame lack what they refer to
+                    self._damage = "its data is damaged"
+                self._position = position
+                yield position, frame
+
+    def _decode_until(self, target: int) -> Any | None:
+        """Next frame out of the decoder at `target`; None if it is passed over, or damage lies on the way."""
+        for position, frame in self._frames or ():
+            if self._damage or position > target:
+                return None
+            if position == target:
+                return frame
+        if not self._index.ordered and not self._damage:  # the only way to know where such a stream ends
+            before, self.num_frames = self.num_frames, self._position + 1
+            self._index.timestamps = range(self.num_frames)
+            self._index.declared = self.num_frames
+            self._check_count(before)
+        return None
+
+
+def read_video(
+    source: Any,
+    choose_indices: Callable[[VideoMetadata], Sequence[int]] | None = None,
+    *,
+    num_threads: int | None = None,
+    timeout: float = 30.0,
+) -> tuple[torch.Tensor, VideoMetadata]:
+    """Decode the frames of a video that `choose_indices` picks when it is told how many there are.
+
+    Args:
+        source: Path, `file://` or http(s) URL, bytes, or a binary file object.
+        choose_indices: Gets the metadata (`total_num_frames`, `fps`, `duration`), returns frame positions. Default:
+            all frames.
+        num_threads: Decoding threads, see `VideoReader`.
+        timeout: Seconds without an answer after which a download is given up.
+
+    Returns:
+        uint8 RGB tensor `(len(indices), 3, height, width)`, and the metadata with `frames_indices` filled in.
+
+    Raises:
+        FileNotFoundError, VideoDecodingError, ImportError: As `VideoReader` and `VideoReader.get_frames`.
+    """
+    with VideoReader(source, num_threads=num_threads, timeout=timeout) as reader:
+        for last_try in (False, False, True):
+            metadata = VideoMetadata(
+                total_num_frames=reader.num_frames, fps=reader.fps, duration=reader.duration, video_backend="pyav"
+            )
+            indices = range(reader.num_frames) if choose_indices is None else choose_indices(metadata)
+            try:
+                frames = reader.get_frames(indices)
+                break
+            except FramesRecounted:
+                if last_try:
+                    raise
+    metadata.frames_indices = [int(i) for i in indices]
+    metadata.height, metadata.width = frames.shape[-2:]
+    return frames, metadata
+
+
+__all__ = ["FramesRecounted", "VideoDecodingError", "VideoReader", "read_video"]

@@ -1,0 +1,103 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a video can be read from: paths, URLs, bytes and binary file objects."""
+
+import http.client
+import io
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+
+MAX_DOWNLOAD_BYTES = 4 * 1024**3
+
+
+class VideoDecodingError(ValueError):
+    """A video that cannot be read; the message names the source, the reason and the way out."""
+
+    def __init__(self, name: str, reason: str, way_out: str) -> None:
+        super().__init__(f"Cannot decode {name}: {reason}. {way_out}")
+
+
+def is_video_source(value: Any) -> bool:
+    """Whether `value` is something to decode (path, URL, bytes, binary file object) rather than frames."""
+    return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
+
+
+def download(url: str, timeout: float = 30.0, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
+    """Fetch `url` (http, https) into memory.
+
+    Args:
+        url: Address of the file.
+        timeout: Seconds without any answer after which to give up; the whole download may take 20 times as long.
+        max_bytes: Largest file accepted.
+
+    Raises:
+        VideoDecodingError: The server cannot be reached, answers with an error, is too slow or sends too much or
+            less than it announced.
+    """
+    deadline = time.monotonic() + 20 * timeout
+    request = urllib.request.Request(url, headers={"User-Agent": "modeling_videomae_v2"})
+    chunks, received, failure = [], 0, ""
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            announced = answer.headers.get("Content-Length") or ""
+            while not failure and (chunk := answer.read(1024 * 1024)):
+                chunks.append(chunk)
+                received += len(chunk)
+                if received > max_bytes:
+                    failure = f"it is larger than {max_bytes} bytes"
+                elif time.monotonic() > deadline:
+                    failure = f"{20 * timeout:.0f} s were not enough to download it"
+    except urllib.error.HTTPError as error:
+        reason = f"the server answered {error.code} {error.reason}"
+        raise VideoDecodingError(url, reason, "Check the address.") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = f"the download failed ({getattr(error, 'reason', error)})"
+        raise VideoDecodingError(url, reason, "Check the address and the network.") from error
+    if not failure and announced.isdigit() and received < int(announced):
+        failure = f"the connection closed after {received} of {announced} bytes"
+    if failure:
+        raise VideoDecodingError(url, failure, "Download it to a file first and pass its path.")
+    return b"".join(chunks)
+
+
+def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]:
+    """Name for messages, and what to open: an absolute path, bytes, or a seekable binary file object."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return f"<{len(source)} bytes>", bytes(source)
+    if hasattr(source, "read"):
+        name = str(getattr(source, "name", None) or f"<{type(source).__name__}>")
+        seekable = getattr(source, "seekable", lambda: False)()
+        content = source if seekable else source.read()
+        if isinstance(content, (str, io.TextIOBase)):
+            raise VideoDecodingError(name, "it is open in text mode", 'Open it with mode "rb".')
+        return name, content
+    name = os.fsdecode(source)
+    scheme = name.partition("://")[0].lower() if "://" in name else ""
+    if scheme in ("http", "https"):
+        return name, download(name, timeout)
+    path = urllib.request.url2pathname(urllib.parse.urlparse(name).path) if scheme == "file" else name
+    if not os.path.exists(path):
+        if scheme not in ("", "file"):
+            raise VideoDecodingError(name, f"`{scheme}` addresses are not supported", "Use http, https or a path.")
+        raise FileNotFoundError(f"Cannot decode {name}: the file does not exist. Check the path.")
+    if not os.path.isfile(path):
+        raise VideoDecodingError(name, "it is not a file", "Pass the path of one video file.")
+    return name, os.path.abspath(path)
+
+
+def first_bytes(target: Any, count: int = 12) -> bytes:
+    """First bytes of what is going to be opened."""
+    if isinstance(target, bytes):
+        return target[:count]
+    if isinstance(target, str):
+        with open(target, "rb") as file:
+            return file.read(count)
+    target.seek(0)
+    head = target.read(count)
+    target.seek(0)
+    return head
