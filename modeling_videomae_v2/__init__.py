@@ -3,6 +3,7 @@
 """VideoMAE V2 for Hugging Face Transformers.
 
 Importing this package makes `AutoConfig`, `AutoModel`, `AutoModelForPreTraining`, `AutoModelForVideoClassification` and
+`AutoVideoProcessor` know the model type `videomae_v2`. What is saved with `save_pretrained` or `push_to_hub` carries the
 code with it, so that it also loads, with `trust_remote_code=True`, where this package is not installed.
 """
 
@@ -11,11 +12,13 @@ from transformers import (
     AutoModel,
     AutoModelForPreTraining,
     AutoModelForVideoClassification,
+    AutoVideoProcessor,
 )
 
 from .configuration_videomae_v2 import VideoMAEv2Config
 from .masking_videomae_v2 import frame_mask, random_mask, running_cell_mask, tube_mask
 from .modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
 
 
 def _register() -> None:
@@ -28,6 +31,8 @@ def _register() -> None:
     ):
         model_class.register_for_auto_class(auto_class)
         auto_class.register(VideoMAEv2Config, model_class, exist_ok=True)
+    VideoMAEv2VideoProcessor.register_for_auto_class()
+    AutoVideoProcessor.register(VideoMAEv2Config, VideoMAEv2VideoProcessor, exist_ok=True)
 
 
 _register()
@@ -37,6 +42,7 @@ __all__ = [
     "VideoMAEv2ForPreTraining",
     "VideoMAEv2ForVideoClassification",
     "VideoMAEv2Model",
+    "VideoMAEv2VideoProcessor",
     "frame_mask",
     "random_mask",
     "running_cell_mask",

@@ -650,8 +650,8 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
 
         Returns:
             `VideoMAEv2ForPreTrainingOutput`. The loss is the squared error, averaged over the values of a cube and
-            then over the kept cubes of the whole batch that the encoder did not see (equation 2); with
-            `decoder_loss_on="all"` over all kept cubes.
+            then over the kept cubes of the whole batch that the encoder did not see (equation 2; 0 where there are
+            none); with `decoder_loss_on="all"` over all kept cubes.
 
         Raises:
             ValueError: Shape, type or order of an argument is not as above, or the grid cannot be masked as configured.

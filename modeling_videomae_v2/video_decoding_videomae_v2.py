@@ -8,27 +8,28 @@ applied, an alpha channel is dropped, the colour matrix and range named in the s
 range where it names none, as FFmpeg does), HDR is not tone-mapped and pixels are taken as square.
 """
 
-import io
 import itertools
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.video_utils import VideoMetadata
 
 from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
-from .video_sources_videomae_v2 import VideoDecodingError, first_bytes, resolve_source
+from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, resolve_source
 
 
-# Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
-REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
 # A seek empties the decoder, so it pays only where it saves more than this many frames.
 MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
+# A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
+MAX_REORDERED = 16
 
 
 class FramesRecounted(VideoDecodingError):
@@ -37,23 +38,6 @@ class FramesRecounted(VideoDecodingError):
 
 class _NotInOrder(Exception):
     """Timestamps do not tell which frame is which: frames have to be counted from the start."""
-
-
-def import_av() -> Any:
-    """PyAV, or an `ImportError` that says how to get it."""
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(
-            "Decoding video files needs the package `av`, which is not installed. Run `pip install av`, or pass frames "
-            "(an array, a tensor or a list of PIL images) instead of a file."
-        ) from error
-    return av
-
-
-def _is_cover(stream: Any) -> bool:
-    """Whether a video stream is only the cover picture of a sound file."""
-    return "attached_pic" in str(getattr(stream, "disposition", "")).lower()
 
 
 def _orientation(frame: Any) -> tuple[bool, bool, bool]:
@@ -124,34 +108,10 @@ class VideoReader:
             self._container.close()
             self._container = None
 
-    def _error(self, reason: str, way_out: str) -> VideoDecodingError:
-        return VideoDecodingError(self.name, reason, way_out)
-
     def _open(self) -> None:
         """Open the container anew, at its start."""
         self.close()
-        head = first_bytes(self._target)
-        if not head:
-            raise self._error("the file is empty", "Download or export it again.")
-        target = io.BytesIO(self._target) if isinstance(self._target, bytes) else self._target
-        try:
-            self._container = self._av.open(target, metadata_errors="ignore")
-        except (self._av.error.FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            if head[4:8] == b"ftyp":
-                reason = "it is an mp4 or mov file without a readable index (moov): truncated, or not yet finished"
-            elif isinstance(error, self._av.error.InvalidDataError):
-                reason = "it is not a video file, or is damaged at its start"
-            raise self._error(reason, "Check that it plays, and export it again if it does not.") from error
-        if self._container.format.name in REFUSED_FORMATS:
-            raise self._error(f"it is not a video file (but {self._container.format.name})", "Pass a video file.")
-        streams = [stream for stream in self._container.streams.video if not _is_cover(stream)]
-        if not streams:
-            kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
-            raise self._error(f"it has no video stream (it holds {', '.join(kinds)})", "Pass a file with pictures.")
-        self._stream = streams[0]
-        if self._stream.codec_context is None:
-            raise self._error("this build of FFmpeg has no decoder for it", "Convert it, for example to H.264.")
+        self._container, self._stream = open_container(self._av, self.name, self._target)
         self._set_threads()
         self._restarted(fresh=True)
 
@@ -166,7 +126,8 @@ class VideoReader:
 
     def _restarted(self, fresh: bool = False) -> None:
         """Forget what was decoded: nothing has come out since the last seek."""
-        self._fresh, self._position, self._damage = fresh, -1, ""
+        self._fresh, self._position = fresh, -1
+        self._damage, self._damaged_from = "", math.inf
         self._frames: Iterator[tuple[int, Any]] | None = None
 
     def _build_index(self, trust_table: bool) -> None:
@@ -178,12 +139,14 @@ class VideoReader:
             self._fresh = False
             index = index_from_packets(self._container, self._stream, self._av.error.FFmpegError)
         if not index.timestamps:
-            raise self._error("it holds no video frames", "Record or export it again.")
+            raise VideoDecodingError(self.name, "it holds no video frames", "Record or export it again.")
         self._index = index
         self._measure()
 
-    def _distrust_index(self) -> None:
-        """Replace an index that the decoded frames contradict by the next better one."""
+    def _distrust_index(self, target: int) -> None:
+        """Replace an index that the decoded frames contradict: sample table, then packets, then counting."""
+        if not self._index.ordered:
+            raise self._missing(target, "the decoder does not return it")
         before = self.num_frames
         self._open()
         if self._has_table:
@@ -195,19 +158,18 @@ class VideoReader:
         self._check_count(before)
 
     def _check_count(self, before: int) -> None:
+        if not self.num_frames:
+            way_out = "Export or download the video again."
+            raise VideoDecodingError(self.name, "none of its frames can be decoded", way_out)
         if self.num_frames != before:
-            reason = f"{before} frames are announced and {self.num_frames} come out"
+            reason = f"it announces {before} frames and has {self.num_frames}"
             raise FramesRecounted(self.name, reason, "Choose the frames again.")
 
     def _measure(self) -> None:
         """Set the counts and rates from the index."""
-        stream, times = self._stream, self._index.timestamps
+        stream = self._stream
         self.num_frames = self._index.declared
-        rate = stream.average_rate or stream.guessed_rate
-        if self._index.ordered and len(times) > 1:
-            measured = (len(times) - 1) / ((times[-1] - times[0]) * stream.time_base)
-            rate = rate if rate and abs(rate / measured - 1) < 0.01 else measured
-        self.fps = float(rate or 25)
+        self.fps = self._index.frame_rate(stream.time_base, stream.average_rate or stream.guessed_rate)
         self.duration = self.num_frames / self.fps
 
     def get_frames(self, indices: Sequence[int]) -> torch.Tensor:
@@ -237,31 +199,32 @@ class VideoReader:
                 frames = self._decode_wanted(wanted)
                 break
             except _NotInOrder:
-                self._distrust_index()
+                self._distrust_index(wanted[-1])
         place = {position: i for i, position in enumerate(wanted)}
         return frames if indices == wanted else frames[[place[i] for i in indices]]
 
     def _decode_wanted(self, wanted: list[int]) -> torch.Tensor:
         """RGB of the frames at the ascending positions `wanted`, `(len(wanted), 3, height, width)`."""
         if wanted[-1] >= len(self._index.timestamps):
-            raise self._missing(wanted[-1], "it lies beyond the end of the data")
+            count = len(self._index.timestamps)
+            raise self._missing(wanted[-1], f"the file is truncated, only {count} frames are in it")
         reformatter = self._av.video.reformatter.VideoReformatter()
         frames = None
         for i, target in enumerate(wanted):
             frame = self._frame_at(target)
             if frames is None:
-                frames = torch.empty((len(wanted), frame.height, frame.width, 3), dtype=torch.uint8)
+                frames = np.empty((len(wanted), frame.height, frame.width, 3), dtype=np.uint8)
                 orientation = _orientation(frame)
             rgb = _to_rgb(reformatter, frame, frames.shape[2], frames.shape[1])
-            frames[i] = torch.from_numpy(rgb.to_ndarray())
+            frames[i] = rgb.to_ndarray()
         swap, flip_rows, flip_columns = orientation
-        frames = frames.transpose(1, 2) if swap else frames
-        flips = [axis for axis, flip in ((1, flip_rows), (2, flip_columns)) if flip]
-        return (frames.flip(flips) if flips else frames).permute(0, 3, 1, 2)
+        frames = frames.swapaxes(1, 2) if swap else frames
+        frames = frames[:, :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+        return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
 
     def _frame_at(self, target: int) -> Any:
         """Decoded frame at one position, reached from the current place or from a key frame before it."""
-        self._target, damaged = target, 0
+        self._aim, damaged = target, 0
         starts = self._starting_points(target)
         if self._must_restart(target):
             self._restart(target, starts)
@@ -274,9 +237,8 @@ class VideoReader:
         return frame
 
     def _missing(self, target: int, reason: str) -> VideoDecodingError:
-        count = f"{len(self._index.timestamps)} of {self.num_frames} frames are in the file"
-        reason = f"frame {target} cannot be read: {reason} ({count})"
-        return self._error(reason, "Export or download the video again, or leave it out.")
+        reason = f"frame {target} of {self.num_frames} cannot be read: {reason}"
+        return VideoDecodingError(self.name, reason, "Export or download the video again, or leave it out.")
 
     def _must_restart(self, target: int) -> bool:
         if self._frames is None or self._position >= target:
@@ -325,7 +287,11 @@ class VideoReader:
                 if started:
                     yield packet
         except self._av.error.FFmpegError as error:
-            self._damage = error.strerror or str(error)
+            self._damaged(error.strerror, self._position + 1)
+
+    def _damaged(self, reason: str | None, position: float) -> None:
+        """Remember that frames from `position` on cannot be trusted."""
+        self._damage, self._damaged_from = reason or "its data is damaged", min(position, self._damaged_from)
 
     def _decode(self, packets: Iterator[Any]) -> Iterator[tuple[int, Any]]:
         """Frames that come out, with their positions."""
@@ -333,35 +299,34 @@ class VideoReader:
         independent = index.ordered and getattr(self._stream.codec_context.codec, "intra_only", False)
         first: int | None = None
         for packet in packets:
-            if independent and packet.size and packet.pts < index.timestamps[self._target]:
+            if independent and packet.size and packet.pts < index.timestamps[self._aim]:
                 continue  # no other frame needs it
             if first is None:
                 first = index.position(packet.pts) or 0
             try:
                 frames = packet.decode()
             except self._av.error.FFmpegError as error:
-                self._damage = error.strerror or str(error)
+                at = index.position(packet.pts) if index.ordered else None
+                self._damaged(error.strerror, self._position + 1 if at is None else at - MAX_REORDERED)
                 continue
             for frame in frames:
                 position = index.position(frame.pts) if index.ordered else self._position + 1
                 if position is None or position <= self._position:
                     raise _NotInOrder
                 if frame.is_corrupt and position >= first:  # those before the key frame lack what they refer to
-                    self._damage = "its data is damaged"
+                    self._damaged(None, position)
                 self._position = position
                 yield position, frame
 
     def _decode_until(self, target: int) -> Any | None:
         """Next frame out of the decoder at `target`; None if it is passed over, or damage lies on the way."""
         for position, frame in self._frames or ():
-            if self._damage or position > target:
-                return None
-            if position == target:
-                return frame
-        if not self._index.ordered and not self._damage:  # the only way to know where such a stream ends
-            before, self.num_frames = self.num_frames, self._position + 1
-            self._index.timestamps = range(self.num_frames)
-            self._index.declared = self.num_frames
+            if position >= min(self._damaged_from, target):
+                return frame if position == target < self._damaged_from else None
+        if not self._index.ordered and self._frames and not self._damage:  # this is where such a stream ends
+            before, count = self.num_frames, self._position + 1
+            self._index = FrameIndex(range(count), declared=count, ordered=False)
+            self._measure()
             self._check_count(before)
         return None
 

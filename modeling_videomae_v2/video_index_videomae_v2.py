@@ -6,6 +6,7 @@ import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 
@@ -18,7 +19,7 @@ class FrameIndex:
     """Where the frames of a stream are, found without decoding.
 
     Attributes:
-        timestamps: Presentation time of every frame that is in the file, ascending, in units of the stream's time base.
+        timestamps: Presentation time of every frame that is in the file, ascending, in units of the stream time base.
         keys: Presentation position of every key frame, ascending (from a sample table: at most a few too low).
         key_times: Decoding time of the same key frames.
         declared: Frames that the container announces; more than `len(timestamps)` when the file is truncated.
@@ -43,13 +44,22 @@ class FrameIndex:
         """Place in `keys` of the last key frame at or before `position` (0 where none is)."""
         return max(bisect_right(self.keys, position) - 1, 0)
 
+    def frame_rate(self, time_base: Fraction, announced: Fraction | None) -> float:
+        """Frames per second: `announced` where the timestamps agree with it, else what they give; 25 if unknown."""
+        rate, times = announced, self.timestamps
+        if self.ordered and len(times) > 1:
+            measured = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
+            rate = announced if announced and abs(announced / measured - 1) < 0.05 else measured
+        return float(rate or 25)
+
 
 def index_from_sample_table(stream: Any, file_size: int) -> FrameIndex | None:
     """Index from the sample table of an mp4 or mov file, without reading the packets: one look-up for an hour.
 
     Only where the table alone gives presentation times: constant frame rate, or no reordering. None otherwise.
     """
-    entries = [(e.timestamp, e.is_keyframe, e.is_discard, e.pos + e.size) for e in getattr(stream, "index_entries", ())]
+    table = getattr(stream, "index_entries", ())
+    entries = [(e.timestamp, e.is_keyframe, e.is_discard, e.pos + e.size) for e in table]
     start = stream.start_time
     if start is None or not entries or len(entries) != stream.frames or any(entry[2] for entry in entries):
         return None
@@ -76,7 +86,7 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
         failure: What PyAV raises where the data is damaged or cut off; what was read before counts.
     """
     packets: list[tuple[int, int, bool]] = []
-    ordered, end = True, 0.0
+    ordered, end, announced = True, 0.0, _announced_frames(container, stream)
     try:
         for packet in container.demux():
             if packet.pts is not None and packet.time_base:
@@ -92,13 +102,21 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
     first_key = next((i for i, packet in enumerate(packets) if packet[2]), 0)
     packets = packets[first_key:]  # nothing before the first key frame can be decoded
     timestamps = sorted(packet[0] for packet in packets)
-    ordered &= len(set(timestamps)) == len(timestamps)
+    count = len(timestamps)
+    ordered &= len(set(timestamps)) == count
     keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key in packets if is_key) if ordered else []
-    index = FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], ordered=ordered)
-    index.declared = max(len(timestamps), stream.frames if stream.frames < 2**31 else 0)
-    if ordered and len(timestamps) > 1 and container.format.name in DURATION_IN_HEADER and container.duration:
-        rate = (len(timestamps) - 1) / float((timestamps[-1] - timestamps[0]) * stream.time_base)
-        missing = container.duration / 1_000_000 - end
-        if missing > max(0.1 * container.duration / 1_000_000, 5 / rate):
-            index.declared = len(timestamps) + round(missing * rate)
-    return index
+    if ordered and count > 1 and container.format.name in DURATION_IN_HEADER and container.duration:
+        rate = (count - 1) / float((timestamps[-1] - timestamps[0]) * stream.time_base)
+        announced = count + round((container.duration / 1_000_000 - end) * rate)
+    truncated = announced - count > max(5, 0.1 * announced)  # headers are seldom exact
+    declared = announced if truncated else count
+    return FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], declared, ordered)
+
+
+def _announced_frames(container: Any, stream: Any) -> int:
+    """Frames that the header of the container announces, 0 where it does not."""
+    if container.format.name == "avi":
+        return stream.frames
+    if container.format.name.startswith("mov") and stream.frames:  # without those that an edit list hides
+        return sum(not entry.is_discard for entry in getattr(stream, "index_entries", ()))
+    return 0

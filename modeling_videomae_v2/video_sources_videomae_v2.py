@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a video can be read from: paths, URLs, bytes and binary file objects."""
+"""What a video can be read from: paths, URLs, bytes and binary file objects, and how they are opened."""
 
 import http.client
 import io
@@ -13,6 +13,8 @@ from typing import Any
 
 
 MAX_DOWNLOAD_BYTES = 4 * 1024**3
+# Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
+REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
 
 
 class VideoDecodingError(ValueError):
@@ -90,7 +92,60 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
     return name, os.path.abspath(path)
 
 
-def first_bytes(target: Any, count: int = 12) -> bytes:
+def import_av() -> Any:
+    """PyAV, or an `ImportError` that says how to get it."""
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            "Decoding video files needs the package `av`, which is not installed. Run `pip install av`, or pass "
+            "frames (an array, a tensor or a list of PIL images) instead of a file."
+        ) from error
+    return av
+
+
+def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
+    """Open a resolved source with PyAV.
+
+    Args:
+        av: The module.
+        name: Name for messages.
+        target: Absolute path, bytes or seekable binary file object.
+
+    Returns:
+        The container, at its start, and its first video stream that is not a cover picture.
+
+    Raises:
+        VideoDecodingError: It is empty, not a video, or has no video stream that can be decoded.
+    """
+    head = _first_bytes(target)
+    if not head:
+        raise VideoDecodingError(name, "the file is empty", "Download or export it again.")
+    try:
+        container = av.open(io.BytesIO(target) if isinstance(target, bytes) else target, metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        if head[4:8] == b"ftyp":
+            reason = "it is an mp4 or mov file without a readable index (moov): truncated, or not yet finished"
+        elif isinstance(error, av.error.InvalidDataError):
+            reason = "it is not a video file, or is damaged at its start"
+        raise VideoDecodingError(name, reason, "Check that it plays, and export it again if it does not.") from error
+    streams = [s for s in container.streams.video if "attached_pic" not in str(getattr(s, "disposition", ""))]
+    reason = ""
+    if container.format.name in REFUSED_FORMATS:
+        reason = f"it is not a video (but {container.format.name})"
+    elif not streams:
+        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        reason = f"it has no video stream (it holds {', '.join(kinds)})"
+    elif streams[0].codec_context is None:
+        reason = "this build of FFmpeg has no decoder for it"
+    if reason:
+        container.close()
+        raise VideoDecodingError(name, reason, "Pass a video file, for example H.264 in mp4.")
+    return container, streams[0]
+
+
+def _first_bytes(target: Any, count: int = 12) -> bytes:
     """First bytes of what is going to be opened."""
     if isinstance(target, bytes):
         return target[:count]

@@ -239,11 +239,12 @@ def pretrain(
 
 
 def finetune(sd: StateDict, arch: Arch, pixels_BCTHW: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Classification: `features` (B, D), the pooled clip, and `logits` (B, classes)."""
+    """Classification: `tokens` (B, N, D), `features` (B, D), which is the pooled clip, and `logits` (B, classes)."""
     x = embed(sd, "", pixels_BCTHW, arch)
     x = run_blocks(sd, "", arch.num_hidden_layers, arch.num_attention_heads, x, arch)
     if arch.use_mean_pooling:
         features = layer_norm(sd, "fc_norm", x.mean(dim=1), arch)
     else:
-        features = layer_norm(sd, "norm", x, arch)[:, 0]
-    return {"features": features, "logits": F.linear(features, sd["head.weight"], sd["head.bias"])}
+        x = layer_norm(sd, "norm", x, arch)
+        features = x[:, 0]
+    return {"tokens": x, "features": features, "logits": F.linear(features, sd["head.weight"], sd["head.bias"])}

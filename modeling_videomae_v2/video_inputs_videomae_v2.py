@@ -1,0 +1,169 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever may be passed as `videos`, as a flat list; frames in memory as `(frames, channels, height, width)`."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from transformers.image_utils import ChannelDimension
+from transformers.video_utils import VideoMetadata
+
+from .video_sources_videomae_v2 import is_video_source
+
+
+ACCEPTED = (
+    "Pass a path, a URL, bytes, a (frames, height, width, channels) or (frames, channels, height, width) array or "
+    "tensor, a list of PIL images, or a list of these."
+)
+COLOUR_CHANNELS = (1, 3, 4)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, torch.Tensor))
+
+
+def _is_frame(value: Any) -> bool:
+    return isinstance(value, Image) or (_is_array(value) and value.ndim == 3)
+
+
+def flatten_videos(videos: Any) -> list[Any]:
+    """List of single videos, each a source to decode, a four-dimensional array or tensor, or a list of frames.
+
+    Args:
+        videos: One video or any nesting of lists of them; a five-dimensional array is a batch.
+
+    Raises:
+        ValueError: It is empty, a single picture, or of a shape or type that no video has.
+    """
+    if is_video_source(videos):
+        return [videos]
+    if _is_array(videos):
+        if videos.ndim == 5:
+            return list(videos)
+        if videos.ndim == 4:
+            return [videos]
+        raise ValueError(f"A video has 4 dimensions, got an array of shape {tuple(videos.shape)}. {ACCEPTED}")
+    if not isinstance(videos, (list, tuple)):
+        hint = " For a video of one frame pass `[image]`." if isinstance(videos, Image) else ""
+        raise ValueError(f"A `{type(videos).__name__}` is not a video.{hint} {ACCEPTED}")
+    if not videos:
+        raise ValueError(f"`videos` holds an empty list: there is no video or no frame in it. {ACCEPTED}")
+    if _is_frame(videos[0]):
+        return [list(videos)]
+    return [video for item in videos for video in flatten_videos(item)]
+
+
+def flatten_metadata(metadata: Any, count: int) -> list[VideoMetadata | None]:
+    """New `VideoMetadata` (or None) for each of `count` videos, from one object, a dict or any nesting of lists."""
+    if metadata is None:
+        return [None] * count
+    flat, rest = [], [metadata]
+    while rest:
+        item = rest.pop(0)
+        if isinstance(item, (list, tuple)):
+            rest = [*item, *rest]
+        else:
+            flat.append(VideoMetadata(**item))  # a copy: it is going to be filled in
+    if len(flat) != count:
+        raise ValueError(f"`video_metadata` has {len(flat)} entries for {count} videos. Pass one for each video.")
+    return flat
+
+
+def _stack_frames(frames: list[Any], to_rgb: bool) -> np.ndarray | torch.Tensor:
+    """One array from a list of PIL images (channels last) or of three-dimensional arrays."""
+    if any(isinstance(frame, Image) for frame in frames):
+        wrong = next((type(frame).__name__ for frame in frames if not isinstance(frame, Image)), None)
+        if wrong:
+            raise ValueError(f"The frames of one video are PIL images and a `{wrong}`. Use one type.")
+        arrays = [np.asarray(frame.convert("RGB") if to_rgb else frame) for frame in frames]
+        frames = [array[..., None] if array.ndim == 2 else array for array in arrays]
+    shapes = {tuple(np.shape(frame)) for frame in frames}
+    if len(shapes) != 1:
+        raise ValueError(f"The frames of one video have different shapes: {sorted(shapes)}. Make them equal.")
+    if all(isinstance(frame, torch.Tensor) for frame in frames):
+        return torch.stack(frames)
+    return np.stack([np.asarray(frame) for frame in frames])
+
+
+def _channels_axis(shape: tuple[int, ...], input_data_format: Any) -> int:
+    """Axis of the channels, 1 or 3; a shape that fits both is taken as (frames, channels, height, width)."""
+    if input_data_format is not None:
+        return 1 if ChannelDimension(input_data_format) == ChannelDimension.FIRST else 3
+    if shape[1] in COLOUR_CHANNELS and not (shape[3] == 3 and shape[1] != 3):
+        return 1
+    if shape[3] in COLOUR_CHANNELS:
+        return 3
+    transposed = shape[0] in COLOUR_CHANNELS
+    hint = " It looks like (channels, frames, height, width): apply `transpose(0, 1)` first." if transposed else ""
+    raise ValueError(
+        f"No axis of a video of shape {shape} can be its channels (1, 3 or 4).{hint} Pass (frames, channels, height, "
+        "width) or (frames, height, width, channels), or say which with `input_data_format`."
+    )
+
+
+def _numbers(video: torch.Tensor, do_rescale: bool) -> torch.Tensor:
+    """Pixels as uint8 or float32; refuses what cannot be pixels."""
+    if video.dtype == torch.uint8:
+        return video
+    if video.dtype == torch.bool or video.is_complex():
+        raise ValueError(f"Pixels cannot be {video.dtype}. Pass uint8 from 0 to 255, or floating point.")
+    low, high = video.min().item(), video.max().item()
+    if not video.is_floating_point():
+        if low < 0 or high > 255:
+            raise ValueError(f"{video.dtype} pixels go from {low} to {high}. Pass values from 0 to 255.")
+        return video.to(torch.uint8)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("The video has pixels that are NaN or infinite. Pass finite values.")
+    if do_rescale and low >= 0 and 0 < high <= 1:
+        raise ValueError(
+            f"Floating-point pixels go from {low:.3g} to {high:.3g}: they seem to be scaled to [0, 1] already, and "
+            "would be scaled again. Pass `do_rescale=False`, or values from 0 to 255."
+        )
+    if do_rescale and (low < 0 or high > 255):
+        raise ValueError(
+            f"Floating-point pixels go from {low:.3g} to {high:.3g}. Pass values from 0 to 255, or `do_rescale=False` "
+            "with values from 0 to 1."
+        )
+    return video.float()
+
+
+def frames_to_tensor(
+    video: Any, input_data_format: Any = None, do_convert_rgb: bool | None = True, do_rescale: bool | None = True
+) -> torch.Tensor:
+    """Frames in memory as `(frames, channels, height, width)`, uint8 or float32.
+
+    Args:
+        video: Four-dimensional array or tensor, or list of frames (PIL images or three-dimensional arrays).
+        input_data_format: "channels_first" or "channels_last"; found from the shape where it is None.
+        do_convert_rgb: Repeat one grey channel, drop an alpha channel.
+        do_rescale: Whether the pixels are going to be multiplied by 1/255, so that they must go from 0 to 255.
+
+    Raises:
+        ValueError: The shape or the numbers are not those of a video.
+    """
+    if isinstance(video, list):
+        if isinstance(video[0], Image):
+            input_data_format = ChannelDimension.LAST
+        video = _stack_frames(video, bool(do_convert_rgb))
+    shape = tuple(video.shape)
+    if len(shape) != 4:
+        raise ValueError(f"A video has 4 dimensions, got an array of shape {shape}. {ACCEPTED}")
+    if 0 in shape:
+        raise ValueError(f"A video of shape {shape} is empty. Pass at least one frame and one pixel.")
+    if isinstance(video, np.ndarray):
+        if video.dtype.kind not in "uifbc":
+            raise ValueError(f"Pixels cannot be `{video.dtype}`. Pass uint8 from 0 to 255, or floating point.")
+        dtype = np.int64 if video.dtype.kind == "u" and video.dtype != np.uint8 else video.dtype.newbyteorder("=")
+        video = np.ascontiguousarray(video, dtype=dtype)
+        video = torch.from_numpy(video if video.flags.writeable else video.copy())
+    if _channels_axis(shape, input_data_format) == 3:
+        video = video.permute(0, 3, 1, 2)
+    video = _numbers(video, bool(do_rescale))
+    channels = video.shape[1]
+    if not do_convert_rgb or channels == 3:
+        return video
+    if channels not in COLOUR_CHANNELS:
+        raise ValueError(f"A video with {channels} channels is not grey, RGB or RGBA. Pass `do_convert_rgb=False`.")
+    return video.expand(-1, 3, -1, -1) if channels == 1 else video[:, :3]

@@ -1,0 +1,370 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Video processor of VideoMAE V2: the one owner of frame sampling, resizing, cropping, mean and standard deviation."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub.dataclasses import validate_typed_dict
+from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_utils import (
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    ChannelDimension,
+    PILImageResampling,
+    validate_kwargs,
+)
+from transformers.processing_utils import VideosKwargs
+from transformers.video_processing_utils import BaseVideoProcessor
+from transformers.video_utils import VideoMetadata
+
+from .video_decoding_videomae_v2 import read_video
+from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor
+from .video_sources_videomae_v2 import is_video_source
+
+
+SAMPLINGS = ("dense", "uniform")
+BOTH_RATES = "`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other. Pass one of them."
+
+
+class VideoMAEv2VideosKwargs(VideosKwargs, total=False):
+    """Settings of `VideoMAEv2VideoProcessor` beyond those of every video processor.
+
+    Attributes:
+        sampling (`str`, defaults to `"dense"`):
+            `"dense"`: frames `sampling_rate` apart. `"uniform"`: one frame of each of `num_frames` equal segments, as
+            for Something-Something.
+        sampling_rate (`int`, defaults to 4):
+            Distance between the frames of a dense clip, in frames of the video.
+        num_clips (`int`, defaults to 1):
+            Clips taken from each video, spread over its length.
+        num_crops (`int`, defaults to 1):
+            Square crops taken from each clip, spread along the longer side; 1 is the centre.
+    """
+
+    sampling: str | None
+    sampling_rate: int | None
+    num_clips: int | None
+    num_crops: int | None
+
+
+OWN_SETTINGS = ("num_frames", "sampling", "sampling_rate", "num_clips", "num_crops")
+
+
+def dense_indices(total: int, num_frames: int, sampling_rate: int, num_clips: int = 1) -> np.ndarray:
+    """Frames of clips with a fixed distance between frames.
+
+    One clip lies in the middle of the video. Several clips start at equal distances in the list of every
+    `sampling_rate`-th frame of the video, the first at its start and the last at its end. The last sampled frame is
+    repeated where the video is too short.
+
+    Args:
+        total: Frames in the video, at least 1.
+        num_frames: Frames in a clip.
+        sampling_rate: Distance between frames of a clip.
+        num_clips: Number of clips.
+
+    Returns:
+        int64 array `(num_clips, num_frames)`, each row ascending.
+    """
+    if num_clips == 1:
+        start = max((total - (num_frames - 1) * sampling_rate - 1) // 2, 0)
+        last = start + (total - 1 - start) // sampling_rate * sampling_rate
+        return np.minimum(start + sampling_rate * np.arange(num_frames)[None], last)
+    frames = np.arange(0, total, sampling_rate)
+    frames = np.pad(frames, (0, max(num_frames - len(frames), 0)), mode="edge")
+    step = (len(frames) - num_frames) / (num_clips - 1)
+    # rounded as the reference rounds, which is one frame early where the product falls just below a whole number
+    return np.stack([frames[int(i * step) :][:num_frames] for i in range(num_clips)])
+
+
+def uniform_indices(total: int, num_frames: int, num_clips: int = 1) -> np.ndarray:
+    """Frames at the starts of `num_frames` equal segments; clip `j` of `k` lies `j / k` of a segment later.
+
+    Args:
+        total: Frames in the video, at least 1; where there are fewer than `num_frames`, frames repeat.
+        num_frames: Segments, each giving one frame.
+        num_clips: Number of clips.
+
+    Returns:
+        int64 array `(num_clips, num_frames)`, each row ascending.
+    """
+    segment = total / num_frames
+    clips, frames = np.arange(num_clips)[:, None], np.arange(num_frames)[None]
+    return (segment * frames + clips * segment / num_clips).astype(np.int64)
+
+
+def crop_views(frames: torch.Tensor, crop_size: tuple[int, int], num_crops: int) -> torch.Tensor:
+    """Crops at equal distances along the longer side, the first and the last at its ends, centred on the other side.
+
+    Args:
+        frames: `(..., height, width)`.
+        crop_size: Height and width of a crop, not larger than the frames.
+        num_crops: At least 2.
+
+    Returns:
+        `(num_crops, ..., *crop_size)`.
+
+    Raises:
+        ValueError: The frames are smaller than the crops.
+    """
+    room = (frames.shape[-2] - crop_size[0], frames.shape[-1] - crop_size[1])
+    if min(room) < 0:
+        raise ValueError(
+            f"`num_crops` = {num_crops} needs frames of at least `crop_size` {crop_size}, got "
+            f"{tuple(frames.shape[-2:])}. Raise `size` or lower `crop_size`."
+        )
+    landscape = frames.shape[-1] > frames.shape[-2]
+    crops = []
+    for i in range(num_crops):
+        along = int(i * room[landscape] / (num_crops - 1))
+        top, left = (round(room[0] / 2), along) if landscape else (along, round(room[1] / 2))
+        crops.append(frames[..., top : top + crop_size[0], left : left + crop_size[1]])
+    return torch.stack(crops)
+
+
+class VideoMAEv2VideoProcessor(BaseVideoProcessor):
+    """Turns videos into `pixel_values` for VideoMAE V2.
+
+    Videos are paths, `file://` or http(s) URLs, bytes, binary file objects, arrays, tensors, lists of frames, or lists
+    of these. Frames are sampled, the shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the
+    centre or several places are cropped, and ImageNet mean and standard deviation are applied. Every setting can be
+    given here, to `from_pretrained` or in a call, and is saved with `save_pretrained`.
+
+    Frames in memory that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they are; otherwise
+    they are sampled like a file. With `do_sample_frames=False` all frames of every video are used as one clip. `fps`
+    samples that many frames a second, instead of `num_frames`; frames in memory need `video_metadata` for it. An alpha
+    channel is dropped. Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`.
+
+    Raises:
+        ValueError: A setting or a video is not valid; the message names it and says what would be.
+        FileNotFoundError: A video file does not exist.
+    """
+
+    resample = PILImageResampling.BILINEAR
+    image_mean = IMAGENET_DEFAULT_MEAN
+    image_std = IMAGENET_DEFAULT_STD
+    size = {"shortest_edge": 224}
+    default_to_square = False
+    crop_size = {"height": 224, "width": 224}
+    do_resize = True
+    do_center_crop = True
+    do_rescale = True
+    rescale_factor = 1 / 255
+    do_normalize = True
+    do_convert_rgb = True
+    do_sample_frames = True
+    num_frames = 16
+    sampling = "dense"
+    sampling_rate = 4
+    num_clips = 1
+    num_crops = 1
+    model_input_names = ["pixel_values"]
+    valid_kwargs = VideoMAEv2VideosKwargs
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)})
+        self._check_settings({name: getattr(self, name) for name in (*OWN_SETTINGS, "fps", "do_center_crop")})
+
+    @staticmethod
+    def _check_settings(settings: dict[str, Any]) -> None:
+        """Refuse settings that have no meaning, naming the field, the value and the way out."""
+        for name in ("num_frames", "sampling_rate", "num_clips", "num_crops"):
+            value = settings[name]
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"`{name}` must be a whole number of at least 1, got {value!r}.")
+        if settings["sampling"] not in SAMPLINGS:
+            raise ValueError(f'`sampling` must be "dense" or "uniform", got {settings["sampling"]!r}.')
+        if settings["num_crops"] > 1 and not settings["do_center_crop"]:
+            raise ValueError(
+                f"`num_crops` = {settings['num_crops']} needs `do_center_crop` = True, got "
+                f"{settings['do_center_crop']!r}. Turn it on, or set `num_crops` to 1."
+            )
+        fps = settings["fps"]
+        if fps is not None and (isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < np.inf):
+            raise ValueError(f"`fps` must be a number above 0, got {fps!r}.")
+        if fps is not None and settings["num_clips"] > 1:
+            raise ValueError(
+                f"`fps` ({fps}) takes frames from the whole video, so `num_clips` must be 1, got "
+                f"{settings['num_clips']}. Leave out one of them."
+            )
+
+    def sample_frames(
+        self,
+        metadata: VideoMetadata,
+        num_frames: int | None = None,
+        fps: int | float | None = None,
+        sampling: str | None = None,
+        sampling_rate: int | None = None,
+        num_clips: int | None = None,
+        **kwargs: Any,
+    ) -> np.ndarray:
+        """Frames to take from a video.
+
+        Args:
+            metadata: Its `total_num_frames` is read, and its `fps` where `fps` is asked for.
+            num_frames: Frames in a clip. Default: the processor's, as for all settings.
+            fps: Frames to take for each second, over the whole video, instead of `num_frames`.
+            sampling: "dense" or "uniform".
+            sampling_rate: Distance between frames of a dense clip.
+            num_clips: Number of clips.
+
+        Returns:
+            int64 array `(num_clips * num_frames,)`: the frames of clip 0, then those of clip 1, and so on.
+
+        Raises:
+            ValueError: Both `fps` and `num_frames` are given, the frame rate of the video is not known or too low, or
+                a setting is not valid.
+        """
+        if fps is not None and num_frames is not None:
+            raise ValueError(BOTH_RATES.format(num_frames=num_frames, fps=fps))
+        given = {"sampling": sampling, "sampling_rate": sampling_rate, "num_clips": num_clips, "num_frames": num_frames}
+        settings = {name: getattr(self, name) if value is None else value for name, value in given.items()}
+        fps = self.fps if fps is None and num_frames is None else fps
+        self._check_settings(settings | {"num_crops": 1, "do_center_crop": True, "fps": fps})
+        total = metadata.total_num_frames
+        if fps is not None:
+            if not metadata.fps:
+                raise ValueError(
+                    f"`fps` = {fps} needs the frame rate of the video, which is not known. Pass `video_metadata` with "
+                    "`fps`, or use `num_frames`."
+                )
+            count = max(1, int(total / metadata.fps * fps))
+            if count > total:
+                raise ValueError(
+                    f"`fps` = {fps} asks for {count} frames of a video with {total} at {metadata.fps:g} fps. Lower it."
+                )
+            return np.arange(count) * total // count
+        if settings["sampling"] == "uniform":
+            return uniform_indices(total, settings["num_frames"], settings["num_clips"]).ravel()
+        return dense_indices(total, settings["num_frames"], settings["sampling_rate"], settings["num_clips"]).ravel()
+
+    def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
+        """Sample, resize, crop and normalise videos.
+
+        Args:
+            videos: One video or a list of them, see the class.
+            **kwargs: Settings for this call, see `VideoMAEv2VideosKwargs` and transformers' `VideosKwargs`.
+                `return_tensors` ("pt" or "np") stacks the videos. `return_metadata=True` adds `video_metadata`.
+
+        Returns:
+            `pixel_values`: float32 `(batch, num_frames, channels, height, width)`, or `(batch, views, num_frames,
+            channels, height, width)` where `num_clips * num_crops` > 1, with all crops of clip 0 before those of
+            clip 1. A list of the videos' tensors where `return_tensors` is not given.
+        """
+        settings = self._settings_of_call(kwargs)
+        items = flatten_videos(videos)
+        given_metadata = flatten_metadata(settings["video_metadata"], len(items))
+        outputs, metadata = [], []
+        for i, (item, known) in enumerate(zip(items, given_metadata, strict=True)):
+            try:
+                frames, places, about = self._load(item, known, settings)
+                outputs.append(self._transform(frames, places, settings))
+            except ValueError as error:
+                if len(items) > 1 and not is_video_source(item):
+                    raise ValueError(f"Video {i} of {len(items)}: {error}") from error
+                raise
+            metadata.append(about)
+        data: dict[str, Any] = {"pixel_values": outputs}
+        return_tensors = settings["return_tensors"]
+        if return_tensors is not None:
+            shapes = sorted({tuple(output.shape) for output in outputs})
+            if len(shapes) > 1:
+                raise ValueError(
+                    f"The videos of the batch give tensors of different shapes, {shapes}, which cannot be stacked. "
+                    "Sample and crop them alike, or leave out `return_tensors` to get a list."
+                )
+            data["pixel_values"] = torch.stack(outputs) if len(outputs) > 1 else outputs[0].unsqueeze(0)
+        batch = BatchFeature(data=data, tensor_type=return_tensors)
+        if settings["return_metadata"]:
+            batch["video_metadata"] = metadata
+        return batch
+
+    def _settings_of_call(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Settings of one call: what it gives, else the processor's own, validated."""
+        kwargs = {k: v for k, v in kwargs.items() if not (v is None and k in (*OWN_SETTINGS, "fps"))}
+        names = list(self.valid_kwargs.__annotations__)
+        settings = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
+        if "num_frames" in kwargs and "fps" in kwargs:
+            raise ValueError(BOTH_RATES.format(**kwargs))
+        if "num_frames" in kwargs:
+            settings["fps"] = None
+        self._check_settings(settings)
+        validate_kwargs(captured_kwargs=kwargs.keys(), valid_processor_keys=[*names, "return_tensors"])
+        validate_typed_dict(self.valid_kwargs, kwargs)
+        if settings["data_format"] not in (None, ChannelDimension.FIRST):
+            raise ValueError(
+                f'`data_format` must be "channels_first", got {settings["data_format"]!r}: the models take '
+                "(batch, frames, channels, height, width)."
+            )
+        settings = self._standardize_kwargs(**settings)
+        self._validate_preprocess_kwargs(**settings)
+        return settings
+
+    def _plan(self, metadata: VideoMetadata, settings: dict[str, Any]) -> np.ndarray:
+        """Frames to take, `(num_clips, num_frames)`."""
+        if not settings["do_sample_frames"]:
+            return np.arange(metadata.total_num_frames)[None]
+        names = ("sampling", "sampling_rate", "num_clips", "fps" if settings["fps"] else "num_frames")
+        indices = self.sample_frames(metadata, **{name: settings[name] for name in names})
+        return np.asarray(indices).reshape(settings["num_clips"], -1)
+
+    def _load(
+        self, video: Any, metadata: VideoMetadata | None, settings: dict[str, Any]
+    ) -> tuple[torch.Tensor, np.ndarray, VideoMetadata]:
+        """Frames that are needed `(n, channels, height, width)`, where they go `(num_clips, num_frames)`, metadata."""
+        plan = np.empty((0, 0), dtype=np.int64)
+
+        def choose(found: VideoMetadata) -> list[int]:
+            nonlocal plan
+            plan = self._plan(found, settings)
+            return np.unique(plan).tolist()
+
+        if is_video_source(video):
+            frames, metadata = read_video(video, choose)
+        else:
+            options = {name: settings[name] for name in ("input_data_format", "do_convert_rgb", "do_rescale")}
+            frames = frames_to_tensor(video, **options)
+            height, width = frames.shape[-2:]
+            metadata = metadata or VideoMetadata(total_num_frames=len(frames), height=height, width=width)
+            if settings["do_sample_frames"] and metadata.total_num_frames != len(frames):
+                raise ValueError(
+                    f"`video_metadata` says {metadata.total_num_frames} frames, the video has {len(frames)}. Correct "
+                    "it, or pass `do_sample_frames=False`."
+                )
+            is_clip = len(frames) == settings["num_frames"] and settings["num_clips"] == 1 and not settings["fps"]
+            if is_clip or not settings["do_sample_frames"]:
+                plan = np.arange(len(frames))[None]
+            else:
+                frames = frames[choose(metadata)]
+        if settings["do_sample_frames"] or metadata.frames_indices is None:
+            metadata.frames_indices = plan.ravel().tolist()
+        return frames, np.unique(plan, return_inverse=True)[1].reshape(plan.shape), metadata
+
+    def _transform(self, frames: torch.Tensor, places: np.ndarray, settings: dict[str, Any]) -> torch.Tensor:
+        """Resize, crop and normalise frames `(n, ...)` once each, then lay them out as the views in `places`."""
+        if settings["device"] is not None:
+            frames = frames.to(settings["device"])
+        if settings["do_resize"]:
+            frames = self.resize(frames, size=settings["size"], resample=settings["resample"])
+        num_crops = settings["num_crops"]
+        if settings["do_center_crop"]:
+            size = settings["crop_size"]
+            if num_crops == 1:
+                frames = self.center_crop(frames, size)[None]
+            else:
+                frames = crop_views(frames, (size.height, size.width), num_crops)
+        else:
+            frames = frames[None]
+        normalise = [settings[k] for k in ("do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")]
+        frames = self.rescale_and_normalize(frames, *normalise)
+        if places.shape[0] == 1 and np.array_equal(places[0], np.arange(frames.shape[1])):
+            views = frames
+        else:
+            index = torch.from_numpy(places).to(frames.device)
+            views = frames[:, index].transpose(0, 1).flatten(0, 1)
+        return (views if len(views) > 1 else views[0]).contiguous()
+
+
+__all__ = ["VideoMAEv2VideoProcessor", "VideoMAEv2VideosKwargs"]

@@ -1,0 +1,195 @@
+"""Conversion of checkpoint keys, proved by numbers: every layout computes the same as ours after it."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+from naive_reference import Arch, finetune, random_finetune_state_dict, random_pretrain_state_dict
+from transformers import VideoMAEConfig, VideoMAEForPreTraining, VideoMAEForVideoClassification, VideoMAEModel
+
+from modeling_videomae_v2 import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    tube_mask,
+)
+from modeling_videomae_v2.convert_videomae_v2 import (
+    convert_state_dict,
+    convert_to_official,
+    convert_to_transformers,
+)
+
+
+ARCH = Arch()
+
+
+def our_config(arch: Arch, **overrides) -> VideoMAEv2Config:
+    return VideoMAEv2Config(**{**asdict(arch), **overrides})
+
+
+def stock_config(arch: Arch, **overrides) -> VideoMAEConfig:
+    fields = {name: value for name, value in asdict(arch).items() if name not in ("qkv_bias", "layer_scale_init_value")}
+    return VideoMAEConfig(**{**fields, **overrides})
+
+
+def clips(arch: Arch, batch_size: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    shape = (batch_size, arch.num_frames, arch.num_channels, arch.image_size, arch.image_size)
+    return torch.randn(shape, generator=generator)
+
+
+def randomised(model: torch.nn.Module) -> torch.nn.Module:
+    """Every parameter away from zero and one, so that none can be lost unseen."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def with_old_bias_names(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    names = {"attention.query.bias": "attention.q_bias", "attention.value.bias": "attention.v_bias"}
+    renamed = {}
+    for key, tensor in state_dict.items():
+        for new, old in names.items():
+            key = key.replace(new, old)
+        renamed[key] = tensor
+    return renamed
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=0, atol=0, msg=lambda text, key=key: f"{key}: {text}")
+
+
+@pytest.mark.parametrize("layer_scale", [0.0, 0.1])
+@pytest.mark.parametrize("qkv_bias", [True, False])
+def test_official_to_ours_and_back_is_bit_equal(qkv_bias: bool, layer_scale: float) -> None:
+    arch = Arch(qkv_bias=qkv_bias, layer_scale_init_value=layer_scale)
+    for official, model_class in (
+        (random_pretrain_state_dict(arch, seed=0), VideoMAEv2ForPreTraining),
+        (random_finetune_state_dict(arch, seed=0), VideoMAEv2ForVideoClassification),
+    ):
+        model = model_class(our_config(arch))
+        model.load_state_dict(convert_state_dict(official), strict=True)
+        assert_same(convert_to_official(model.state_dict()), official)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda sd: {f"module.{k}": v for k, v in sd.items()},
+        lambda sd: {f"_orig_mod.{k}": v for k, v in sd.items()},
+        lambda sd: {f"module._orig_mod.{k}": v for k, v in sd.items()},
+        lambda sd: {f"encoder.{k}": v for k, v in sd.items()},
+        lambda sd: {f"backbone.{k}": v for k, v in sd.items()},
+        lambda sd: {f"model.{k}": v for k, v in sd.items()},
+        lambda sd: {"model": sd, "args": object(), "epoch": 3},
+        lambda sd: {"module": sd, "optimizer": {"state": {}}},
+        lambda sd: {"state_dict": {"module": sd}},
+    ],
+    ids=["module", "compiled", "both", "encoder", "backbone", "hub", "in model", "in module", "nested"],
+)
+def test_prefixes_and_containers_are_taken_off(wrap) -> None:
+    official = random_finetune_state_dict(ARCH, seed=0)
+    assert_same(convert_state_dict(wrap(official)), convert_state_dict(official))
+
+
+def test_hub_repository_without_head_is_the_feature_model() -> None:
+    official = random_finetune_state_dict(ARCH, seed=0)
+    headless = {f"model.{key}": value for key, value in official.items() if not key.startswith("head.")}
+    model = VideoMAEv2Model(our_config(ARCH)).eval()
+    model.load_state_dict(convert_state_dict(headless), strict=True)
+    with torch.no_grad():
+        features = model(clips(ARCH)).pooler_output
+    expected = finetune(official, ARCH, clips(ARCH).transpose(1, 2))["features"]
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-5)
+
+
+def test_our_own_layout_passes_unchanged() -> None:
+    state_dict = VideoMAEv2ForPreTraining(our_config(ARCH, layer_scale_init_value=0.1)).state_dict()
+    assert_same(convert_state_dict(state_dict), dict(state_dict))
+
+
+@pytest.mark.parametrize("rename", [dict, with_old_bias_names], ids=["new names", "old names"])
+def test_transformers_classifier_computes_the_same_here(rename) -> None:
+    stock = randomised(VideoMAEForVideoClassification(stock_config(ARCH, layer_norm_eps=1e-6)))
+    stock.fc_norm.eps = 1e-6  # it ignores the configured epsilon there
+    model = VideoMAEv2ForVideoClassification(our_config(ARCH)).eval()
+    model.load_state_dict(convert_state_dict(rename(stock.state_dict())), strict=True)
+    with torch.no_grad():
+        torch.testing.assert_close(model(clips(ARCH)).logits, stock(clips(ARCH)).logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rename", [dict, with_old_bias_names], ids=["new names", "old names"])
+def test_transformers_autoencoder_computes_the_same_here(rename) -> None:
+    stock = randomised(
+        VideoMAEForPreTraining(stock_config(ARCH, layer_norm_eps=1e-6, use_mean_pooling=False)),
+    )
+    stock.decoder.norm.eps = 1e-6
+    model = VideoMAEv2ForPreTraining(our_config(ARCH, decoder_mask_type=None)).eval()
+    model.load_state_dict(convert_state_dict(rename(stock.state_dict())), strict=True)
+    mask = tube_mask(2, model.config.grid_size, 0.75, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        ours, theirs = model(clips(ARCH), mask), stock(clips(ARCH), mask)
+    torch.testing.assert_close(ours.logits, theirs.logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours.loss, theirs.loss, rtol=1e-6, atol=0)
+
+
+def test_transformers_encoder_computes_the_same_here() -> None:
+    stock = randomised(VideoMAEModel(stock_config(ARCH, layer_norm_eps=1e-6, use_mean_pooling=False)))
+    model = VideoMAEv2Model(our_config(ARCH, use_mean_pooling=False)).eval()
+    model.load_state_dict(convert_state_dict(stock.state_dict()), strict=True)
+    with torch.no_grad():
+        ours, theirs = model(clips(ARCH)).last_hidden_state, stock(clips(ARCH)).last_hidden_state
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer_scale", [0.0, 0.3])
+def test_our_classifier_computes_the_same_in_transformers(layer_scale: float) -> None:
+    arch = Arch(layer_scale_init_value=layer_scale)
+    model = randomised(VideoMAEv2ForVideoClassification(our_config(arch)))
+    stock = VideoMAEForVideoClassification(stock_config(arch, layer_norm_eps=1e-6)).eval()
+    stock.load_state_dict(convert_to_transformers(model.state_dict()), strict=True)
+    with torch.no_grad():  # their last norm has another epsilon: 1e-5
+        torch.testing.assert_close(stock(clips(arch)).logits, model(clips(arch)).logits, rtol=0, atol=1e-4)
+
+
+def test_our_autoencoder_goes_to_transformers_and_back() -> None:
+    model = randomised(VideoMAEv2ForPreTraining(our_config(ARCH)))
+    stock = VideoMAEForPreTraining(stock_config(ARCH, use_mean_pooling=False))
+    stock.load_state_dict(convert_to_transformers(model.state_dict()), strict=True)
+    assert_same(convert_state_dict(stock.state_dict()), dict(model.state_dict()))
+
+
+@pytest.mark.parametrize("key", ["blocks.0.attn.k_norm.weight", "encoder.blocks.0.attn.logit_scale", "pos_embed"])
+def test_unknown_key_is_named(key: str) -> None:
+    official = {**random_finetune_state_dict(ARCH, seed=0), key: torch.zeros(1)}
+    with pytest.raises(ValueError, match=key):
+        convert_state_dict(official)
+
+
+def test_same_parameter_twice_is_refused() -> None:
+    official = random_finetune_state_dict(ARCH, seed=0)
+    with pytest.raises(ValueError, match=r"classifier\.bias.*module\.head\.bias"):
+        convert_state_dict({**official, "module.head.bias": official["head.bias"]})
+
+
+@pytest.mark.parametrize(("checkpoint", "found"), [({}, "nothing"), ({"epoch": 3, "args": None}, "'epoch', 'args'")])
+def test_checkpoint_without_weights_is_refused(checkpoint: dict, found: str) -> None:
+    with pytest.raises(ValueError, match=found):
+        convert_state_dict(checkpoint)
+
+
+def test_pooled_norm_has_no_place_in_the_transformers_encoder() -> None:
+    with pytest.raises(ValueError, match=r"fc_norm\.weight"):
+        convert_to_transformers(VideoMAEv2Model(our_config(ARCH)).state_dict())
+
+
+def test_converted_tensors_can_be_saved(tmp_path) -> None:
+    from safetensors.torch import save_file
+
+    converted = convert_state_dict(random_finetune_state_dict(ARCH, seed=0))
+    save_file(converted, tmp_path / "model.safetensors")  # refuses tensors that share memory

@@ -1,0 +1,241 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Every frame that is asked for is the right one, whatever the container, the codec and the way to it."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+av = pytest.importorskip("av")
+
+from video_files import encode, numbered_frame, numbered_video, read_numbers  # noqa: E402
+
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoReader, read_video  # noqa: E402
+
+
+CLIPS = Path(__file__).parents[2] / "shared" / "clips"
+B_FRAMES = {"bf": "3"}
+QUIET = "log-level=none:pools=none:frame-threads=1"
+
+# name: (file name, codec, arguments of `encode`)
+FILES = {
+    "h264": ("a.mp4", "libx264", {"options": B_FRAMES}),
+    "h264, open groups": ("a.mp4", "libx264", {"options": {**B_FRAMES, "x264-params": "open-gop=1"}}),
+    "h264, one group": ("a.mp4", "libx264", {"options": {"g": "100"}}),
+    "h264, fragmented": ("a.mp4", "libx264", {"container_options": {"movflags": "frag_keyframe+empty_moov"}}),
+    "h264, 10 bits": ("a.mp4", "libx264", {"pix_fmt": "yuv420p10le"}),
+    "h264, grey": ("a.mp4", "libx264", {"pix_fmt": "gray"}),
+    "h264, odd size": ("a.mp4", "libx264", {"pix_fmt": "yuv444p", "width": 81, "height": 47}),
+    "h264 in mkv": ("a.mkv", "libx264", {"options": B_FRAMES}),
+    "h264 in ts": ("a.ts", "libx264", {"options": B_FRAMES}),
+    "h264 in flv": ("a.flv", "libx264", {"options": B_FRAMES}),
+    "h264 in avi": ("a.avi", "libx264", {"options": B_FRAMES}),
+    "h264, bare": ("a.h264", "libx264", {"options": B_FRAMES}),
+    "hevc, open groups": ("a.mp4", "libx265", {"options": {"preset": "ultrafast", "x265-params": QUIET}}),
+    "hevc, 10 bits": (
+        "a.mp4",
+        "libx265",
+        {"options": {"preset": "ultrafast", "x265-params": QUIET}, "pix_fmt": "yuv420p10le"},
+    ),
+    "vp8": ("a.webm", "libvpx", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
+    "vp9": ("a.webm", "libvpx-vp9", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
+    "mpeg4": ("a.avi", "mpeg4", {}),
+    "mpeg4, reordered": ("a.avi", "mpeg4", {"options": {"bf": "2"}}),
+    "mpeg2": ("a.mpg", "mpeg2video", {"options": {"bf": "2"}}),
+    "mjpeg": ("a.avi", "mjpeg", {"pix_fmt": "yuvj420p"}),
+    "prores, 10 bits": ("a.mov", "prores_ks", {"pix_fmt": "yuv422p10le"}),
+    "qtrle with alpha": ("a.mov", "qtrle", {"pix_fmt": "argb"}),
+    "ffv1, 16 bit grey": ("a.mkv", "ffv1", {"pix_fmt": "gray16le"}),
+    "gif": ("a.gif", "gif", {"pix_fmt": "rgb8"}),
+    "late start": ("a.mkv", "libx264", {"times": [5000 + 40 * i for i in range(30)]}),
+    "one frame": ("a.mp4", "libx264", {"num_frames": 1}),
+    "one frame in webm": ("a.webm", "libvpx-vp9", {"num_frames": 1}),
+}
+
+
+@pytest.fixture(scope="module")
+def make_file(tmp_path_factory):
+    """Encode each of `FILES` once."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            file_name, codec, arguments = FILES[name]
+            made[name] = encode(tmp_path_factory.mktemp("video") / file_name, codec, **arguments)
+        return made[name]
+
+    return make
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_frames_are_the_ones_asked_for(make_file, name):
+    path = make_file(name)
+    count = FILES[name][2].get("num_frames", 30)
+    frames, metadata = read_video(path)
+    assert read_numbers(frames) == list(range(count))
+    assert frames.dtype == torch.uint8
+    size = FILES[name][2].get("height", 48), FILES[name][2].get("width", 80)
+    assert tuple(frames.shape) == (count, 3, *size)
+    assert (metadata.total_num_frames, metadata.height, metadata.width) == (count, *size)
+    assert metadata.fps == pytest.approx(25, rel=0.01)
+    assert metadata.duration == pytest.approx(count / 25, rel=0.01)
+    draw = random.Random(name)
+    for wanted in ([count - 1], [count // 2], sorted(draw.choices(range(count), k=3)), draw.choices(range(count), k=5)):
+        assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
+
+
+@pytest.mark.parametrize("name", ["h264", "h264 in ts", "h264 in avi", "vp9", "gif"])
+def test_a_reader_goes_back_and_forth(make_file, name):
+    with VideoReader(make_file(name)) as reader:
+        for wanted in ([20, 25], [3], [29, 0, 0], [4, 5], [12]):
+            assert read_numbers(reader.get_frames(wanted)) == wanted
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_variable_frame_rate(tmp_path, suffix):
+    times = np.cumsum([0] + [20 + 13 * (i % 5) for i in range(39)]).tolist()
+    path = encode(tmp_path / f"a{suffix}", num_frames=40, times=times, options=B_FRAMES)
+    frames, metadata = read_video(path)
+    assert read_numbers(frames) == list(range(40))
+    assert metadata.fps == pytest.approx(39 / times[-1] * 1000, rel=0.05)
+    for wanted in ([0], [17], [25, 39]):
+        assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
+
+
+def test_edit_list_hides_the_first_frames(tmp_path):
+    whole = encode(tmp_path / "whole.mp4", options=B_FRAMES)
+    options = {"use_editlist": "1"}
+    with av.open(whole) as source, av.open(tmp_path / "cut.mp4", "w", options=options) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                shift = int(5 / 25 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = stream
+                target.mux(packet)
+    with av.open(tmp_path / "cut.mp4") as container:
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    expected = read_numbers(torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2))
+    assert expected == list(range(5, 30))
+    assert read_numbers(read_video(tmp_path / "cut.mp4")[0]) == expected
+    assert read_numbers(read_video(tmp_path / "cut.mp4", lambda m: [0, 12, m.total_num_frames - 1])[0]) == [5, 17, 29]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize("flip", [False, True])
+def test_rotation_metadata_is_applied(tmp_path, degrees, flip):
+    upright = numbered_video(4, 80, 48)
+    stored = upright[:, :, ::-1] if flip else upright
+    stored = np.rot90(stored, -degrees // 90, axes=(1, 2))
+    height, width = stored.shape[1:3]
+    path = encode(tmp_path / "a.mp4", frames=stored, width=width, height=height, display=(degrees, flip, False))
+    frames, metadata = read_video(path)
+    assert tuple(frames.shape) == (4, 3, 48, 80)
+    assert (metadata.height, metadata.width) == (48, 80)
+    assert read_numbers(frames) == [0, 1, 2, 3]
+
+
+def test_alpha_is_dropped(tmp_path):
+    frames = np.zeros((3, 48, 80, 4), dtype=np.uint8)
+    frames[..., 0], frames[..., 3] = 200, np.array([0, 128, 255])[:, None, None]
+    decoded = read_video(encode(tmp_path / "a.mov", "qtrle", pix_fmt="argb", frames=frames))[0]
+    assert decoded[:, 0].unique().tolist() == [200]
+    assert decoded[:, 1:].unique().tolist() == [0]
+
+
+@pytest.mark.parametrize("matrix", [1, 5])
+@pytest.mark.parametrize("colour_range", [1, 2])
+def test_colour_matrix_and_range_of_the_stream_are_used(tmp_path, matrix, colour_range):
+    """The same YUV values mean other colours under BT.709 or BT.601, limited or full range."""
+    y, u, v = 120, 90, 200
+    path = tmp_path / "a.mp4"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, colour_range
+        frame = av.VideoFrame(64, 48, "yuv420p")
+        frame.colorspace, frame.color_range, frame.pts = matrix, colour_range, 0
+        for plane, value in zip(frame.planes, (y, u, v), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    red_weight, blue_weight = {1: (0.2126, 0.0722), 5: (0.299, 0.114)}[matrix]
+    luma, scale = ((y - 16) / 219, 224) if colour_range == 1 else (y / 255, 255)
+    red = luma + 2 * (1 - red_weight) * (v - 128) / scale
+    blue = luma + 2 * (1 - blue_weight) * (u - 128) / scale
+    green = (luma - red_weight * red - blue_weight * blue) / (1 - red_weight - blue_weight)
+    got = read_video(path)[0].float().mean((0, 2, 3))
+    assert got.tolist() == pytest.approx([255 * red, 255 * green, 255 * blue], abs=2)
+
+
+def test_only_the_neighbourhood_of_the_wanted_frames_is_decoded(tmp_path, monkeypatch):
+    decoded = []
+    decode = VideoReader._decode
+
+    def spy(self, packets):
+        for position, frame in decode(self, packets):
+            decoded.append(position)
+            yield position, frame
+
+    monkeypatch.setattr(VideoReader, "_decode", spy)
+    for suffix in (".mp4", ".mkv", ".ts", ".avi"):
+        codec, options = ("mpeg4", {"g": "50"}) if suffix == ".avi" else ("libx264", {"g": "50", **B_FRAMES})
+        path = encode(tmp_path / f"a{suffix}", codec, num_frames=600, options=options)
+        for wanted in (list(range(280, 341, 4)), [599], [10, 590]):
+            decoded.clear()
+            assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
+            assert len(decoded) <= 110, (suffix, wanted)
+        # the sample table of mp4 says where the frames are; nothing is read for it
+        assert VideoReader(path)._has_table == (suffix == ".mp4")
+
+
+def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):
+    path = encode(tmp_path / "a.mov", "prores_ks", pix_fmt="yuv422p10le")
+    decoded = []
+    decode = VideoReader._decode
+    monkeypatch.setattr(
+        VideoReader, "_decode", lambda self, packets: (decoded.append(p) or (p, f) for p, f in decode(self, packets))
+    )
+    assert read_numbers(read_video(path, lambda _: [3, 7, 11, 15])[0]) == [3, 7, 11, 15]
+    assert decoded == [3, 7, 11, 15]
+
+
+def test_threads_do_not_change_frames(make_file):
+    one, _ = read_video(make_file("h264"), num_threads=1)
+    two, _ = read_video(make_file("h264"), num_threads=2)
+    assert torch.equal(one, two)
+
+
+def test_frames_of_another_size_are_scaled_to_the_first(tmp_path):
+    small, large = (
+        encode(tmp_path / "a.h264", num_frames=5),
+        encode(tmp_path / "b.h264", num_frames=5, width=160, height=96),
+    )
+    (tmp_path / "both.h264").write_bytes(small.read_bytes() + large.read_bytes())
+    frames, metadata = read_video(tmp_path / "both.h264")
+    assert tuple(frames.shape) == (10, 3, 48, 80)
+    assert metadata.total_num_frames == 10
+    assert read_numbers(frames) == [0, 1, 2, 3, 4] * 2
+
+
+def test_numbered_frames_tell_their_number():
+    assert read_numbers(torch.from_numpy(numbered_frame(733)).permute(2, 0, 1)[None]) == [733]
+
+
+@pytest.mark.parametrize("path", sorted(CLIPS.glob("*.[ma][pv][4i]")), ids=lambda path: path.name)
+def test_real_clips(path):
+    with av.open(path) as container:
+        every = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    expected = torch.from_numpy(np.stack(every)).permute(0, 3, 1, 2)
+    with VideoReader(path) as reader:
+        assert reader.num_frames == len(expected)
+        wanted = list(range(0, len(expected), 7))
+        assert torch.equal(reader.get_frames(wanted), expected[wanted])
+    draw = random.Random(0)
+    for _ in range(4):
+        wanted = sorted(draw.choices(range(len(expected)), k=2))
+        assert torch.equal(read_video(path, lambda _, wanted=wanted: wanted)[0], expected[wanted])

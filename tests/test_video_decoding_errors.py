@@ -1,0 +1,239 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever cannot be decoded gives one error that names it and says why; whatever can be opened may be passed."""
+
+import builtins
+import http.server
+import io
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+av = pytest.importorskip("av")
+
+from video_files import encode, encode_sound, read_numbers  # noqa: E402
+
+from modeling_videomae_v2.video_decoding_videomae_v2 import (  # noqa: E402
+    VideoDecodingError,
+    VideoReader,
+    read_video,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A good video, `good.mp4` with its index at the start, and bad ones made from it."""
+    folder = tmp_path_factory.mktemp("bad")
+    frames = np.random.default_rng(0).integers(0, 255, (60, 48, 80, 3), dtype=np.uint8)
+    good = encode(folder / "good.mp4", frames=frames, container_options={"movflags": "faststart"}).read_bytes()
+    late = encode(folder / "late.mp4", frames=frames).read_bytes()
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("not a video\n" * 100)
+    (folder / "text.txt").write_text("not a video\n" * 100)
+    (folder / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\ngood.mp4\n#EXT-X-ENDLIST\n")
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
+    (folder / "half.mp4").write_bytes(good[: len(good) // 2])
+    (folder / "no_index.mp4").write_bytes(late[: len(late) // 2])
+    (folder / "only_head.mp4").write_bytes(good[: good.index(b"mdat") + 4])
+    damaged = bytearray(good)
+    for place in range(len(good) // 2, len(good) // 2 + 4000, 200):
+        damaged[place : place + 50] = np.random.default_rng(place).bytes(50)
+    (folder / "damaged.mp4").write_bytes(damaged)
+    for name in ("half.mkv", "half.flv"):
+        whole = encode(folder / f"whole_{name}", frames=frames).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+    avi = encode(folder / "whole.avi", "mpeg4", frames=frames).read_bytes()
+    (folder / "half.avi").write_bytes(avi[: len(avi) // 2])
+    encode(folder / "no_frames.mp4", num_frames=0)
+    encode(folder / "no_frames.avi", "mpeg4", num_frames=0)
+    encode_sound(folder / "sound.m4a")
+    encode_sound(folder / "sound.mp4")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty.mp4", "the file is empty"),
+        ("text.mp4", "not a video"),
+        ("text.txt", "not a video"),
+        ("list.m3u8", "not a video"),
+        ("noise.mp4", "not a video"),
+        ("no_index.mp4", "without a readable index"),
+        ("sound.m4a", "no video stream"),
+        ("sound.mp4", r"no video stream \(it holds audio\)"),
+        ("no_frames.mp4", "no video"),
+        ("no_frames.avi", "no video"),
+        ("half.mp4", r"frame 59 of 60 cannot be read: the file is truncated, only \d+ frames"),
+        ("half.mkv", r"frame \d+ of \d+ cannot be read: the file is truncated, only \d+ frames"),
+        ("half.flv", r"frame \d+ of \d+ cannot be read: the file is truncated, only \d+ frames"),
+        ("half.avi", r"frame 59 of 60 cannot be read: the file is truncated, only \d+ frames"),
+        ("only_head.mp4", "no video frames"),
+        ("damaged.mp4", r"frame \d+ of 60 cannot be read"),
+        (".", "not a file"),
+    ],
+)
+def test_bad_files_say_what_is_wrong(folder, name, reason):
+    path = folder / name
+    with pytest.raises(VideoDecodingError, match=reason) as caught:
+        read_video(path)
+    assert str(caught.value).startswith(f"Cannot decode {path}: ")
+
+
+def test_missing_file(folder):
+    with pytest.raises(FileNotFoundError, match=r"Cannot decode .*nowhere\.mp4: the file does not exist"):
+        read_video(folder / "nowhere.mp4")
+
+
+@pytest.mark.parametrize("name", ["half.mp4", "half.mkv", "half.avi", "damaged.mp4"])
+def test_frames_before_the_damage_can_be_read(folder, name):
+    frames, metadata = read_video(folder / name, lambda _: [0, 3, 6])
+    assert tuple(frames.shape) == (3, 3, 48, 80)
+    assert metadata.total_num_frames == pytest.approx(60, abs=3)
+
+
+def test_a_wrong_frame_is_never_returned(folder):
+    """Around damaged data a frame is either that of the undamaged file or an error."""
+    whole, _ = read_video(folder / "good.mp4")
+    failed = []
+    for i in range(60):
+        try:
+            frame, _ = read_video(folder / "damaged.mp4", lambda _, i=i: [i])
+        except VideoDecodingError:
+            failed.append(i)
+        else:
+            assert (frame == whole[i]).all(), i
+    assert 0 < len(failed) < 40
+
+
+def test_indices_are_checked(folder):
+    with VideoReader(folder / "good.mp4") as reader:
+        with pytest.raises(IndexError, match=r"frames 0 to 59; index 60 is outside"):
+            reader.get_frames([0, 60])
+        with pytest.raises(IndexError, match="index -1 is outside"):
+            reader.get_frames([-1])
+        with pytest.raises(ValueError, match="`indices` is empty"):
+            reader.get_frames([])
+
+
+def test_every_kind_of_source(tmp_path):
+    path = encode(tmp_path / "a name, with späces & ünicode #1.mp4")
+    data = path.read_bytes()
+
+    class Pipe(io.RawIOBase):  # can be read, but has no positions
+        name = "a pipe"
+        rest = io.BytesIO(data)
+
+        def read(self, size=-1):
+            return self.rest.read(size)
+
+    with open(path, "rb") as file:
+        for source in (
+            path,
+            str(path),
+            path.as_uri(),
+            data,
+            bytearray(data),
+            memoryview(data),
+            file,
+            io.BytesIO(data),
+            Pipe(),
+        ):
+            assert read_numbers(read_video(source, lambda _: [2, 25])[0]) == [2, 25]
+        assert not file.closed
+
+
+def test_sources_that_cannot_be_read(tmp_path):
+    with pytest.raises(VideoDecodingError, match="Cannot decode <12 bytes>: it is not a video"):
+        read_video(b"not a video!")
+    with pytest.raises(VideoDecodingError, match="text mode"):
+        read_video(io.StringIO("text"))
+    with pytest.raises(VideoDecodingError, match="`rtsp` addresses are not supported"):
+        read_video("rtsp://127.0.0.1/a.mp4")
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Loopback server: `/video` answers well, the others do not."""
+    data = encode(tmp_path / "a.mp4").read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/slow":
+                time.sleep(1)
+            if self.path == "/moved":
+                self.send_response(302)
+                self.send_header("Location", "/video")
+                self.end_headers()
+                return
+            if self.path == "/missing":
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data) + 100 * (self.path == "/short")))
+            self.end_headers()
+            self.wfile.write(b"<html>" * 100 if self.path == "/page" else data)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize("place", ["/video", "/moved"])
+def test_urls(server, place):
+    assert read_numbers(read_video(server + place, lambda _: [7])[0]) == [7]
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("/missing", "the server answered 404"),
+        ("/short", r"the connection closed after \d+ of \d+ bytes"),
+        ("/slow", "timed out"),
+        ("/page", "."),
+    ],
+)
+def test_bad_urls_name_the_url(server, place, reason):
+    with pytest.raises(VideoDecodingError, match=reason) as caught:
+        read_video(server + place, timeout=0.3)
+    assert f"Cannot decode {server}{place}: " in str(caught.value)
+
+
+def test_nobody_listens():
+    with pytest.raises(VideoDecodingError, match="the download failed"):
+        read_video("http://127.0.0.1:9/a.mp4", timeout=2)
+
+
+def test_a_missing_av_is_named(monkeypatch):
+    real_import = builtins.__import__
+
+    def without_av(name, *args, **kwargs):
+        if name == "av":
+            raise ImportError(name)
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_av)
+    with pytest.raises(ImportError, match="pip install av"):
+        read_video(b"anything")
+
+
+def test_the_package_is_imported_without_av():
+    code = (
+        "import sys; sys.modules['av'] = None; "
+        "from modeling_videomae_v2.video_processing_videomae_v2 import VideoMAEv2VideoProcessor as P; "
+        "import numpy as np; print(P()(np.zeros((16, 32, 32, 3), 'uint8'), return_tensors='pt')['pixel_values'].shape)"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "[1, 16, 3, 224, 224]" in done.stdout

@@ -1,0 +1,99 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Small videos whose every frame shows its own number, so that a decoded frame tells which one it is."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+
+ROWS, COLUMNS = 2, 5  # blocks of a frame, one bit each
+
+
+def numbered_frame(number: int, width: int = 80, height: int = 48) -> np.ndarray:
+    """RGB picture `(height, width, 3)` with the bits of `number` as black and white blocks."""
+    bits = np.array([number >> i & 1 for i in range(ROWS * COLUMNS)], dtype=np.uint8).reshape(ROWS, COLUMNS)
+    rows, columns = np.arange(height) * ROWS // height, np.arange(width) * COLUMNS // width
+    return np.repeat((16 + 220 * bits[rows][:, columns])[..., None], 3, axis=2).astype(np.uint8)
+
+
+def numbered_video(num_frames: int, width: int = 80, height: int = 48) -> np.ndarray:
+    """`(num_frames, height, width, 3)`, uint8."""
+    return np.stack([numbered_frame(i, width, height) for i in range(num_frames)])
+
+
+def read_numbers(frames: torch.Tensor) -> list[int]:
+    """Numbers that RGB frames `(n, 3, height, width)` show."""
+    height, width = frames.shape[-2:]
+    rows = ((np.arange(ROWS) + 0.5) * height / ROWS).astype(int)
+    columns = ((np.arange(COLUMNS) + 0.5) * width / COLUMNS).astype(int)
+    bits = frames.float().mean(1)[:, rows][:, :, columns].flatten(1) > 128
+    return [int(sum(1 << i for i, bit in enumerate(row) if bit)) for row in bits.tolist()]
+
+
+def encode(
+    target: Path | str | io.BytesIO,
+    codec: str = "libx264",
+    num_frames: int = 30,
+    *,
+    width: int = 80,
+    height: int = 48,
+    pix_fmt: str = "yuv420p",
+    rate: int = 25,
+    options: dict[str, str] | None = None,
+    container_format: str | None = None,
+    container_options: dict[str, str] | None = None,
+    times: list[int] | None = None,
+    display: tuple[float, bool, bool] | None = None,
+    frames: np.ndarray | None = None,
+    colour: tuple[int, int] | None = None,
+) -> Path | str | io.BytesIO:
+    """Encode a numbered video.
+
+    Args:
+        target: File, or buffer together with `container_format`.
+        times: Time of each frame in milliseconds; default: constant `rate`.
+        display: Rotation (degrees, counter-clockwise) and flips (horizontal, vertical) to write as metadata.
+        frames: Pictures `(n, height, width, channels)` in place of the numbered ones; RGBA for `pix_fmt` with alpha.
+        colour: Colour matrix and range (FFmpeg's numbers) to write as metadata.
+
+    Returns:
+        `target`.
+    """
+    with av.open(target, "w", format=container_format, options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=rate, options={"g": "10", **(options or {})})
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.thread_type = "NONE"
+        if colour:
+            stream.codec_context.colorspace, stream.codec_context.color_range = colour
+        if times is not None:
+            stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        if display:
+            stream.set_display_rotation(display[0], hflip=display[1], vflip=display[2])
+        pictures = numbered_video(num_frames, width, height) if frames is None else frames
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(picture), "rgba" if picture.shape[2] == 4 else "rgb24"
+            )
+            frame = frame.reformat(format=pix_fmt, dst_colorspace=colour[0] if colour else None)
+            frame.pts = i if times is None else times[i]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return target
+
+
+def encode_sound(target: Path | str, seconds: float = 0.5, codec: str = "aac") -> Path | str:
+    """Encode a file that holds nothing but silence."""
+    with av.open(target, "w") as container:
+        stream = container.add_stream(codec, rate=16000, layout="mono")
+        samples = np.zeros((1, 1024), dtype=np.float32)
+        for i in range(int(seconds * 16000 / 1024)):
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, 1024 * i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return target
