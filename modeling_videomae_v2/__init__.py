@@ -3,8 +3,8 @@
 """VideoMAE V2 for Hugging Face Transformers.
 
 Importing this package makes `AutoConfig`, `AutoModel`, `AutoModelForPreTraining`, `AutoModelForVideoClassification` and
-`AutoVideoProcessor` know the model type `videomae_v2`. What is saved with `save_pretrained` or `push_to_hub` carries the
-code with it, so that it also loads, with `trust_remote_code=True`, where this package is not installed.
+`AutoVideoProcessor` know the model type `videomae_v2`. What is saved with `save_pretrained` or `push_to_hub` carries
+the code with it, so that it also loads, with `trust_remote_code=True`, where this package is not installed.
 """
 
 from transformers import (

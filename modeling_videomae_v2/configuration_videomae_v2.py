@@ -39,12 +39,15 @@ PRESETS: dict[str, dict[str, int]] = {
     },
 }  # fmt: skip
 
-# Keywords that are no fields but that `PreTrainedConfig` understands, or that configuration files carry.
-_KEYWORDS_OF_BASE_CLASS = {
+# Keywords that are no fields but that `PreTrainedConfig` understands or configuration files carry, and those that every
+# configuration of transformers took before version 5.
+_COMMON_KEYWORDS = {
     "attn_implementation", "auto_map", "experts_implementation", "model_type", "name_or_path", "num_labels",
-    "output_attentions", "per_layer_config", "quantization_config", "tie_word_embeddings", "torch_dtype",
+    "output_attentions", "per_layer_config", "quantization_config", "torch_dtype",
+    "add_cross_attention", "bos_token_id", "cross_attention_hidden_size", "decoder_start_token_id", "eos_token_id",
+    "finetuning_task", "is_decoder", "pad_token_id", "prefix", "pruned_heads", "sep_token_id", "task_specific_params",
+    "tf_legacy_loss", "tie_encoder_decoder", "tie_word_embeddings", "tokenizer_class", "torchscript", "use_bfloat16",
 }  # fmt: skip
-
 
 _SIZES = (
     "image_size", "patch_size", "num_channels", "num_frames", "tubelet_size",
@@ -186,7 +189,7 @@ class VideoMAEv2Config(PreTrainedConfig):
 
     @classmethod
     def _is_known(cls, key: str) -> bool:
-        return key.startswith("_") or key in _KEYWORDS_OF_BASE_CLASS or key in {f.name for f in dataclasses.fields(cls)}
+        return key.startswith("_") or key in _COMMON_KEYWORDS or key in {f.name for f in dataclasses.fields(cls)}
 
     @classmethod
     def _nearest_field(cls, key: str) -> str | None:

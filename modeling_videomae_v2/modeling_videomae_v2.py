@@ -12,7 +12,6 @@ configuration, never from data, so nothing here waits for the device and one com
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,10 +30,12 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_videomae_v2 import VideoMAEv2Config
-from .masking_videomae_v2 import MASKS, num_dropped_tokens
+from .masking_videomae_v2 import MASKS, Grid
+from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, num_visible, token_grid
 
 
-Grid = tuple[int, int, int]
+# Parts of a pre-training checkpoint that a model without a decoder can do without: also, when it pools, the token norm.
+PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_to_decoder\."]
 
 # Where the Auto classes find the code that travels with the weights.
 AUTO_MAP = {
@@ -67,113 +68,6 @@ class VideoMAEv2ForPreTrainingOutput(ModelOutput):
     decoder_bool_masked_pos: torch.BoolTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
-
-
-def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config) -> Grid:
-    """Tokens along (time, height, width) of clips `(B, frames, channels, height, width)`; refuses what is no clip."""
-    expected = "(batch, frames, channels, height, width)"
-    if pixel_values.dim() != 5:
-        hint = " Pass `pixel_values.unsqueeze(0)` for a single clip." if pixel_values.dim() == 4 else ""
-        raise ValueError(
-            f"`pixel_values` must have 5 dimensions {expected}, got shape {tuple(pixel_values.shape)}.{hint}"
-        )
-    _, frames, channels, height, width = pixel_values.shape
-    if channels != config.num_channels:
-        ways_out = {1: "`pixel_values.transpose(1, 2)`", 4: "`pixel_values.permute(0, 1, 4, 2, 3)`"}
-        found = [way for dim, way in ways_out.items() if pixel_values.shape[dim] == config.num_channels]
-        hint = f"the channels seem to stand elsewhere: pass {found[0]}" if found else "see `config.num_channels`"
-        raise ValueError(
-            f"`pixel_values` must be {expected} with {config.num_channels} channels, got shape "
-            f"{tuple(pixel_values.shape)}; {hint}."
-        )
-    if not pixel_values.is_floating_point():
-        raise ValueError(
-            f"`pixel_values` must be normalised floating point values, got {pixel_values.dtype}: let "
-            "`VideoMAEv2VideoProcessor` prepare the frames."
-        )
-    cube = (config.tubelet_size, config.patch_size, config.patch_size)
-    for name, size, step in zip(("frames", "height", "width"), (frames, height, width), cube):
-        if size % step or not size:
-            raise ValueError(f"The {name} of `pixel_values` must be a multiple of {step} (a cube), got {size}.")
-    return frames // cube[0], height // cube[1], width // cube[2]
-
-
-def num_visible(config: VideoMAEv2Config, grid: Grid) -> int:
-    """Tokens per clip that an encoder mask drawn from the configuration keeps."""
-    return math.prod(grid) - num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
-
-
-def num_reconstructed(config: VideoMAEv2Config, grid: Grid) -> int:
-    """Tokens per clip that the decoder reconstructs; without a decoder mask, all that the encoder does not see."""
-    if config.decoder_mask_type is None:
-        return num_dropped_tokens(config.mask_type, grid, config.mask_ratio)
-    return math.prod(grid) - num_dropped_tokens(config.decoder_mask_type, grid, config.decoder_mask_ratio)
-
-
-def kept_indices(
-    name: str, mask: torch.BoolTensor, pixel_values: torch.Tensor, grid: Grid, num_kept: Callable[[], int]
-) -> torch.LongTensor:
-    """Indices, in ascending order, of the tokens that a mask keeps.
-
-    How many they are must be known without waiting for the device. A mask in host memory is counted. Any other one, and
-    every mask in a compiled graph, has to keep what the configuration says; the device checks that on its own.
-
-    Args:
-        name: What the caller knows the mask by, for messages.
-        mask: Bool `(B, N)`, True = dropped.
-        pixel_values: The clips that it belongs to.
-        grid: Their token grid.
-        num_kept: Gives the number of tokens per clip that a mask drawn from the configuration keeps.
-
-    Returns:
-        `(B, K)` token indices, on the device of `pixel_values`.
-    """
-    if mask.dtype != torch.bool:
-        raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {mask.dtype}: call `.bool()` on it.")
-    if mask.shape != (expected := (pixel_values.shape[0], math.prod(grid))):
-        raise ValueError(f"`{name}` must have shape {expected} (clips, tokens), got {tuple(mask.shape)}.")
-
-    if type(mask) is torch.Tensor and mask.device.type == "cpu" and not torch.compiler.is_compiling():
-        kept_per_clip = (~mask.numpy()).sum(axis=1)
-        count = int(kept_per_clip[0])
-        if count == 0 or (kept_per_clip != count).any():
-            raise ValueError(
-                f"`{name}` must keep the same number of tokens, at least one, in every clip of the batch; it keeps "
-                f"{kept_per_clip.min()} to {kept_per_clip.max()} of {mask.shape[1]}."
-            )
-    else:
-        count = num_kept()
-        torch._assert_async(
-            ((~mask).sum(dim=1) == count).all(),
-            f"`{name}` does not keep the {count} of {mask.shape[1]} tokens per clip that the configuration says: "
-            "change the mask type and ratio there, or pass the mask in host memory to a model that is not compiled",
-        )
-    mask = mask.to(device=pixel_values.device, dtype=torch.uint8, non_blocking=True)
-    return mask.argsort(dim=1, stable=True)[:, :count]
-
-
-def cut_cubes(
-    pixel_values: torch.Tensor, tubelet_size: int, patch_size: int, index: torch.LongTensor | None = None
-) -> torch.Tensor:
-    """Cut clips into cubes, all of them or only those asked for.
-
-    Args:
-        pixel_values: `(B, frames, channels, height, width)`.
-        tubelet_size: Frames per cube.
-        patch_size: Pixels per side of a cube.
-        index: `(B, K)` tokens to cut out; the others are never touched. Default: all.
-
-    Returns:
-        `(B, K, tubelet_size, channels, patch_size, patch_size)`.
-    """
-    batch, frames, channels, height, width = pixel_values.shape
-    time, rows, columns = frames // tubelet_size, height // patch_size, width // patch_size
-    cubes = pixel_values.reshape(batch, time, tubelet_size, channels, rows, patch_size, columns, patch_size)
-    cubes = cubes.permute(0, 1, 4, 6, 2, 3, 5, 7)  # B, T, H, W, then the cube
-    if index is None:
-        return cubes.flatten(1, 3)
-    clip = torch.arange(batch, device=index.device).unsqueeze(1)
-    return cubes[clip, index // (rows * columns), index // columns % rows, index % columns]
 
 
 def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
@@ -428,12 +322,6 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": VideoMAEv2Layer, "attentions": VideoMAEv2Attention}
-    # A model that pools has no use for the token norm of a pre-training checkpoint, and none for its decoder.
-    _keys_to_ignore_on_load_unexpected = [
-        r"^(videomae_v2\.)?layernorm\.",
-        r"^decoder\.",
-        r"^encoder_to_decoder\.",
-    ]
     _xavier_init = False  # linear layers: truncated normal for fine-tuning, Xavier-uniform for pre-training
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
@@ -444,18 +332,10 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            if self._xavier_init:
-                init.xavier_uniform_(module.weight)
-            else:
-                init_truncated_normal(module.weight, self.config.initializer_range)
-            if module.bias is not None:
-                init.zeros_(module.bias)
+        if isinstance(module, (nn.Linear, VideoMAEv2CubeProjection)):
+            self._init_linear(module)
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
-            init.zeros_(module.bias)
-        elif isinstance(module, VideoMAEv2CubeProjection):
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # the default of a convolution, as in the reference
             init.zeros_(module.bias)
         elif isinstance(module, VideoMAEv2LayerScale):
             init.constant_(module.lambda1, self.config.layer_scale_init_value)
@@ -464,6 +344,16 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         elif isinstance(module, VideoMAEv2Constants):
             for name, value in module.constants().items():
                 init.copy_(getattr(module, name), value)
+
+    def _init_linear(self, module: nn.Module) -> None:
+        if not self._xavier_init:
+            init_truncated_normal(module.weight, self.config.initializer_range)
+        elif isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+        else:
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # the reference leaves its convolution at that
+        if module.bias is not None:
+            init.zeros_(module.bias)
 
 
 def init_truncated_normal(tensor: torch.Tensor, std: float) -> None:
@@ -483,6 +373,7 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
     def __init__(self, config: VideoMAEv2Config, for_pretraining: bool = False) -> None:
         super().__init__(config)
         self._xavier_init = for_pretraining
+        self._keys_to_ignore_on_load_unexpected = None if for_pretraining else PRETRAINING_KEYS
         self.embeddings = VideoMAEv2Embeddings(config)
         self.layers = build_layers(
             config,
@@ -498,6 +389,9 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
 
     def get_input_embeddings(self) -> nn.Module:
         return self.embeddings.patch_embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.embeddings.patch_embeddings = value
 
     @merge_with_config_defaults
     @capture_outputs(tie_last_hidden_states=False)
@@ -677,7 +571,7 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             draw = MASKS[config.decoder_mask_type]
             decoder_bool_masked_pos = draw(batch, grid, config.decoder_mask_ratio, device=device)
 
-        outputs = self.videomae_v2(pixel_values, bool_masked_pos, **kwargs)
+        outputs = self.videomae_v2(pixel_values, bool_masked_pos, return_dict=True, **kwargs)
         if decoder_bool_masked_pos is None:
             decoder_bool_masked_pos = ~bool_masked_pos
         visible = kept_indices(
@@ -711,6 +605,8 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
 class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
     """Encoder with a linear classifier on the feature of the clip."""
 
+    _keys_to_ignore_on_load_unexpected = PRETRAINING_KEYS
+
     def __init__(self, config: VideoMAEv2Config) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
@@ -741,7 +637,8 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
                 of the mean of the views' softmax (multi-view test).
             labels (`torch.Tensor`, *optional*):
                 Class ids, `(batch_size,)`, or soft targets, `(batch_size, num_labels)`: cross entropy either way.
-                With `config.problem_type` `"regression"` or `"multi_label_classification"`, what those ask for.
+                With `config.problem_type` `"regression"` or `"multi_label_classification"`, what those ask for; a
+                single output is regression.
 
         Returns:
             `ImageClassifierOutput` with `logits` of shape `(batch_size, num_labels)`, and `loss` if there are labels.
@@ -760,10 +657,11 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         >>> model(torch.randn(1, 16, 3, 224, 224)).logits.shape
         torch.Size([1, 710])
         ```"""
-        views = pixel_values.shape[1] if pixel_values.dim() == 6 else None
-        if views is not None:
-            pixel_values = pixel_values.flatten(0, 1)
-        outputs = self.videomae_v2(pixel_values, **kwargs)
+        views = None
+        if pixel_values.dim() == 6:
+            token_grid(pixel_values, self.config, with_views=True)
+            views, pixel_values = pixel_values.shape[1], pixel_values.flatten(0, 1)
+        outputs = self.videomae_v2(pixel_values, return_dict=True, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output))
         if views is not None:
             log_probabilities = logits.unflatten(0, (-1, views)).log_softmax(dim=-1)
@@ -778,7 +676,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
 
     def classification_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
-        if self.config.problem_type in ("regression", "multi_label_classification"):
+        if self.num_labels == 1 or self.config.problem_type in ("regression", "multi_label_classification"):
             return self.loss_function(labels, logits, self.config)
         if labels.is_floating_point() and labels.shape == logits.shape:
             return nn.functional.cross_entropy(logits.float(), labels.float())

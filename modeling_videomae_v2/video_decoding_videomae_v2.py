@@ -28,6 +28,7 @@ MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
+BT709, BT601 = 1, 5  # FFmpeg's numbers of these colour matrices
 # A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
 MAX_REORDERED = 16
 
@@ -54,17 +55,20 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
 
 def _to_rgb(reformatter: Any, frame: Any, width: int, height: int) -> Any:
     """RGB frame by one shared reformatter; starting threads for each frame would cost more than the conversion."""
+    # an older PyAV takes everything for BT.601 unless both sides are given; that of RGB has no effect
+    bt709 = {"src_colorspace": BT709, "dst_colorspace": BT601, "src_color_range": frame.color_range}
+    options = bt709 if frame.colorspace == BT709 else {}
     try:
-        return reformatter.reformat(frame, width, height, "rgb24", threads=1)
-    except TypeError:  # PyAV before `threads`
-        return reformatter.reformat(frame, width, height, "rgb24")
+        return reformatter.reformat(frame, width, height, "rgb24", **options, threads=1)
+    except TypeError:  # an older PyAV, without `threads`
+        return reformatter.reformat(frame, width, height, "rgb24", **options)
 
 
 class VideoReader:
     """Random access to the frames of one video.
 
-    Use it as a context manager. Damage or truncation is reported when a frame that needs the missing data is asked
-    for, and only then.
+    Use it as a context manager. Truncation, and damage that the decoder notices, are reported when a frame that needs
+    the data is asked for, and only then.
 
     Args:
         source: Path, `file://` or http(s) URL, bytes, or a binary file object.
@@ -215,8 +219,10 @@ class VideoReader:
             if frames is None:
                 frames = np.empty((len(wanted), frame.height, frame.width, 3), dtype=np.uint8)
                 orientation = _orientation(frame)
-            rgb = _to_rgb(reformatter, frame, frames.shape[2], frames.shape[1])
-            frames[i] = rgb.to_ndarray()
+            try:
+                frames[i] = _to_rgb(reformatter, frame, frames.shape[2], frames.shape[1]).to_ndarray()
+            except (self._av.error.FFmpegError, ValueError) as error:
+                raise self._missing(target, f"its pixels cannot become RGB ({error})") from error
         swap, flip_rows, flip_columns = orientation
         frames = frames.swapaxes(1, 2) if swap else frames
         frames = frames[:, :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]

@@ -85,26 +85,26 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
         stream: The video stream in it.
         failure: What PyAV raises where the data is damaged or cut off; what was read before counts.
     """
-    packets: list[tuple[int, int, bool]] = []
+    packets: list[tuple[int, int, bool, bool]] = []
     ordered, end, announced = True, 0.0, _announced_frames(container, stream)
     try:
         for packet in container.demux():
             if packet.pts is not None and packet.time_base:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index != stream.index or not packet.size or packet.is_discard:
+            if packet.stream.index != stream.index or not packet.size:
                 continue
             pts, dts = packet.pts, packet.dts
             # avi has no presentation times; where packets are reordered, those that FFmpeg makes up are wrong
             ordered &= pts is not None and not (container.format.name == "avi" and pts != dts)
-            packets.append((pts or 0, pts or 0 if dts is None else dts, packet.is_keyframe))
+            packets.append((pts or 0, pts or 0 if dts is None else dts, packet.is_keyframe, packet.is_discard))
     except failure:
         pass
     first_key = next((i for i, packet in enumerate(packets) if packet[2]), 0)
     packets = packets[first_key:]  # nothing before the first key frame can be decoded
-    timestamps = sorted(packet[0] for packet in packets)
+    timestamps = sorted(packet[0] for packet in packets if not packet[3])  # an edit list hides the others
     count = len(timestamps)
     ordered &= len(set(timestamps)) == count
-    keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key in packets if is_key) if ordered else []
+    keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key, _ in packets if is_key) if ordered else []
     if ordered and count > 1 and container.format.name in DURATION_IN_HEADER and container.duration:
         rate = (count - 1) / float((timestamps[-1] - timestamps[0]) * stream.time_base)
         announced = count + round((container.duration / 1_000_000 - end) * rate)
@@ -118,5 +118,6 @@ def _announced_frames(container: Any, stream: Any) -> int:
     if container.format.name == "avi":
         return stream.frames
     if container.format.name.startswith("mov") and stream.frames:  # without those that an edit list hides
-        return sum(not entry.is_discard for entry in getattr(stream, "index_entries", ()))
+        entries = getattr(stream, "index_entries", None)  # not in PyAV before 17
+        return stream.frames if entries is None else sum(not entry.is_discard for entry in entries)
     return 0

@@ -12,6 +12,7 @@ import urllib.request
 from typing import Any
 
 
+COVER_PICTURE = 0x400  # FFmpeg's flag of a stream that is only the cover of a sound file
 MAX_DOWNLOAD_BYTES = 4 * 1024**3
 # Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
 REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
@@ -104,6 +105,11 @@ def import_av() -> Any:
     return av
 
 
+def _flags(stream: Any) -> int:
+    """Disposition flags of a stream; none in PyAV before 14, which does not tell them."""
+    return getattr(getattr(stream, "disposition", None), "value", 0)
+
+
 def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
     """Open a resolved source with PyAV.
 
@@ -130,7 +136,7 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
         elif isinstance(error, av.error.InvalidDataError):
             reason = "it is not a video file, or is damaged at its start"
         raise VideoDecodingError(name, reason, "Check that it plays, and export it again if it does not.") from error
-    streams = [s for s in container.streams.video if "attached_pic" not in str(getattr(s, "disposition", ""))]
+    streams = [s for s in container.streams.video if not _flags(s) & COVER_PICTURE]
     reason = ""
     if container.format.name in REFUSED_FORMATS:
         reason = f"it is not a video (but {container.format.name})"

@@ -283,9 +283,7 @@ def test_auto_config_knows_the_model_type():
     assert type(AutoConfig.for_model("videomae_v2", hidden_size=24)) is VideoMAEv2Config
 
 
-@pytest.mark.parametrize(
-    ("index", "name"), [(0, "hidden_size"), (1, "num_attention_heads"), (2, "num_hidden_layers")]
-)
+@pytest.mark.parametrize(("index", "name"), [(0, "hidden_size"), (1, "num_attention_heads"), (2, "num_hidden_layers")])
 def test_common_properties_take_small_numbers(index: int, name: str):
     """Transformers' own test writes 0, 1, 2 into these, both by assignment and in the constructor."""
     config = tiny_config()

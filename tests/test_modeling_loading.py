@@ -189,6 +189,13 @@ def test_missing_and_unexpected_weights_are_reported(tmp_path: Path):
     }
 
 
+def test_decoder_weights_without_a_place_are_reported_by_the_model_that_has_a_decoder(tmp_path: Path):
+    tiny_model(VideoMAEv2ForPreTraining).save_pretrained(tmp_path)
+    report = loading_report(VideoMAEv2ForPreTraining, tmp_path, decoder_num_hidden_layers=1)
+    assert report.keys() == {"unexpected_keys"}
+    assert all(key.startswith("decoder.layers.1.") for key in report["unexpected_keys"])
+
+
 def test_head_of_another_size(tmp_path: Path):
     model = tiny_model(VideoMAEv2ForVideoClassification)
     model.save_pretrained(tmp_path)
@@ -261,7 +268,7 @@ def test_tables_are_right_after_loading_a_state_dict_from_meta(model_class: type
 @each_model
 def test_initialisation_follows_initializer_range(model_class: type[PreTrainedModel]):
     """Transformers' tests set every `..._range` to almost nothing and want means of 0 or 1; Xavier knows no range."""
-    model = model_class(tiny_config(initializer_range=1e-10))
+    model = model_class(tiny_config(initializer_range=1e-10, layer_scale_init_value=1e-10))
     for name, parameter in model.named_parameters():
         if model_class is VideoMAEv2ForPreTraining and parameter.dim() > 1 and "mask_token" not in name:
             continue

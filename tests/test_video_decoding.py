@@ -19,7 +19,12 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import VideoReader, read_vi
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 B_FRAMES = {"bf": "3"}
-QUIET = "log-level=none:pools=none:frame-threads=1"
+# one thread, and not narrower than a coding block: x265 writes outside of its memory there
+HEVC = {
+    "options": {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1"},
+    "width": 160,
+    "height": 96,
+}
 
 # name: (file name, codec, arguments of `encode`)
 FILES = {
@@ -35,12 +40,8 @@ FILES = {
     "h264 in flv": ("a.flv", "libx264", {"options": B_FRAMES}),
     "h264 in avi": ("a.avi", "libx264", {"options": B_FRAMES}),
     "h264, bare": ("a.h264", "libx264", {"options": B_FRAMES}),
-    "hevc, open groups": ("a.mp4", "libx265", {"options": {"preset": "ultrafast", "x265-params": QUIET}}),
-    "hevc, 10 bits": (
-        "a.mp4",
-        "libx265",
-        {"options": {"preset": "ultrafast", "x265-params": QUIET}, "pix_fmt": "yuv420p10le"},
-    ),
+    "hevc, open groups": ("a.mp4", "libx265", HEVC),
+    "hevc, 10 bits": ("a.mp4", "libx265", {**HEVC, "pix_fmt": "yuv420p10le"}),
     "vp8": ("a.webm", "libvpx", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
     "vp9": ("a.webm", "libvpx-vp9", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
     "mpeg4": ("a.avi", "mpeg4", {}),
@@ -106,6 +107,9 @@ def test_variable_frame_rate(tmp_path, suffix):
         assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
 
 
+@pytest.mark.skipif(
+    not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
+)
 def test_edit_list_hides_the_first_frames(tmp_path):
     whole = encode(tmp_path / "whole.mp4", options=B_FRAMES)
     options = {"use_editlist": "1"}
@@ -125,6 +129,7 @@ def test_edit_list_hides_the_first_frames(tmp_path):
     assert read_numbers(read_video(tmp_path / "cut.mp4", lambda m: [0, 12, m.total_num_frames - 1])[0]) == [5, 17, 29]
 
 
+@pytest.mark.skipif(not hasattr(av.VideoStream, "set_display_rotation"), reason="this PyAV cannot write it")
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 @pytest.mark.parametrize("flip", [False, True])
 def test_rotation_metadata_is_applied(tmp_path, degrees, flip):
@@ -189,8 +194,10 @@ def test_only_the_neighbourhood_of_the_wanted_frames_is_decoded(tmp_path, monkey
             decoded.clear()
             assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
             assert len(decoded) <= 110, (suffix, wanted)
-        # the sample table of mp4 says where the frames are; nothing is read for it
-        assert VideoReader(path)._has_table == (suffix == ".mp4")
+        if hasattr(av.VideoStream, "index_entries"):
+            # the sample table of mp4 says where the frames are; nothing is read for it
+            with VideoReader(path) as reader:
+                assert reader._has_table == (suffix == ".mp4")
 
 
 def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):

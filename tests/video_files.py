@@ -23,7 +23,7 @@ def numbered_frame(number: int, width: int = 80, height: int = 48) -> np.ndarray
 
 def numbered_video(num_frames: int, width: int = 80, height: int = 48) -> np.ndarray:
     """`(num_frames, height, width, 3)`, uint8."""
-    return np.stack([numbered_frame(i, width, height) for i in range(num_frames)])
+    return np.array([numbered_frame(i, width, height) for i in range(num_frames)], dtype=np.uint8)
 
 
 def read_numbers(frames: torch.Tensor) -> list[int]:
@@ -74,6 +74,7 @@ def encode(
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
         if display:
             stream.set_display_rotation(display[0], hflip=display[1], vflip=display[2])
+        container.start_encoding()
         pictures = numbered_video(num_frames, width, height) if frames is None else frames
         for i, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(
@@ -86,14 +87,22 @@ def encode(
     return target
 
 
-def encode_sound(target: Path | str, seconds: float = 0.5, codec: str = "aac") -> Path | str:
-    """Encode a file that holds nothing but silence."""
+def encode_sound(target: Path | str, codec: str = "aac", cover: bool = False) -> Path | str:
+    """Encode a file that holds half a second of silence, and a cover picture on request."""
     with av.open(target, "w") as container:
-        stream = container.add_stream(codec, rate=16000, layout="mono")
-        samples = np.zeros((1, 1024), dtype=np.float32)
-        for i in range(int(seconds * 16000 / 1024)):
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 16000, 1024 * i
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        sound = container.add_stream(codec, rate=16000, layout="mono")
+        if cover:
+            picture = container.add_stream("mjpeg", rate=1)
+            picture.width, picture.height, picture.pix_fmt = 32, 32, "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), dtype=np.uint8), "rgb24")
+            frame.pts = 0
+            container.mux(picture.encode(frame))
+            container.mux(picture.encode(None))
+        size = 1152 if codec.endswith("mp3lame") else 1024
+        for i in range(8000 // size):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, size), dtype=np.float32), format="fltp", layout="mono")
+            samples.sample_rate, samples.pts = 16000, size * i
+            container.mux(sound.encode(samples))
+        container.mux(sound.encode(None))
     return target

@@ -1,0 +1,127 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The dual-masked autoencoder: its masks, its targets, its loss, and that no operator waits for the device."""
+
+import inspect
+
+import pytest
+import torch
+from tiny import CUBE_VALUES, GRID, RECONSTRUCTED, TOKENS, VISIBLE, clips, masks, tiny_model
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import PreTrainedModel
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model, random_mask
+
+
+def test_pretraining_outputs():
+    outputs = tiny_model(VideoMAEv2ForPreTraining)(clips(), **masks())
+    assert outputs.loss.shape == ()
+    assert outputs.logits.shape == (2, RECONSTRUCTED, CUBE_VALUES)
+    for name, mask in masks().items():
+        assert torch.equal(outputs[name], mask)
+
+
+def test_masks_are_drawn_as_configured_for_every_clip():
+    model = tiny_model(VideoMAEv2ForPreTraining)
+    torch.manual_seed(0)
+    outputs = model(clips(16))
+    assert outputs.bool_masked_pos.dtype == outputs.decoder_bool_masked_pos.dtype == torch.bool
+    encoder = outputs.bool_masked_pos.view(16, 2, 16)
+    assert (encoder.sum(-1) == 12).all()
+    assert torch.equal(encoder[:, 0], encoder[:, 1]), "not a tube"
+    assert (outputs.decoder_bool_masked_pos.sum(-1) == TOKENS - RECONSTRUCTED).all()
+    assert len(encoder.unique(dim=0)) > 8
+    assert len(outputs.decoder_bool_masked_pos.unique(dim=0)) == 4
+    assert not torch.equal(model(clips(16)).bool_masked_pos, outputs.bool_masked_pos)
+    again = model(clips(16), outputs.bool_masked_pos, outputs.decoder_bool_masked_pos)
+    torch.testing.assert_close(again.loss, outputs.loss)
+
+
+@pytest.mark.parametrize("kind", ["tube", "random", "frame", "running_cell", None])
+def test_every_kind_of_mask_trains(kind: str | None):
+    model = tiny_model(VideoMAEv2ForPreTraining, mask_type=kind or "tube", mask_ratio=0.5, decoder_mask_type=kind)
+    outputs = model(clips())
+    outputs.loss.backward()
+    assert torch.isfinite(outputs.loss)
+    assert outputs.logits.shape == (2, 16, CUBE_VALUES)
+
+
+def test_without_decoder_mask_all_that_was_hidden_is_reconstructed():
+    model = tiny_model(VideoMAEv2ForPreTraining, decoder_mask_type=None)
+    outputs = model(clips())
+    assert outputs.logits.shape == (2, TOKENS - VISIBLE, CUBE_VALUES)
+    assert torch.equal(outputs.decoder_bool_masked_pos, ~outputs.bool_masked_pos)
+
+
+def test_masks_of_other_counts_than_configured_are_taken():
+    model = tiny_model(VideoMAEv2ForPreTraining)
+    outputs = model(clips(), random_mask(2, GRID, 0.5), random_mask(2, GRID, 0.25))
+    assert outputs.logits.shape == (2, 24, CUBE_VALUES)
+
+
+def test_loss_is_over_the_reconstructed_tokens_that_were_hidden():
+    mask = masks()
+    outputs = {
+        where: tiny_model(VideoMAEv2ForPreTraining, decoder_loss_on=where)(clips(), **mask)
+        for where in ("invisible", "all")
+    }
+    kept = ~mask["decoder_bool_masked_pos"]
+    cubes = normalised_cubes(clips())[kept].view(2, RECONSTRUCTED, CUBE_VALUES)
+    error = (outputs["all"].logits - cubes).square().mean(-1)
+    hidden = mask["bool_masked_pos"][kept].view(2, RECONSTRUCTED)
+    torch.testing.assert_close(outputs["all"].loss, error.mean())
+    torch.testing.assert_close(outputs["invisible"].loss, error[hidden].mean())
+    assert not torch.equal(hidden.sum(1)[0], hidden.sum(1)[1]), "the clips must differ, or a mean per clip would pass"
+
+
+def normalised_cubes(pixel_values: torch.Tensor) -> torch.Tensor:
+    """Targets of all tokens, `(B, N, P)`, in float64 and by another way than the model."""
+    std, mean = torch.tensor([0.229, 0.224, 0.225]), torch.tensor([0.485, 0.456, 0.406])
+    pixels = pixel_values.double() * std.view(3, 1, 1) + mean.view(3, 1, 1)
+    cubes = pixels.unfold(1, 2, 2).unfold(3, 4, 4).unfold(4, 4, 4)  # B, T, C, H, W, frame, row, column
+    cubes = cubes.permute(0, 1, 3, 4, 5, 6, 7, 2).reshape(len(pixel_values), TOKENS, 32, 3)
+    return ((cubes - cubes.mean(2, keepdim=True)) / (cubes.std(2, keepdim=True) + 1e-6)).flatten(2).float()
+
+
+def test_raw_pixels_are_the_targets_without_norm_pix_loss():
+    model = tiny_model(VideoMAEv2ForPreTraining, norm_pix_loss=False)
+    with torch.no_grad():
+        model.decoder.head.weight.zero_()
+        model.decoder.head.bias.zero_()
+    grey = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
+    black = grey.view(3, 1, 1).expand(2, 4, 3, 16, 16)
+    assert model(black).loss.item() == pytest.approx(0.0, abs=1e-12)
+
+
+# ---- nothing waits for the device
+
+
+class OperatorLog(TorchDispatchMode):
+    """Names of all operators that ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(str(func))
+        kinds = [a.dtype for a in args[1] if a is not None] if "aten.index" in str(func) else []
+        if torch.bool in kinds or torch.uint8 in kinds:
+            self.names.add("aten.index with a mask")
+        return func(*args, **(kwargs or {}))
+
+
+WAITS = ("nonzero", "_local_scalar_dense", "masked_select", "with a mask", "aten.item", "aten.equal", "unique")
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("model_class", [VideoMAEv2Model, VideoMAEv2ForPreTraining])
+def test_no_operator_waits_for_the_device(model_class: type[PreTrainedModel], given: bool):
+    model = tiny_model(model_class).train()
+    names = inspect.signature(model.forward).parameters
+    arguments = {name: mask for name, mask in masks().items() if given and name in names}
+    with OperatorLog() as log:
+        outputs = model(clips(), **arguments)
+        outputs[0].sum().backward()
+    assert "aten.mm.default" in log.names or "aten.addmm.default" in log.names
+    assert [name for name in log.names if any(word in name for word in WAITS)] == []

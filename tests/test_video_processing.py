@@ -1,0 +1,312 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The video processor: which frames, which pixels, which views, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.v2.functional as tvF
+from PIL import Image
+
+from modeling_videomae_v2.video_processing_videomae_v2 import (
+    VideoMAEv2VideoProcessor,
+    crop_views,
+    dense_indices,
+    uniform_indices,
+)
+
+
+PROTOCOL = json.loads((Path(__file__).parent / "fixtures" / "protocol.json").read_text())
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+
+
+def lengths(name):
+    return [[int(part.split("=")[1]) for part in key.split(",")] + [value] for key, value in PROTOCOL[name].items()]
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def small():
+    """A processor that works on few pixels."""
+    return VideoMAEv2VideoProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, num_frames=4)
+
+
+# --- which frames
+
+
+@pytest.mark.parametrize(("total", "clips", "expected"), lengths("test_dense_clip16_stride4"))
+def test_dense_clips_are_those_of_the_protocol(total, clips, expected):
+    assert dense_indices(total, 16, 4, clips).tolist() == expected
+
+
+@pytest.mark.parametrize(("total", "clips", "expected"), lengths("test_sparse_16_segments"))
+def test_uniform_clips_are_those_of_the_protocol(total, clips, expected):
+    assert uniform_indices(total, 16, clips).tolist() == expected
+
+
+@pytest.mark.parametrize(("total", "official"), lengths("validation_centre_clip16_stride4"))
+def test_the_centre_clip_has_the_official_centre_and_an_even_stride(total, official):
+    [ours] = dense_indices(total, 16, 4).tolist()
+    if total >= 61:
+        assert set(np.diff(ours)) == {4}
+        assert (ours[0] + ours[-1]) / 2 == pytest.approx((official[0] + official[-1]) / 2, abs=1)
+        assert ours[0] + ours[-1] == pytest.approx(total - 1, abs=1)
+    else:
+        sampled = list(range(0, total, 4))
+        assert ours == sampled + [sampled[-1]] * (16 - len(sampled))
+
+
+@pytest.mark.parametrize("total", [1, 2, 15, 16, 17, 60, 61, 62, 1000])
+@pytest.mark.parametrize(("num_frames", "rate", "clips"), [(16, 4, 1), (16, 4, 7), (8, 1, 3), (1, 5, 2), (16, 100, 2)])
+def test_indices_are_inside_the_video(total, num_frames, rate, clips):
+    for indices in (dense_indices(total, num_frames, rate, clips), uniform_indices(total, num_frames, clips)):
+        assert indices.shape == (clips, num_frames)
+        assert indices.min() >= 0
+        assert indices.max() < total
+        assert (np.diff(indices) >= 0).all()
+
+
+@pytest.mark.parametrize("key", PROTOCOL["test_spatial_crops"])
+def test_crops_are_those_of_the_protocol(key):
+    shape, short, count = (part.split("=")[-1] for part in key.split(","))
+    height, width = map(int, shape.split("x"))
+    expected = PROTOCOL["test_spatial_crops"][key]
+    rows, columns = torch.meshgrid(
+        torch.arange(expected["resized"][0]), torch.arange(expected["resized"][1]), indexing="ij"
+    )
+    views = crop_views(torch.stack([rows, columns]), (int(short), int(short)), int(count))
+    offsets = views[:, :, 0, 0].tolist()
+    along = 0 if height > width else 1
+    assert [offset[along] for offset in offsets] == expected["offsets_on_long_side"]
+    assert {offset[1 - along] for offset in offsets} == {0}
+    processor = VideoMAEv2VideoProcessor(do_center_crop=False, do_rescale=False, do_normalize=False, num_frames=1)
+    resized = processor(np.zeros((1, height, width, 3), np.uint8), return_tensors="pt")["pixel_values"]
+    assert list(resized.shape[-2:]) == expected["resized"]
+
+
+# --- which pixels
+
+
+def test_pixels_are_resized_cropped_and_normalised():
+    video = noise(16, 100, 150, 3)
+    got = VideoMAEv2VideoProcessor()(video, return_tensors="pt")["pixel_values"]
+    frames = tvF.resize(torch.from_numpy(video).permute(0, 3, 1, 2), [224, 336], antialias=True)
+    expected = (frames[..., 56:280] / 255 - MEAN) / STD
+    assert got.shape == (1, 16, 3, 224, 224)
+    assert got.dtype == torch.float32
+    assert got.is_contiguous()
+    torch.testing.assert_close(got[0], expected, rtol=0, atol=1e-5)
+
+
+def test_views_are_clip_major(small):
+    video = np.zeros((40, 32, 64, 3), dtype=np.uint8)
+    video[..., 0], video[..., 1] = np.arange(40)[:, None, None], np.arange(64)
+    options = {"do_normalize": False, "rescale_factor": 1.0, "sampling_rate": 2, "return_tensors": "pt"}
+    got = small(video, num_clips=3, num_crops=2, **options)["pixel_values"]
+    assert got.shape == (1, 6, 4, 3, 32, 32)
+    starts = dense_indices(40, 4, 2, 3)
+    for view in range(6):
+        clip, crop = divmod(view, 2)
+        assert got[0, view, :, 0, 0, 0].tolist() == starts[clip].tolist()
+        assert got[0, view, 0, 1, 0, 0] == (0, 32)[crop]
+    clips = small(video, num_clips=3, **options)["pixel_values"]
+    assert clips.shape == (1, 3, 4, 3, 32, 32)
+    assert (clips[..., 1, 0, 0] == 16).all()
+    crops = small(video, num_crops=2, **options)["pixel_values"]
+    assert crops.shape == (1, 2, 4, 3, 32, 32)
+
+
+def test_crops_of_portrait_videos_run_along_the_height(small):
+    video = np.zeros((4, 64, 32, 3), dtype=np.uint8)
+    video[..., 0] = np.arange(64)[:, None]
+    got = small(video, num_crops=3, do_normalize=False, rescale_factor=1.0, return_tensors="pt")["pixel_values"]
+    assert got[0, :, 0, 0, 0, 0].tolist() == [0, 16, 32]
+
+
+# --- what may be passed
+
+
+def test_every_form_of_frames_gives_the_same_pixels(small):
+    video = noise(4, 40, 48, 3)
+    expected = small(video, return_tensors="pt")["pixel_values"]
+    images = [Image.fromarray(frame) for frame in video]
+    forms = {
+        "channels first": video.transpose(0, 3, 1, 2),
+        "tensor": torch.from_numpy(video),
+        "tensor, channels first": torch.from_numpy(video).permute(0, 3, 1, 2),
+        "images": images,
+        "tuple": tuple(images),
+        "list of arrays": list(video),
+        "list of tensors": list(torch.from_numpy(video)),
+        "list of videos": [video],
+        "nested": [[video]],
+        "batch": video[None],
+        "int64": video.astype(np.int64),
+        "uint16": video.astype(np.uint16),
+        "float64": video.astype(np.float64),
+        "read-only": np.frombuffer(video.tobytes(), np.uint8).reshape(video.shape),
+        "reversed twice": video[::-1].copy()[::-1],
+        "big-endian": video.astype(">i4"),
+    }
+    for name, form in forms.items():
+        got = small(form, return_tensors="pt")["pixel_values"]
+        assert got.shape == expected.shape, name
+        torch.testing.assert_close(got, expected, rtol=0, atol=0.03, msg=name)  # floats are not rounded when resized
+    halves = small(video.astype(np.float32) / 255, do_rescale=False, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(halves, expected, rtol=0, atol=0.03)
+
+
+def test_grey_and_alpha(small):
+    grey = noise(4, 40, 48, 1)
+    expected = small(grey.repeat(3, axis=3), return_tensors="pt")["pixel_values"]
+    assert torch.equal(small(grey, return_tensors="pt")["pixel_values"], expected)
+    assert torch.equal(small([Image.fromarray(f[..., 0]) for f in grey], return_tensors="pt")["pixel_values"], expected)
+    rgba = noise(4, 40, 48, 4)
+    expected = small(rgba[..., :3], return_tensors="pt")["pixel_values"]
+    assert torch.equal(small(rgba, return_tensors="pt")["pixel_values"], expected)
+    assert torch.equal(small([Image.fromarray(f) for f in rgba], return_tensors="pt")["pixel_values"], expected)
+    kept = small(
+        noise(4, 40, 48, 4), input_data_format="channels_last", do_convert_rgb=False, image_mean=[0.5] * 4,
+        image_std=[0.5] * 4, return_tensors="pt",
+    )  # fmt: skip
+    assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
+
+
+def test_batches_of_different_videos(small):
+    videos = [noise(4, 40, 48, 3), noise(30, 64, 33, 3), noise(2, 32, 32, 3)]
+    got = small(videos, return_tensors="pt")["pixel_values"]
+    assert got.shape == (3, 4, 3, 32, 32)
+    for video, pixels in zip(videos, got, strict=True):
+        assert torch.equal(small(video, return_tensors="pt")["pixel_values"][0], pixels)
+    assert isinstance(small(videos, return_tensors="np")["pixel_values"], np.ndarray)
+    assert [tuple(pixels.shape) for pixels in small(videos)["pixel_values"]] == [(4, 3, 32, 32)] * 3
+
+
+def test_short_videos_repeat_their_last_sampled_frame(small):
+    video = noise(6, 32, 32, 3)
+    got = small(video, return_tensors="pt", return_metadata=True)
+    assert got["video_metadata"][0].frames_indices == [0, 4, 4, 4]
+    assert torch.equal(got["pixel_values"][0, 1], got["pixel_values"][0, 3])
+
+
+def test_frames_that_are_one_clip_are_not_sampled(small):
+    video = noise(4, 32, 32, 3)
+    got = small(video, return_tensors="pt", return_metadata=True)
+    assert got["video_metadata"][0].frames_indices == [0, 1, 2, 3]
+    several = small(video, num_clips=2, return_tensors="pt", return_metadata=True)
+    assert several["video_metadata"][0].frames_indices == [0, 0, 0, 0] * 2
+
+
+def test_without_sampling_all_frames_are_used(small):
+    got = small(noise(9, 32, 32, 3), do_sample_frames=False, num_frames=2, return_tensors="pt")["pixel_values"]
+    assert got.shape == (1, 9, 3, 32, 32)
+
+
+def test_sampling_by_fps(small):
+    video = noise(8, 32, 32, 3)
+    with pytest.raises(ValueError, match="needs the frame rate of the video"):
+        small(video, fps=3, return_tensors="pt")
+    metadata = {"total_num_frames": 8, "fps": 4, "duration": 2.0}
+    got = small([video] * 2, fps=3, video_metadata=[[metadata]] * 2, return_tensors="pt", return_metadata=True)
+    assert got["pixel_values"].shape == (2, 6, 3, 32, 32)
+    assert got["video_metadata"][1].frames_indices == [0, 1, 2, 4, 5, 6]
+    assert "frames_indices" not in metadata
+    with pytest.raises(ValueError, match="exclude each other"):
+        small(video, fps=3, num_frames=4, video_metadata=metadata)
+    with pytest.raises(ValueError, match="asks for 18 frames of a video with 8 at 4 fps"):
+        small(video, fps=9, video_metadata=metadata)
+    by_default = VideoMAEv2VideoProcessor(fps=2)
+    assert by_default(video, video_metadata=metadata, return_tensors="pt")["pixel_values"].shape[1] == 4
+    assert by_default(video, num_frames=3, return_tensors="pt")["pixel_values"].shape[1] == 3
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("videos", "message"),
+    [
+        (np.zeros((4, 32, 32), np.uint8), r"4 dimensions, got an array of shape \(4, 32, 32\)"),
+        (np.zeros((1, 1, 4, 32, 32, 3), np.uint8), r"4 dimensions, got an array of shape \(1, 1, 4, 32, 32, 3\)"),
+        ([np.zeros((32, 32), np.uint8)], r"got an array of shape \(32, 32\)"),
+        (np.zeros((3, 16, 32, 32), np.uint8), r"looks like \(channels, frames, height, width\): apply `transpose"),
+        (np.zeros((5, 16, 32, 32), np.uint8), r"No axis of a video of shape \(5, 16, 32, 32\)"),
+        (np.zeros((0, 32, 32, 3), np.uint8), r"shape \(0, 32, 32, 3\) is empty"),
+        (np.zeros((4, 0, 32, 3), np.uint8), "is empty"),
+        (np.zeros((4, 32, 32, 3), bool), "cannot be torch.bool"),
+        (np.zeros((4, 32, 32, 3), np.complex64), "cannot be torch.complex64"),
+        (np.full((4, 32, 32, 3), "a"), "Pixels cannot be"),
+        (np.full((4, 32, 32, 3), None), "Pixels cannot be `object`"),
+        (np.full((4, 32, 32, 3), 256), "go from 256 to 256"),
+        (np.full((4, 32, 32, 3), -1, np.int8), "go from -1 to -1"),
+        (np.full((4, 32, 32, 3), 2**63, np.uint64), "Pass values from 0 to 255"),
+        (np.full((4, 32, 32, 3), 0.5), "scaled to .0, 1. already"),
+        (np.full((4, 32, 32, 3), -0.5), "go from -0.5 to -0.5"),
+        (np.full((4, 32, 32, 3), np.nan), "NaN or infinite"),
+        (torch.full((4, 3, 32, 32), torch.inf), "NaN or infinite"),
+        (Image.new("RGB", (32, 32)), r"pass `\[image\]`"),
+        ([Image.new("RGB", (32, 32)), Image.new("RGB", (16, 32))], "different shapes"),
+        ([Image.new("RGB", (32, 32)), np.zeros((32, 32, 3), np.uint8)], "PIL images and a `ndarray`"),
+        ([], "empty list"),
+        ([[]], "empty list"),
+        (None, "A `NoneType` is not a video"),
+        (7, "A `int` is not a video"),
+        ([7], "A `int` is not a video"),
+    ],
+)
+def test_what_is_not_a_video_is_refused(small, videos, message):
+    with pytest.raises(ValueError, match=message):
+        small(videos, return_tensors="pt")
+
+
+def test_the_video_of_a_batch_is_named(small):
+    with pytest.raises(ValueError, match=r"Video 1 of 2: .*NaN"):
+        small([noise(4, 32, 32, 3), np.full((4, 32, 32, 3), np.nan)], return_tensors="pt")
+
+
+BAD_SETTINGS = [
+    ({"sampling": "random"}, '`sampling` must be "dense" or "uniform", got \'random\''),
+    ({"sampling_rate": 0}, "`sampling_rate` must be a whole number of at least 1, got 0"),
+    ({"num_clips": "5"}, "`num_clips` must be a whole number of at least 1, got '5'"),
+    ({"num_clips": True}, "`num_clips` must be"),
+    ({"num_crops": 1.5}, "`num_crops` must be"),
+    ({"num_frames": -1}, "`num_frames` must be"),
+    ({"fps": -1}, "`fps` must be a number above 0, got -1"),
+    ({"fps": 2, "num_clips": 2}, "`num_clips` must be 1"),
+    ({"num_crops": 3, "do_center_crop": False}, "`num_crops` = 3 needs `do_center_crop` = True"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD_SETTINGS)
+def test_bad_settings_are_refused_everywhere(small, settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        VideoMAEv2VideoProcessor(**settings)
+    small.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        VideoMAEv2VideoProcessor.from_pretrained(tmp_path, **settings)
+    with pytest.raises(ValueError, match=message):
+        small(noise(4, 32, 32, 3), **settings)
+
+
+def test_bad_calls_are_refused(small):
+    video = noise(4, 32, 32, 3)
+    with pytest.raises(ValueError, match="`num_crops` = 2 needs frames of at least"):
+        small(video, num_crops=2, crop_size={"height": 64, "width": 64})
+    with pytest.raises(ValueError, match="`data_format` must be"):
+        small(video, data_format="channels_last")
+    with pytest.raises(ValueError, match="says 9 frames, the video has 4"):
+        small(video, video_metadata={"total_num_frames": 9}, num_frames=2)
+    with pytest.raises(ValueError, match="2 entries for 1 videos"):
+        small(video, video_metadata=[{"total_num_frames": 4}] * 2)
+    with pytest.raises(ValueError, match="cannot be stacked"):
+        small([video, noise(5, 32, 32, 3)], do_sample_frames=False, return_tensors="pt")
+    small.num_clips = 0
+    with pytest.raises(ValueError, match="`num_clips` must be"):
+        small(video)
