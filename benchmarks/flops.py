@@ -196,7 +196,7 @@ def paper_rows() -> list[dict[str, Any]]:
 
 
 def print_tables(presets: list[dict[str, Any]], figures: list[dict[str, Any]]) -> None:
-    print("Presets: a clip of 16 x 224 x 224, dual masking at 0.9 and 0.5, decoder of 4 blocks; our cost in 1e9 MACs\n")
+    print("Presets: clips of 16 x 224 x 224, masks of 0.9 and 0.5, decoder of 4 blocks; our cost in 1e9 MACs\n")
     above = ("parameters", "parameters", "classify", "pre-train", "pre-train", "decoder")
     below = ("710-way head", "pre-training", "forward", "forward", "and backward", "MLP")
     for first, cells in (("", above), ("preset", below)):

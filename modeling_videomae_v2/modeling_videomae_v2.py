@@ -685,7 +685,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
                 f"`labels` must be class ids of shape {tuple(logits.shape[:1])} or soft targets (floating point) of "
                 f"shape {tuple(logits.shape)}, got {labels.dtype} of shape {tuple(labels.shape)}."
             )
-        return nn.functional.cross_entropy(logits.float(), labels)
+        return nn.functional.cross_entropy(logits.float(), labels.long())
 
 
 # `pipeline("video-classification")` takes the models of this table and complains about all others.

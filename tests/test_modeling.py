@@ -62,6 +62,8 @@ def test_encoder_sees_only_what_the_mask_keeps():
     assert visible.shape == (2, VISIBLE, 32)
     poisoned = cubes_replaced(clips(), mask, float("nan"))
     assert torch.equal(model(poisoned, mask).last_hidden_state, visible), "a dropped cube reached the encoder"
+    kept_tokens = model.embeddings(clips())[~mask].view(2, VISIBLE, 32)
+    torch.testing.assert_close(model.embeddings(clips(), mask), kept_tokens, msg="wrong positions")
     nothing_dropped = torch.zeros(2, TOKENS, dtype=torch.bool)
     torch.testing.assert_close(model(clips(), nothing_dropped).last_hidden_state, model(clips()).last_hidden_state)
 
