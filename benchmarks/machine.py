@@ -13,7 +13,7 @@ import transformers
 
 
 def processor_name() -> str:
-    """Name of the CPU, with AMX noted: bf16 runs several times faster where it is there."""
+    """Name of the CPU, with what it has for bf16: AMX makes it several times faster than fp32."""
     name, flags = platform.processor() or platform.machine(), ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -24,7 +24,8 @@ def processor_name() -> str:
             elif key.strip() == "flags":
                 flags = value
                 break
-    return f"{name} (AMX)" if "amx_bf16" in flags else name
+    support = [label for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags.split()]
+    return f"{name} ({', '.join(support)})" if support else name
 
 
 def describe(device: torch.device) -> dict[str, str]:

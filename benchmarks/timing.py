@@ -33,7 +33,11 @@ def synchronise(device: torch.device) -> None:
 
 
 def interleaved(
-    variants: dict[str, Callable[[int], object]], repeats: int, warmup: int, device: torch.device
+    variants: dict[str, Callable[[int], object]],
+    repeats: int,
+    warmup: int,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of every call, all variants taking turns, so that a drift of the machine hits all of them alike.
 
@@ -42,6 +46,7 @@ def interleaved(
         repeats: Rounds that are timed. Every other one runs the variants in reverse order.
         warmup: Rounds before them that are not.
         device: Where the work is done; it is waited for at both stamps.
+        clock: Seconds, from any start. `time.process_time` counts the work of this process alone, whatever else runs.
 
     Returns:
         For every variant its `repeats` times; the i-th ones of all variants were taken in the same round.
@@ -51,11 +56,11 @@ def interleaved(
         order = list(variants) if round_number % 2 == 0 else list(reversed(variants))
         for name in order:
             synchronise(device)
-            start = time.perf_counter()
+            start = clock()
             variants[name](round_number + warmup)
             synchronise(device)
             if round_number >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 

@@ -37,6 +37,9 @@ from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, nu
 # Parts of a pre-training checkpoint that a model without a decoder can do without: also, when it pools, the token norm.
 PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_to_decoder\."]
 
+# So few tokens that their attention weights may be kept for the backward pass: as large as a few times the tokens.
+MAX_TOKENS_OF_PLAIN_ATTENTION = 1024
+
 # Where the Auto classes find the code that travels with the weights.
 AUTO_MAP = {
     "AutoConfig": "configuration_videomae_v2.VideoMAEv2Config",
@@ -128,9 +131,8 @@ class VideoMAEv2CubeProjection(nn.Conv3d):
     """Linear map of single cubes, with the parameters of the convolution whose kernel and stride are one cube."""
 
     def forward(self, cubes: torch.Tensor) -> torch.Tensor:
-        """`(B, K, tubelet_size, channels, patch_size, patch_size)` to `(B, K, D)`."""
-        cubes = cubes.transpose(2, 3).flatten(2)  # the kernel has its channels first
-        return nn.functional.linear(cubes.to(self.weight.dtype), self.weight.flatten(1), self.bias)
+        """`(B, K, channels, tubelet_size, patch_size, patch_size)` to `(B, K, D)`."""
+        return nn.functional.linear(cubes.flatten(2).to(self.weight.dtype), self.weight.flatten(1), self.bias)
 
 
 class VideoMAEv2PatchEmbeddings(nn.Module):
@@ -180,10 +182,10 @@ def eager_attention_forward(
     **kwargs: Unpack[TransformersKwargs],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention of `(B, heads, K, head_dim)` tensors, spelt out; returns `(B, K, heads, head_dim)` and the weights."""
-    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
+    weights = torch.matmul(query * scaling, key.transpose(2, 3))
     if attention_mask is not None:
         weights = weights + attention_mask
-    weights = nn.functional.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.softmax(weights, dim=-1).to(value.dtype)  # in half precision it sums up in float32
     weights = nn.functional.dropout(weights, p=dropout, training=module.training)
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
 
@@ -212,8 +214,12 @@ class VideoMAEv2Attention(nn.Module):
         key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(heads_shape).transpose(1, 2)
 
-        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
-        output, weights = attention(
+        implementation = self.config._attn_implementation
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
+        # On a CPU the backward pass of SDPA takes longer than that of the plain products.
+        on_cpu = hidden_states.device.type == "cpu" and hidden_states.shape[1] <= MAX_TOKENS_OF_PLAIN_ATTENTION
+        plain = implementation == "sdpa" and self.training and on_cpu
+        output, weights = (eager_attention_forward if plain else attention)(
             self,
             query,
             key,
@@ -223,7 +229,7 @@ class VideoMAEv2Attention(nn.Module):
             scaling=self.scaling,
             **kwargs,
         )
-        return self.o_proj(output.flatten(2)), weights
+        return self.o_proj(output.flatten(2)), None if plain else weights
 
 
 class VideoMAEv2MLP(nn.Module):
@@ -475,8 +481,8 @@ class VideoMAEv2Decoder(nn.Module):
         Returns:
             `(B, M, P)`.
         """
-        positions = self.position_embeddings(grid).to(latents.dtype)
-        queries = self.mask_token.to(latents.dtype) + positions[kept]
+        positions = self.position_embeddings(grid).to(self.mask_token.dtype)
+        queries = self.mask_token + positions[kept]
         hidden_states = torch.cat([latents + positions[visible], queries], dim=1)
         for layer in self.layers:
             hidden_states = layer(hidden_states)
@@ -502,12 +508,13 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
     def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
         cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
-        cubes = cubes.float().permute(0, 1, 2, 4, 5, 3)  # channels last
-        cubes = cubes * self.pixel_std.float() + self.pixel_mean.float()  # back to [0, 1]
+        cubes = cubes.flatten(3).float()  # B, M, channels, pixels
+        cubes = cubes * self.pixel_std.float()[:, None] + self.pixel_mean.float()[:, None]  # back to [0, 1]
         if self.config.norm_pix_loss:
-            std, mean = torch.std_mean(cubes, dim=(2, 3, 4), correction=1, keepdim=True)
-            cubes = (cubes - mean) / (std + 1e-6)
-        return cubes.flatten(2)
+            cubes = cubes - cubes.mean(dim=-1, keepdim=True)
+            std = torch.linalg.vector_norm(cubes, dim=-1, keepdim=True) / math.sqrt(cubes.shape[-1] - 1)
+            cubes = cubes / (std + 1e-6)
+        return cubes.transpose(2, 3).flatten(2)
 
 
 class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):

@@ -117,12 +117,12 @@ def cut_cubes(
         index: `(B, K)` tokens to cut out; the others are never touched. Default: all.
 
     Returns:
-        `(B, K, tubelet_size, channels, patch_size, patch_size)`.
+        `(B, K, channels, tubelet_size, patch_size, patch_size)`.
     """
     batch, frames, channels, height, width = pixel_values.shape
     time, rows, columns = frames // tubelet_size, height // patch_size, width // patch_size
     cubes = pixel_values.reshape(batch, time, tubelet_size, channels, rows, patch_size, columns, patch_size)
-    cubes = cubes.permute(0, 1, 4, 6, 2, 3, 5, 7)  # B, T, H, W, then the cube
+    cubes = cubes.permute(0, 1, 4, 6, 3, 2, 5, 7)  # B, T, H, W, then the cube, channels first
     if index is None:
         return cubes.flatten(1, 3)
     clip = torch.arange(batch, device=index.device).unsqueeze(1)
