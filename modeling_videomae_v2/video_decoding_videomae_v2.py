@@ -93,6 +93,8 @@ class VideoReader:
         self.name, self._target = resolve_source(source, timeout)
         self._num_threads = num_threads
         self._container: Any = None
+        self._wanted: frozenset[int] = frozenset()
+        self._skips_unneeded = True
         try:
             self._open()
             self._build_index(trust_table=True)
@@ -203,7 +205,10 @@ class VideoReader:
                 frames = self._decode_wanted(wanted)
                 break
             except _NotInOrder:
-                self._distrust_index(wanted[-1])
+                if self._skips_unneeded:  # a stream that does not say how far it reorders; decode all of it
+                    self._skips_unneeded, self._frames = False, None
+                else:
+                    self._distrust_index(wanted[-1])
         place = {position: i for i, position in enumerate(wanted)}
         return frames if indices == wanted else frames[[place[i] for i in indices]]
 
@@ -212,6 +217,7 @@ class VideoReader:
         if wanted[-1] >= len(self._index.timestamps):
             count = len(self._index.timestamps)
             raise self._missing(wanted[-1], f"the file is truncated, only {count} frames are in it")
+        self._wanted = frozenset(self._index.timestamps[i] for i in wanted)
         reformatter = self._av.video.reformatter.VideoReformatter()
         frames = None
         for i, target in enumerate(wanted):
@@ -309,6 +315,7 @@ class VideoReader:
                 continue  # no other frame needs it
             if first is None:
                 first = index.position(packet.pts) or 0
+            self._skip_if_unneeded(packet)
             try:
                 frames = packet.decode()
             except self._av.error.FFmpegError as error:
@@ -323,6 +330,18 @@ class VideoReader:
                     self._damaged(None, position)
                 self._position = position
                 yield position, frame
+
+    def _skip_if_unneeded(self, packet: Any) -> None:
+        """Have the decoder drop the next packet if its frame is not wanted and, being no reference, not needed either.
+
+        Only H.264 says so of every picture. Frames after the last wanted one are kept: they may be asked for next.
+        """
+        context = self._stream.codec_context
+        if context.name != "h264":
+            return
+        skip = self._skips_unneeded and self._index.ordered and packet.size and packet.pts is not None
+        skip = skip and packet.pts < max(self._wanted) and packet.pts not in self._wanted
+        context.skip_frame = "NONREF" if skip else "DEFAULT"
 
     def _decode_until(self, target: int) -> Any | None:
         """Next frame out of the decoder at `target`; None if it is passed over, or damage lies on the way."""

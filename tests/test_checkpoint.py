@@ -1,0 +1,256 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: what they hold, and that killing a run at any moment changes nothing about its result."""
+
+import dataclasses
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
+from safetensors.torch import load_file
+
+from training.checkpoint import (
+    Progress,
+    complete_checkpoints,
+    random_states,
+    remove_leftovers,
+    restore_random_states,
+    what_changes,
+)
+from training.loop import Run, fit, start
+from training.schedule import Plan
+from training.tasks import PreTrainingRecipe, PreTrainingTask
+
+
+STEPS = 8
+# Stochastic depth draws from the generators that a checkpoint has to bring back.
+RUN = {"schedule.max_steps": STEPS, "model.config.drop_path_rate": 0.3, "data.workers": 2}
+PLACES = [
+    ("training.checkpoint:dcp.FileSystemWriter.finish", 2),  # weights half written
+    ("training.checkpoint:random_states", 2),  # weights written, the rest missing
+    ("training.checkpoint:force_to_disk", 3),  # all written, not yet renamed
+    ("training.checkpoint:force_to_disk", 4),  # renamed
+    ("training.checkpoint:shutil.rmtree", 2),  # an old one half removed
+    ("training.loop:save_model", 1),  # trained, the model not written
+    ("training.export:force_to_disk", 1),  # the model half written
+    ("training.loop:clip_gradients", 5),  # between two checkpoints
+]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_processes() -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    signal.signal(signal.SIGTERM, handler)
+
+
+def begin(folder: Path, **overrides: Any) -> Run:
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    recipe = tiny_recipe(PreTrainingRecipe, folder, **overrides)
+    return start(recipe, PreTrainingTask(recipe), build_loader)
+
+
+def run_process(folder: Path, die: tuple[str, int] | None = None, **overrides: Any) -> int | None:
+    """One run, or what it comes to before it dies; returns the exit status."""
+    process = start_process(tiny_values(folder, {**RUN, **overrides}), folder.with_suffix(".log"), die)
+    process.join(120)
+    return process.exitcode
+
+
+def result(folder: Path) -> tuple[dict[str, torch.Tensor], dict[int, float], dict[str, Any]]:
+    """Final weights, loss of each step (the last one that was written) and what the last checkpoint says."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    last = complete_checkpoints(folder / "checkpoints")[-1]
+    state = json.loads((last / "state.json").read_text())
+    losses = {line["step"]: line["loss"] for line in lines}
+    return load_file(folder / "model" / "model.safetensors"), losses, state["progress"]
+
+
+def assert_same(folder: Path, undisturbed: Path) -> None:
+    """Bit for bit, the optimizer and the random generators too."""
+    weights, losses, progress = result(folder)
+    expected = result(undisturbed)
+    assert all(torch.equal(weights[name], expected[0][name]) for name in expected[0])
+    assert losses == expected[1]
+    assert progress == expected[2]
+    names = [complete_checkpoints(path / "checkpoints")[-1] for path in (folder, undisturbed)]
+    assert names[0].name == names[1].name == f"step-{len(losses):08d}"
+    for file in ("__0_0.distcp", "rank-0.pt"):
+        states = [flat_tensors(torch.load(name / file, weights_only=True)) for name in names] if "rank" in file else [
+            (name / file).read_bytes() for name in names
+        ]  # fmt: skip
+        assert states[0] == states[1], file
+
+
+def flat_tensors(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: flat_tensors(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(flat_tensors(item) for item in value)
+    return value.tolist() if isinstance(value, torch.Tensor) else value
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert run_process(folder) == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_what_a_run_leaves(undisturbed: Path) -> None:
+    kept = complete_checkpoints(undisturbed / "checkpoints")
+    assert [path.name for path in kept] == ["step-00000006", "step-00000008"]
+    assert sorted(path.name for path in (undisturbed / "checkpoints").iterdir()) == [path.name for path in kept]
+    state = json.loads((kept[0] / "state.json").read_text())
+    assert state["progress"] == {"step": 6, "samples_seen": 6 * 4}
+    assert state["plan"]["num_processes"] == 1
+    assert state["recipe"]["schedule"]["max_steps"] == STEPS
+    own = torch.load(kept[0] / "rank-0.pt", weights_only=True)
+    assert own["random"].keys() >= {"python", "numpy", "torch"}
+    assert own["faults"]["seen"] == 6 * 4
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("place", PLACES, ids=[f"{place.partition(':')[2]}-{count}" for place, count in PLACES])
+def test_killed_and_resumed(tmp_path: Path, undisturbed: Path, place: tuple[str, int]) -> None:
+    folder = tmp_path / "killed"
+    assert run_process(folder, die=place) == -signal.SIGKILL
+    assert not (folder / "model").exists()
+    assert run_process(folder) == 0
+    assert_same(folder, undisturbed)
+    assert "Going on from" in folder.with_suffix(".log").read_text()
+    assert len(list((folder / "checkpoints").iterdir())) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.timeout(900)
+def test_killed_twenty_times(tmp_path: Path) -> None:
+    """At moments that only the clock knows; then the run is left alone."""
+    settings = {"schedule.max_steps": 120, "checkpoint.every": 2}
+    straight, folder = tmp_path / "straight", tmp_path / "killed"
+    assert run_process(straight, **settings) == 0
+    generator, kills = random.Random(0), 0
+    while kills < 20:
+        process = start_process(tiny_values(folder, {**RUN, **settings}), folder.with_suffix(".log"))
+        wait_for_life(folder, process)
+        time.sleep(generator.uniform(0.0, 0.3))
+        assert process.exitcode is None, folder.with_suffix(".log").read_text()[-2000:]
+        process.kill()
+        process.join(60)
+        kills += 1
+    assert not (folder / "model").exists()
+    assert run_process(folder, **settings) == 0
+    assert_same(folder, straight)
+
+
+def wait_for_life(folder: Path, process: Any) -> None:
+    """Wait until a process writes its first line, so that each of them gets somewhere."""
+    metrics = folder / "metrics.jsonl"
+    size = metrics.stat().st_size if metrics.exists() else 0
+    limit = time.monotonic() + 60
+    while process.exitcode is None and time.monotonic() < limit:
+        if metrics.exists() and metrics.stat().st_size > size:
+            return
+        time.sleep(0.005)
+
+
+def test_a_half_written_checkpoint_is_never_taken(tmp_path: Path) -> None:
+    run = begin(tmp_path, schedule__max_steps=4)
+    assert fit(run)
+    folder = tmp_path / "checkpoints"
+    for name in (".writing", ".removing-step-00000001", "step-00000099", "step-7"):
+        shutil.copytree(folder / "step-00000004", folder / name)
+    (folder / "step-00000099" / "state.json").unlink()
+    again = begin(tmp_path, schedule__max_steps=6)
+    assert again.progress == Progress(step=4, samples_seen=16)
+    remove_leftovers(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "step-00000002", "step-00000004", "step-00000099", "step-7"
+    ]  # fmt: skip
+
+
+def test_resume_can_be_refused(tmp_path: Path) -> None:
+    assert fit(begin(tmp_path, schedule__max_steps=2))
+    with pytest.raises(FileExistsError, match=r"already holds step-00000002: choose another output_dir"):
+        begin(tmp_path, checkpoint__resume=False)
+    assert begin(tmp_path / "elsewhere", checkpoint__resume=False).progress == Progress()
+
+
+def test_all_are_kept_on_request(tmp_path: Path) -> None:
+    assert fit(begin(tmp_path, checkpoint__keep=0))
+    assert len(complete_checkpoints(tmp_path / "checkpoints")) == 3
+
+
+def test_further_state(tmp_path: Path) -> None:
+    """Averaged weights and the like travel along."""
+    run = begin(tmp_path)
+    average = torch.nn.Linear(3, 2)
+    run.keeper.extras["average"] = average
+    run.keeper.save(Progress(step=1, samples_seen=4))
+    run = begin(tmp_path / "other")
+    run.keeper.extras["average"] = fresh = torch.nn.Linear(3, 2)
+    run.keeper.folder = tmp_path / "checkpoints"
+    assert run.keeper.resume() == Progress(step=1, samples_seen=4)
+    assert torch.equal(fresh.weight, average.weight)
+
+
+def test_random_states_come_back() -> None:
+    states = random_states()
+    drawn = random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist()
+    restore_random_states(states)
+    assert drawn == (random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist())
+
+
+def plan(**changes: Any) -> Plan:
+    values = {
+        "num_processes": 2, "batch_size": 4, "views": 2, "accumulation": 3, "max_steps": 100, "warmup_steps": 10,
+        "peak_lr": 1.0, "warmup_lr": 0.0, "min_lr": 0.0,
+    }  # fmt: skip
+    return Plan(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"num_processes": 1, "accumulation": 6}, ["Number of processes: 2 -> 1", "accumulation: 3 -> 6"]),
+        ({"batch_size": 8, "peak_lr": 2.0}, ["batch_size: 4 -> 8", "Total batch: 48 -> 96 clips", "Schedule: step 50"]),
+        ({"views": 4, "batch_size": 2}, ["batch_size", "data.views: 2 -> 4"]),
+        ({"max_steps": 200}, ["Schedule: step 50 of 100 -> of 200; the learning rate jumps from 0.587 to 0.895"]),
+    ],
+)
+def test_what_changes_is_said(changes: dict[str, Any], said: list[str]) -> None:
+    lines = what_changes(dataclasses.asdict(plan()), plan(**changes), Progress(step=50, samples_seen=1200))
+    assert len(lines) == len(said)
+    assert all(line.startswith(expected) for line, expected in zip(lines, said))
+
+
+def test_another_accumulation_goes_on_with_the_same_samples(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert fit(begin(tmp_path / "straight"))
+    assert fit(begin(tmp_path / "changed", schedule__max_steps=2))
+    caplog.clear()
+    run = begin(tmp_path / "changed", batch_size=1)
+    assert "batch_size: 2 -> 1" in caplog.text
+    assert fit(run)
+    losses = []
+    for name in ("straight", "changed"):
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+    assert losses[1][2] == pytest.approx(losses[0][2], rel=1e-2)  # two steps were made on another schedule

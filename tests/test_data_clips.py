@@ -1,0 +1,397 @@
+"""Clips and batches: frames, repeated augmentation, unreadable videos, workers, processes, resumption."""
+
+import gc
+import itertools
+import traceback
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from video_files import encode, encode_sound, read_numbers
+
+from training.data import ClipDataset, FrameSampler, Mixture, TooManyBadVideosError, build_loader
+from training.data.augment import ViewMaker
+from training.data.clips import MAX_TRIES
+from training.data.faults import Fault, FaultCounter
+from training.data.files import FolderSource
+from training.recipe import DataRecipe, SourceRecipe
+
+
+FRAMES, SIZE = 4, 32
+BAD = ("cut.mp4", "empty.mp4", "noise.mp4", "sound.mp4")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of five videos with 20 to 29 frames."""
+    folder = tmp_path_factory.mktemp("good")
+    for i in range(10):
+        path = folder / "ab"[i % 2] / f"{i}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        encode(path, num_frames=20 + i)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mixed(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A list of the ten good videos, of four that cannot be read, and of one that is not there."""
+    folder = tmp_path_factory.mktemp("bad")
+    whole = (good / "a" / "0.mp4").read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 3])
+    (folder / "empty.mp4").touch()
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
+    encode_sound(folder / "sound.mp4")
+    paths = [*(str(folder / name) for name in BAD), str(folder / "missing.mp4"), *map(str, sorted(good.rglob("*.mp4")))]
+    (folder / "list.txt").write_text("".join(f"{path} {i % 3}\n" for i, path in enumerate(paths)), encoding="utf-8")
+    return folder / "list.txt"
+
+
+def recipe_for(path: Path | str, **options: Any) -> DataRecipe:
+    kind = "list" if Path(path).suffix == ".txt" else "folder"
+    sources = options.pop("sources", None) or [SourceRecipe(path=str(path), kind=kind)]
+    defaults = {"num_frames": FRAMES, "image_size": SIZE, "views": 2, "workers": 0, "max_bad_share": 1.0}
+    return DataRecipe(sources=sources, **{**defaults, **options})
+
+
+def first_batches(recipe: DataRecipe, count: int, start: int = 0, **options: Any) -> list[dict[str, torch.Tensor]]:
+    loader = build_loader(recipe, **{"batch_size": 4, "seed": 5, "labelled": True, **options})
+    loader.set_position(start)
+    return list(itertools.islice(loader, count))
+
+
+def assert_same(first: list[dict[str, torch.Tensor]], second: list[dict[str, torch.Tensor]]) -> None:
+    assert len(first) == len(second)
+    for one, other in zip(first, second):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+# frames
+
+
+@pytest.mark.parametrize(("total", "rate"), [(300, 4), (61, 4), (62, 4), (300, 2), (17, 1)])
+def test_dense_frames_start_anywhere(total: int, rate: int) -> None:
+    choose, starts = FrameSampler(16, 4), set()
+    for seed in range(400):
+        frames = choose(total, rate, np.random.default_rng(seed))
+        assert set(np.diff(frames)) == {rate}
+        assert frames[-1] < total
+        starts.add(int(frames[0]))
+    room = total - 15 * rate - 1
+    assert min(starts) <= room * 0.05
+    assert max(starts) >= room * 0.95
+
+
+def test_short_videos_repeat_their_last_frame() -> None:
+    for seed in range(5):
+        assert FrameSampler(6, 4)(10, None, np.random.default_rng(seed)).tolist() == [0, 4, 8, 8, 8, 8]
+        assert FrameSampler(3, 2)(1, None, np.random.default_rng(seed)).tolist() == [0, 0, 0]
+
+
+def test_uniform_frames_lie_in_their_segments() -> None:
+    choose = FrameSampler(8, 4, "uniform")
+    drawn = np.stack([choose(40, None, np.random.default_rng(seed)) for seed in range(300)])
+    for i in range(8):
+        assert set(drawn[:, i]) == set(range(5 * i, 5 * i + 5))
+    short = choose(3, None, np.random.default_rng(0))
+    assert (np.diff(short) >= 0).all()
+    assert set(short) <= {0, 1, 2}
+
+
+def test_without_chance_the_middle() -> None:
+    from modeling_videomae_v2.video_processing_videomae_v2 import dense_indices
+
+    rng = np.random.default_rng(0)
+    for total in (5, 30, 61, 100, 299):
+        assert FrameSampler(16, 4, random=False)(total, None, rng).tolist() == dense_indices(total, 16, 4)[0].tolist()
+    assert FrameSampler(4, 4, "uniform", random=False)(40, None, rng).tolist() == [5, 15, 25, 35]
+
+
+# items
+
+
+def test_views_share_the_frames_of_one_clip(good: Path) -> None:
+    def stretch(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        return torch.stack([frames, frames.flip(-1)])
+
+    source = FolderSource(str(good), labelled=True)
+    source.sampling_rate = 2
+    dataset = ClipDataset(Mixture([source]), FrameSampler(FRAMES, 4), stretch, seed=1)
+    item = dataset[3, 7]
+    numbers = read_numbers(item["pixel_values"][0])
+    assert set(np.diff(numbers)) == {2}
+    assert torch.equal(item["pixel_values"][0], item["pixel_values"][1].flip(-1))
+    assert (item["labels"], item["bad"], item["faults"]) == (1, 0, [])
+    starts = {read_numbers(dataset[epoch, 7]["pixel_values"][0])[0] for epoch in range(8)}
+    assert len(starts) > 2
+    assert torch.equal(dataset[3, 7]["pixel_values"], item["pixel_values"])
+
+
+def test_batch(good: Path) -> None:
+    loader = build_loader(recipe_for(good, views=3), batch_size=4, seed=5, labelled=True)
+    assert (loader.samples_per_epoch, loader.mixture.classes, loader.mixture.num_classes()) == (10, ("a", "b"), 2)
+    batch = next(iter(loader))
+    assert set(batch) == {"pixel_values", "labels", "bad"}
+    assert (batch["pixel_values"].shape, batch["pixel_values"].dtype) == ((12, FRAMES, 3, SIZE, SIZE), torch.uint8)
+    assert batch["labels"].dtype == torch.long
+    assert torch.equal(batch["labels"].view(4, 3), batch["labels"][::3, None].expand(4, 3))
+    assert batch["bad"].tolist() == [0] * 4
+    keys = next(iter(loader.batch_sampler))
+    for number, key in enumerate(keys):
+        assert torch.equal(batch["pixel_values"][3 * number : 3 * number + 3], loader.dataset[key]["pixel_values"])
+    assert "labels" not in first_batches(recipe_for(good), 1, labelled=False)[0]
+
+
+def test_seed_of_the_data_goes_before_the_seed_of_the_run(good: Path) -> None:
+    own = recipe_for(good, seed=9)
+    assert_same(first_batches(own, 2, seed=1), first_batches(own, 2, seed=2))
+    assert_same(first_batches(own, 2), first_batches(recipe_for(good), 2, seed=9))
+
+
+# the same, whoever does it
+
+
+def test_goes_on_at_any_sample(good: Path) -> None:
+    straight = first_batches(recipe_for(good), 7)
+    assert_same(first_batches(recipe_for(good), 4, start=12), straight[3:])
+
+
+def test_nothing_depends_on_or_changes_the_global_generators(good: Path) -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+    before = torch.get_rng_state()
+    first = first_batches(recipe_for(good), 2)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    assert_same(first_batches(recipe_for(good), 2), first)
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(mixed: Path, workers: int) -> None:
+    assert_same(first_batches(recipe_for(mixed, workers=workers), 6), first_batches(recipe_for(mixed), 6))
+
+
+@pytest.mark.multiprocess
+def test_workers_resume_and_leave_the_global_generator_alone(good: Path) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    later = first_batches(recipe_for(good, workers=2), 2, start=16)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_same(later, first_batches(recipe_for(good), 6)[4:])
+
+
+@pytest.mark.multiprocess
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("garbage", [True, False])
+def test_workers_do_not_wait_for_threads_of_the_training_process(good: Path, garbage: bool) -> None:
+    """A threaded decoder that this process has used lies in a ring of references when the workers start."""
+    ring: list[Any] = [av.open(str(good / "a" / "0.mp4"))]
+    ring[0].streams.video[0].codec_context.thread_count = 2
+    ring[0].streams.video[0].thread_type = "SLICE"
+    next(ring[0].decode(video=0))
+    ring.append(ring)
+    loader = build_loader(recipe_for(good, workers=1), batch_size=2)
+    make_views = loader.dataset.make_views
+
+    def collect_first(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        if not garbage:
+            held[0].clear()  # the last reference from outside of the ring
+        gc.collect()
+        return make_views(frames, rng)
+
+    loader.dataset.make_views = collect_first
+    held = [[ring]]
+    del ring
+    if garbage:
+        held.clear()
+    assert len(next(iter(loader))["bad"]) == 2
+    assert not gc.get_freeze_count()
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_together_see_what_one_sees(mixed: Path, world: int) -> None:
+    alone = first_batches(recipe_for(mixed), 6, batch_size=8)
+    shared = [
+        first_batches(recipe_for(mixed), 6, batch_size=8 // world, num_processes=world, process_index=i)
+        for i in range(world)
+    ]
+    together = [{key: torch.cat([batch[key] for batch in batches]) for key in batches[0]} for batches in zip(*shared)]
+    assert_same(together, alone)
+
+
+def test_evaluation_goes_through_every_video_once(good: Path) -> None:
+    recipe = recipe_for(good, multi_scale_crop=False, views=1)
+    parts = [
+        list(build_loader(recipe, batch_size=2, labelled=True, num_processes=3, process_index=i, training=False))
+        for i in range(3)
+    ]
+    assert sum(len(batch["labels"]) for part in parts for batch in part) == 10
+    assert sorted(int(label) for part in parts for batch in part for label in batch["labels"]) == [0] * 5 + [1] * 5
+
+
+def test_evaluation_ignores_weights_and_needs_an_end(good: Path, tmp_path: Path) -> None:
+    recipe = recipe_for("", sources=[SourceRecipe(path=str(good), kind="folder", weight=0.3)], views=1)
+    assert sum(len(batch["bad"]) for batch in build_loader(recipe, batch_size=4, training=False)) == 10
+    with pytest.raises(ValueError, match="cannot be gone through once"):
+        build_loader(stream_recipe(good, tmp_path, 0), batch_size=4, training=False)
+
+
+# several sources
+
+
+def test_sources_keep_their_own_sampling_rate(good: Path, tmp_path: Path) -> None:
+    lines = "".join(f"{path} 0 -1\n" for path in sorted(good.rglob("*.mp4")))
+    (tmp_path / "all.txt").write_text(lines, encoding="utf-8")
+    sources = [
+        SourceRecipe(path=str(tmp_path / "all.txt"), path_pattern="/a/", sampling_rate=2),
+        SourceRecipe(path=str(tmp_path / "all.txt"), path_pattern="/b/", weight=2.0),
+    ]
+    recipe = recipe_for("", sources=sources, multi_scale_crop=False, sampling_rate=5)
+    loader = build_loader(recipe, batch_size=15, seed=0)
+    dataset = loader.dataset
+    dataset.make_views = lambda frames, rng: frames[None]
+    keys = next(iter(loader.batch_sampler))
+    assert sorted(video for _, video in keys) == sorted([*range(5), *range(5, 10), *range(5, 10)])
+    for key in keys:
+        numbers = read_numbers(dataset[key]["pixel_values"][0])
+        assert set(np.diff(numbers)) == {2 if key[1] < 5 else 5}
+
+
+def stream_recipe(good: Path, folder: Path, workers: int) -> DataRecipe:
+    """A stream of ten films, one of which cannot be read."""
+    datasets = pytest.importorskip("datasets")
+    path = folder / "films"
+    if not path.exists():
+        rows = [{"path": str(video), "bytes": None} for video in sorted(good.rglob("*.mp4"))]
+        features = datasets.Features({"video": datasets.Video(), "label": datasets.Value("int64")})
+        rows[3] = {"path": "noise.mp4", "bytes": b"nothing"}
+        data = {"video": rows, "label": [i % 2 for i in range(10)]}
+        datasets.Dataset.from_dict(data, features=features).save_to_disk(str(path))
+    return recipe_for("", sources=[SourceRecipe(path=str(path), kind="datasets", streaming=True)], workers=workers)
+
+
+def test_stream_resumes_by_skipping(good: Path, tmp_path: Path) -> None:
+    recipe = stream_recipe(good, tmp_path, 0)
+    straight = first_batches(recipe, 6)
+    assert_same(first_batches(recipe, 3, start=12), straight[3:])
+    assert sum(int(batch["bad"].sum()) for batch in straight[:5]) == 2  # two passes over ten videos
+
+
+@pytest.mark.multiprocess
+def test_stream_is_the_same_for_all_workers_and_processes(good: Path, tmp_path: Path) -> None:
+    alone = first_batches(stream_recipe(good, tmp_path, 0), 4)
+    assert_same(first_batches(stream_recipe(good, tmp_path, 2), 4), alone)
+    second = first_batches(
+        stream_recipe(good, tmp_path, 2), 4, batch_size=2, num_processes=2, process_index=1, labelled=True
+    )
+    assert_same(second, [{k: v[2:] if k == "bad" else v[4:] for k, v in batch.items()} for batch in alone])
+
+
+# unreadable videos
+
+
+def test_unreadable_videos_are_named_counted_and_replaced(mixed: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loader = build_loader(recipe_for(mixed), batch_size=3, seed=5, labelled=True)
+    batches = list(itertools.islice(loader, 10))  # two epochs
+    assert sum(int(batch["bad"].sum()) for batch in batches) == loader.faults.bad == 10
+    assert loader.faults.seen == 30
+    names = {Path(name).name for name in loader.faults.reasons}
+    assert names == {*BAD, "missing.mp4"}
+    reasons = {Path(name).name: reason for name, reason in loader.faults.reasons.items()}
+    assert "the file is empty" in reasons["empty.mp4"]
+    assert "no video stream" in reasons["sound.mp4"]
+    assert "FileNotFoundError" in reasons["missing.mp4"]
+    for name in names:
+        assert caplog.text.count(f"{name} (number") == 1
+        assert name in loader.faults.report()
+    assert_same(first_batches(recipe_for(mixed), 10, batch_size=3), batches)
+
+
+def test_training_ends_when_too_many_are_bad(mixed: Path) -> None:
+    loader = build_loader(recipe_for(mixed, max_bad_share=0.2), batch_size=3, seed=5, labelled=True)
+    with pytest.raises(TooManyBadVideosError, match=r"more than data.max_bad_share = 0.2 of 15") as caught:
+        list(itertools.islice(loader, 10))
+    assert 4 <= loader.faults.bad <= 5
+    assert all(name in str(caught.value) for name in loader.faults.reasons)
+    enough = build_loader(recipe_for(mixed, max_bad_share=0.34), batch_size=3, seed=5, labelled=True)
+    assert len(list(itertools.islice(enough, 10))) == 10
+
+
+def test_share_is_taken_over_enough_samples() -> None:
+    counter = FaultCounter(0.01, num_videos=10**6)
+    counter.count(8, 1, [Fault("a", "why")])  # an eighth of these, but one of a thousand would be fine
+    for _ in range(9):
+        counter.count(8, 1, [Fault("a", "why")])
+    with pytest.raises(TooManyBadVideosError, match="11 of 88 samples"):
+        counter.count(8, 1, [Fault("b", "why")])
+    with pytest.raises(TooManyBadVideosError):
+        FaultCounter(0.0).count(8, 1, [Fault("a", "why")])
+    copy = FaultCounter(0.01)
+    copy.load_state_dict(counter.state_dict())
+    assert (copy.seen, copy.bad, copy.reasons) == (88, 11, {"a": "why", "b": "why"})
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])
+def test_nothing_readable_is_an_error_not_a_loop(tmp_path: Path, workers: int) -> None:
+    for i in range(3):
+        (tmp_path / f"{i}.mp4").write_bytes(b"nothing")
+    with pytest.raises(TooManyBadVideosError, match=f"{MAX_TRIES} videos of .* were tried for one sample") as caught:
+        first_batches(recipe_for(tmp_path, workers=workers), 1, labelled=False)
+    traceback.clear_frames(caught.tb)  # ends the workers now; torch takes 5 s where it is left to garbage collection
+
+
+def test_faults_of_the_program_are_not_taken_for_bad_videos(good: Path) -> None:
+    def broken(*_: Any) -> np.ndarray:
+        raise KeyError("bug")
+
+    dataset = ClipDataset(Mixture([FolderSource(str(good))]), broken, ViewMaker(SIZE))
+    with pytest.raises(KeyError):
+        dataset[0, 0]
+
+
+def test_damaged_pictures_count_as_bad(good: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("whole", "hole", "cut", "sizes"):
+        (tmp_path / name).mkdir()
+        for i in range(1, 21):
+            height = 40 + 8 * (name == "sizes" and i == 9)
+            Image.new("RGB", (60, height), (i, 0, 0)).save(tmp_path / name / f"img_{i:05}.jpg")
+    (tmp_path / "hole" / "img_00010.jpg").unlink()
+    whole = (tmp_path / "cut" / "img_00005.jpg").read_bytes()
+    (tmp_path / "cut" / "img_00005.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "list.txt").write_text("whole 0 20\nhole 0 20\ncut 0 20\nsizes 0 20\n", encoding="utf-8")
+    loader = build_loader(recipe_for(tmp_path / "list.txt", num_frames=20, sampling_rate=1), batch_size=4)
+    batch = next(iter(loader))
+    assert int(batch["bad"].sum()) == 3
+    assert {Path(name).name for name in loader.faults.reasons} == {"hole", "cut", "sizes"}
+
+
+def test_addresses_that_only_fsspec_knows(good: Path, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    with fsspec.open("memory://films/0.mp4", "wb") as file:
+        file.write((good / "a" / "0.mp4").read_bytes())
+    (tmp_path / "list.txt").write_text("memory://films/0.mp4\nmemory://films/missing.mp4\n", encoding="utf-8")
+    loader = build_loader(recipe_for(tmp_path / "list.txt"), batch_size=2)
+    assert sorted(next(iter(loader))["bad"].tolist()) == [0, 1]
+    assert list(loader.faults.reasons) == ["memory://films/missing.mp4"]
+
+
+def test_frames_beyond_the_end_of_a_part(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"{good}/a/0.mp4 500 300\n{good}/a/0.mp4 10 300\n", encoding="utf-8")
+    loader = build_loader(recipe_for(tmp_path / "list.txt"), batch_size=2)
+    assert sorted(next(iter(loader))["bad"].tolist()) == [0, 1]
+    assert "has 20 frames, and its part begins with frame 500" in loader.faults.report()
+
+
+def test_replacement_depends_on_the_key_alone(mixed: Path) -> None:
+    loaders = [build_loader(recipe_for(mixed), batch_size=size, seed=5) for size in (1, 5)]
+    for video in range(5):
+        first, second = (loader.dataset[2, video]["pixel_values"] for loader in loaders)
+        assert torch.equal(first, second)
+        assert not torch.equal(first, loaders[0].dataset[3, video]["pixel_values"])

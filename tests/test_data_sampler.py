@@ -1,0 +1,147 @@
+"""Order of the samples: a function of the seed and their number; the same over any number of processes."""
+
+import collections
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from training.data import EpochSampler
+
+
+@dataclass
+class Videos:
+    """A source as the sampler sees it."""
+
+    length: int | None
+    weight: float = 1.0
+    sequential: bool = False
+
+
+def take(sampler: EpochSampler, count: int) -> list[tuple[int, int]]:
+    """The first keys of one process."""
+    keys: list[tuple[int, int]] = []
+    for batch in sampler:
+        keys += batch
+        if len(keys) >= count:
+            break
+    return keys[:count]
+
+
+def global_batches(count: int, world: int, batch_size: int, start: int = 0, **options: object) -> list[set]:
+    """Keys of each of the first steps, over all processes."""
+    samplers = [
+        EpochSampler(
+            [Videos(37), Videos(20, 0.5)], batch_size=batch_size, num_processes=world, process_index=i, **options
+        )
+        for i in range(world)
+    ]
+    for sampler in samplers:
+        sampler.set_position(start)
+    rows = itertools.islice(zip(*samplers), count)
+    return [collections.Counter(key for batch in row for key in batch) for row in rows]
+
+
+@pytest.mark.parametrize("world", [2, 3, 6])
+def test_steps_do_not_depend_on_the_number_of_processes(world: int) -> None:
+    assert global_batches(40, world, 12 // world) == global_batches(40, 1, 12)
+
+
+def test_epochs_are_complete_and_differ() -> None:
+    keys = take(EpochSampler([Videos(100)], batch_size=8, seed=3), 300)
+    for epoch in range(3):
+        part = keys[100 * epoch : 100 * epoch + 100]
+        assert {e for e, _ in part} == {epoch}
+        assert sorted(v for _, v in part) == list(range(100))
+    orders = [[v for _, v in keys[100 * e : 100 * e + 100]] for e in range(3)]
+    assert orders[0] != orders[1] != orders[2]
+    assert orders[0] != list(range(100))
+    assert take(EpochSampler([Videos(100)], batch_size=8, seed=4), 100) != keys[:100]
+
+
+def test_goes_on_at_any_sample() -> None:
+    straight = take(EpochSampler([Videos(10), Videos(7)], batch_size=1), 60)
+    for position in (0, 1, 16, 17, 18, 33, 50):
+        sampler = EpochSampler([Videos(10), Videos(7)], batch_size=3)
+        sampler.set_position(position)
+        assert sampler.position == position
+        assert take(sampler, 60 - position) == straight[position:]
+    assert global_batches(10, 2, 6, start=12 * 5) == global_batches(15, 1, 12)[5:]
+    with pytest.raises(ValueError, match="-1"):
+        EpochSampler([Videos(3)], batch_size=1).set_position(-1)
+
+
+def test_resuming_with_another_batch_or_world_repeats_and_skips_nothing() -> None:
+    before = sum(global_batches(4, 2, 6), collections.Counter())
+    after = sum(global_batches(9, 3, 2, start=48), collections.Counter())
+    assert before + after == sum(global_batches(102, 1, 1), collections.Counter())
+
+
+def test_weights() -> None:
+    sampler = EpochSampler([Videos(40), Videos(30, 0.5), Videos(10, 2.5)], batch_size=5)
+    assert sampler.samples_per_epoch == 40 + 15 + 25
+    keys = take(sampler, 80 * 4)
+    for epoch in range(4):
+        videos = [v for e, v in keys if e == epoch]
+        counts = [sum(low <= v < high for v in videos) for low, high in ((0, 40), (40, 70), (70, 80))]
+        assert counts == [40, 15, 25]
+        assert len(set(videos)) == 40 + 15 + 10
+    over_all = collections.Counter(v for _, v in keys)
+    assert {over_all[v] for v in range(40)} == {4}
+    assert {over_all[v] for v in range(40, 70)} == {2}  # half an epoch each: in four epochs twice
+    assert {over_all[v] for v in range(70, 80)} == {10}
+
+
+def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
+    sampler = EpochSampler([Videos(50), Videos(50, sequential=True)], batch_size=10)
+    videos = [v for _, v in take(sampler, 100)]
+    places = [i for i, v in enumerate(videos) if v >= 50]
+    assert [videos[i] for i in places] == list(range(50, 100))
+    assert 15 < sum(place < 50 for place in places) < 35
+    assert sorted(videos) == list(range(100))
+
+
+def test_stream_of_unknown_length_is_one_epoch() -> None:
+    sampler = EpochSampler([Videos(None, sequential=True)], batch_size=4, num_processes=2, process_index=1)
+    sampler.set_position(80)
+    assert take(sampler, 8) == [(0, i) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
+    assert sampler.samples_per_epoch is None
+    with pytest.raises(TypeError):
+        len(sampler)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [1, 9, 10, 24])
+def test_once_through_each_video_for_evaluation(world: int, count: int) -> None:
+    samplers = [
+        EpochSampler(
+            [Videos(count)], batch_size=4, num_processes=world, process_index=i, shuffle=False, num_samples=count
+        )
+        for i in range(world)
+    ]
+    batches = [list(sampler) for sampler in samplers]
+    assert [len(part) for part in batches] == [len(sampler) for sampler in samplers]
+    assert sorted(v for part in batches for batch in part for _, v in batch) == list(range(count))
+    assert all(batch == sorted(batch) for part in batches for batch in part)
+
+
+def test_length_of_an_epoch() -> None:
+    lengths = [len(EpochSampler([Videos(50)], batch_size=8, num_processes=2, process_index=i)) for i in range(2)]
+    assert lengths == [4, 3]
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(ValueError, match="batch_size"):
+        EpochSampler([Videos(3)], batch_size=0)
+    with pytest.raises(ValueError, match="process_index"):
+        EpochSampler([Videos(3)], batch_size=1, num_processes=2, process_index=2)
+
+
+def test_millions_of_videos() -> None:
+    sampler = EpochSampler([Videos(1_000_000), Videos(350_000)], batch_size=64)
+    sampler.set_position(1_350_000 * 7 + 12345)
+    epoch, _ = next(iter(sampler))[0]
+    assert epoch == 7
+    assert sampler._cached[1].nbytes == 8 * 1_350_000
+    assert np.array_equal(np.sort(sampler._cached[1]), np.arange(1_350_000))

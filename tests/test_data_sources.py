@@ -1,0 +1,394 @@
+"""Sources of videos: list files, folders, tar shards and `datasets`, and how they mix."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from video_files import encode, numbered_frame, read_numbers
+
+from training.data import Mixture, Source, open_source, open_sources
+from training.data.clips import read_frames
+from training.data.files import FolderSource, ListSource
+from training.data.hub import DatasetSource, StreamSource
+from training.data.shards import TarSource, expand_shards
+from training.data.sources import TextTable
+from training.recipe import DataRecipe, SourceRecipe
+
+
+datasets = pytest.importorskip("datasets")
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 numbered frames."""
+    return encode(tmp_path_factory.mktemp("video") / "v.mp4", num_frames=40)
+
+
+def write_list(folder: Path, *lines: str) -> str:
+    path = folder / "list.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def everything(source: Source) -> list[tuple[str, int | None]]:
+    return [(str(v.content), v.label) for v in (source.get(i, 0) for i in range(source.length))]
+
+
+def first_frames(source: Source, index: int = 0, count: int = 3) -> list[int]:
+    return read_numbers(read_frames(source.get(index, 0), lambda total: np.arange(min(count, total))))
+
+
+# list files
+
+
+@pytest.mark.parametrize(
+    ("line", "labelled", "start", "total", "label"),
+    [
+        ("a.mp4", False, 0, None, None),
+        ("a.mp4 7", False, 0, None, None),
+        ("a.mp4 0 -1", False, 0, None, None),
+        ("a.mp4 -1 -1", False, 0, None, None),
+        ("a.mp4 300 300", False, 300, 300, None),
+        ("a.mp4 7", True, 0, None, 7),
+        ("a.mp4 120 7", True, 0, 120, 7),
+        ("a.mp4 60 120 7", True, 60, 120, 7),
+        ("a.mp4,7", True, 0, None, 7),
+        ("a.mp4\t7", True, 0, None, 7),
+    ],
+)
+def test_layouts_of_lists(
+    tmp_path: Path, line: str, labelled: bool, start: int, total: int | None, label: int | None
+) -> None:
+    found = ListSource(write_list(tmp_path, line, line), labelled=labelled).get(1, 0)
+    assert found.content == str(tmp_path / "a.mp4")
+    assert (found.start, found.total, found.label) == (start, total, label)
+
+
+def test_first_line_names_the_columns(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "# path total label", "my video 2 100 5", "# a remark", "", "b.mp4 90 6")
+    found = ListSource(path, root="/data").get(0, 0)
+    assert (found.content, found.start, found.total, found.label) == ("/data/my video 2", 0, 100, None)
+    assert ListSource(path, labelled=True).num_classes() == 7
+
+
+def test_paths_with_spaces_absolute_paths_and_addresses(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "a video.mp4 3", "/abs/b.mp4 1", "https://host/c.mp4 2", "-dash.mp4 0")
+    source = ListSource(path, root="/data", labelled=True)
+    assert everything(source) == [
+        ("/data/a video.mp4", 3), ("/abs/b.mp4", 1), ("https://host/c.mp4", 2), ("/data/-dash.mp4", 0)
+    ]  # fmt: skip
+    assert source.num_classes() == 4
+
+
+def test_pattern_chooses_lines(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "SSv2/1.mp4 0 -1", "k710/2.mp4 0 -1", "SSv2/3.mp4 5 10")
+    assert [v for v, _ in everything(ListSource(path, root="/", path_pattern="SSv2"))] == ["/SSv2/1.mp4", "/SSv2/3.mp4"]
+    rest = ListSource(path, root="/", path_pattern="^(?!.*SSv2)")
+    assert [v for v, _ in everything(rest)] == ["/k710/2.mp4"]
+    assert ListSource(path, path_pattern="3").get(0, 0).start == 5
+    with pytest.raises(ValueError, match="holds no videos"):
+        ListSource(path, path_pattern="nothing")
+
+
+@pytest.mark.parametrize(
+    ("lines", "labelled", "message"),
+    [
+        (("a.mp4 1", "b.mp4"), True, r"line 2: expected `path label`, got 'b.mp4'"),
+        (("a.mp4 0 -1", "b.mp4 x -1"), False, "line 2: expected `path start total`"),
+        (("a.mp4",), True, "a line must be one of `path label`"),
+        (("# path start total", "a.mp4 0 -1"), True, "without the `label`"),
+        (("a.mp4 -3",), True, "labels start from 0"),
+        ((), False, "holds no videos"),
+    ],
+)
+def test_bad_lists_are_refused_at_once(tmp_path: Path, lines: tuple[str, ...], labelled: bool, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ListSource(write_list(tmp_path, *lines), labelled=labelled)
+
+
+def test_part_of_a_video(tmp_path: Path, video: Path) -> None:
+    source = ListSource(write_list(tmp_path, f"{video} 10 20", f"{video} 35 300"))
+    totals = []
+
+    def choose(total: int) -> np.ndarray:
+        totals.append(total)
+        return np.array([0, total - 1])
+
+    assert read_numbers(read_frames(source.get(0, 0), choose)) == [10, 29]
+    assert read_numbers(read_frames(source.get(1, 0), choose)) == [35, 39]
+    assert totals == [20, 5]
+    assert "frames 10 to 29" in source.get(0, 0).name
+
+
+def test_folder_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    for i in range(12):
+        Image.fromarray(numbered_frame(i)).save(tmp_path / "clip" / f"frame{i + 1:03}.png")
+    source = ListSource(write_list(tmp_path, "clip 0 12", "clip 4 6", "clip 4 -1"), pattern="frame{:03}.png")
+    assert first_frames(source, 0) == [0, 1, 2]
+    assert first_frames(source, 1, 20) == [4, 5, 6, 7, 8, 9]
+    assert first_frames(source, 2, 20) == list(range(4, 12))
+
+
+def test_a_million_lines_are_few_objects(tmp_path: Path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("".join(f"kinetics/train/video_{i:07}.mp4 0 -1\n" for i in range(100_000)), encoding="utf-8")
+    source = ListSource(str(path), root="/data")
+    assert source.length == 100_000
+    assert source.get(99_999, 0).content == "/data/kinetics/train/video_0099999.mp4"
+    held = len(source.paths._data) + source.paths._ends.nbytes + source._starts.nbytes + source._totals.nbytes
+    assert held < 65 * 100_000
+
+
+def test_text_table() -> None:
+    texts = ["", "ä", "b\udcff", "long " * 50]
+    table = TextTable(texts)
+    assert list(table) == texts
+    assert (table[-1], table[1:3], len(table)) == (texts[-1], texts[1:3], 4)
+    with pytest.raises(IndexError):
+        table[4]
+
+
+# folders
+
+
+def test_folder_per_class(tmp_path: Path) -> None:
+    for name in ("run/b.MP4", "run/deep/a.webm", "jump/c.avi", "jump/notes.txt", "empty/readme.md", ".cache/x.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "jump/pictures").mkdir()
+    (tmp_path / "jump/pictures/img_00001.jpg").touch()
+    source = FolderSource(str(tmp_path), labelled=True)
+    assert source.classes == ("jump", "run")
+    found = [(Path(v).relative_to(tmp_path).as_posix(), label) for v, label in everything(source)]
+    assert found == [("jump/c.avi", 0), ("jump/pictures", 0), ("run/b.MP4", 1), ("run/deep/a.webm", 1)]
+    assert everything(FolderSource(str(tmp_path)))[0] == (str(tmp_path / "jump/c.avi"), None)
+    only = FolderSource(str(tmp_path), labelled=True, path_pattern="run")
+    assert (only.length, only.classes, only.get(0, 0).label, only.num_classes()) == (2, ("jump", "run"), 1, 2)
+
+
+def test_folder_without_classes(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    assert everything(FolderSource(str(tmp_path))) == [(str(tmp_path / "a.mp4"), None)]
+    with pytest.raises(ValueError, match="holds no videos"):
+        FolderSource(str(tmp_path), labelled=True)
+    with pytest.raises(FileNotFoundError):
+        FolderSource(str(tmp_path / "missing"))
+
+
+# tar shards
+
+
+def write_shard(path: Path, members: dict[str, bytes], mode: str = "w") -> None:
+    with tarfile.open(path, mode) as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+@pytest.fixture
+def shards(tmp_path: Path, video: Path) -> str:
+    data = video.read_bytes()
+    write_shard(
+        tmp_path / "s-00.tar", {"a/x.mp4": data, "a/x.cls": b"3\n", "b/x.json": b'{"label": 1}', "b/x.mp4": data}
+    )
+    write_shard(tmp_path / "s-01.tar", {"y.cls": b"0", "y.txt": b"text", "y.mp4": b"not a video"})
+    return str(tmp_path / "s-{00..01}.tar")
+
+
+def test_tar_shards(shards: str, tmp_path: Path) -> None:
+    source = TarSource(shards, labelled=True)
+    assert [(source.get(i, 0).name, source.get(i, 0).label) for i in range(source.length)] == [
+        (f"{tmp_path}/s-00.tar/a/x.mp4", 3), (f"{tmp_path}/s-00.tar/b/x.mp4", 1), (f"{tmp_path}/s-01.tar/y.mp4", 0)
+    ]  # fmt: skip
+    assert first_frames(source, 1) == [0, 1, 2]
+    assert source.get(2, 0).content == b"not a video"
+    assert source.num_classes() == 4
+    assert TarSource(shards, path_pattern="^a/").length == 1
+    assert TarSource(shards).get(0, 0).label is None
+
+
+def test_names_of_shards(shards: str, tmp_path: Path) -> None:
+    both = [str(tmp_path / "s-00.tar"), str(tmp_path / "s-01.tar")]
+    assert expand_shards(shards) == expand_shards(str(tmp_path / "s-*.tar")) == both
+    assert expand_shards(both[1]) == both[1:]
+    with pytest.raises(FileNotFoundError, match="s-02"):
+        expand_shards(shards.replace("01", "02"))
+
+
+def test_damaged_and_wrong_shards(shards: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = (tmp_path / "s-00.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[: len(whole) // 2])
+    assert [v.name for v in [TarSource(str(tmp_path / "cut.tar")).get(0, 0)]] == [f"{tmp_path}/cut.tar/a/x.mp4"]
+    write_shard(tmp_path / "z.tar.gz", {"a.mp4": b""}, "w:gz")
+    with pytest.raises(ValueError, match="not an uncompressed tar"):
+        TarSource(str(tmp_path / "z.tar.gz"))
+    write_shard(tmp_path / "unlabelled.tar", {"a.mp4": b"", "a.json": b'{"caption": "x"}'})
+    with pytest.raises(ValueError, match=r"unlabelled.tar/a.mp4 has no label"):
+        TarSource(str(tmp_path / "unlabelled.tar"), labelled=True)
+    write_shard(tmp_path / "wrong.tar", {"a.mp4": b"", "a.cls": b"cat"})
+    with pytest.raises(ValueError, match="not a class number"):
+        TarSource(str(tmp_path / "wrong.tar"), labelled=True)
+
+
+# datasets
+
+
+def video_dataset(video: Path, count: int = 6) -> "datasets.Dataset":
+    features = datasets.Features(
+        {
+            "film": datasets.Video(),
+            "class": datasets.ClassLabel(names=["x", "y", "z"]),
+            "word": datasets.Value("string"),
+        }
+    )
+    rows = {
+        "film": [
+            {"path": f"{i}.mp4", "bytes": video.read_bytes()} if i % 2 else {"path": str(video), "bytes": None}
+            for i in range(count)
+        ],
+        "class": [i % 3 for i in range(count)],
+        "word": [("run", "jump")[i % 2] for i in range(count)],
+    }
+    return datasets.Dataset.from_dict(rows, features=features)
+
+
+def test_dataset_with_a_video_column(video: Path) -> None:
+    source = DatasetSource(video_dataset(video), video_column="film", label_column="class")
+    assert source.classes == ("x", "y", "z")
+    assert [source.get(i, 0).label for i in range(6)] == [0, 1, 2, 0, 1, 2]
+    assert source.get(0, 0).content == str(video)
+    assert isinstance(source.get(1, 0).content, bytes)
+    assert first_frames(source, 0) == first_frames(source, 1) == [0, 1, 2]
+    assert DatasetSource(video_dataset(video), video_column="film").get(1, 0).label is None
+    odd = DatasetSource(video_dataset(video), video_column="film", label_column="class", path_pattern=r"^\d")
+    assert [odd.get(i, 0).name for i in range(odd.length)] == ["1.mp4", "3.mp4", "5.mp4"]
+
+
+def test_dataset_with_other_columns(video: Path) -> None:
+    words = DatasetSource(video_dataset(video), video_column="film", label_column="word")
+    assert words.classes == ("jump", "run")
+    assert [words.get(i, 0).label for i in range(4)] == [1, 0, 1, 0]
+    paths = datasets.Dataset.from_dict({"video": [str(video), "other.mp4"], "label": [4, 2]})
+    source = DatasetSource(paths, label_column="label", path_pattern="other")
+    assert (source.length, source.get(0, 0).content, source.num_classes()) == (1, "other.mp4", 3)
+    raw = DatasetSource(datasets.Dataset.from_dict({"video": [video.read_bytes()]}))
+    assert first_frames(raw) == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"no column `video`, it has: film, class, word. Set `video_column`"):
+        DatasetSource(video_dataset(video))
+
+
+@pytest.mark.parametrize("layout", ["saved", "parquet"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_open_saved_datasets(video: Path, tmp_path: Path, layout: str, streaming: bool) -> None:
+    path = str(tmp_path / ("data" if layout == "saved" else "data.parquet"))
+    if layout == "saved":
+        datasets.DatasetDict({"train": video_dataset(video)}).save_to_disk(path)
+    else:
+        video_dataset(video).to_parquet(path)
+    recipe = SourceRecipe(
+        kind="datasets", path=path, video_column="film", label_column="class", streaming=streaming, sampling_rate=2
+    )
+    source = open_source(recipe, labelled=True, seed=0, shuffle=False)
+    assert isinstance(source, StreamSource if streaming else DatasetSource)
+    assert [source.get(i, 0).label for i in range(6)] == [0, 1, 2, 0, 1, 2]
+    assert first_frames(source, 5) == [0, 1, 2]
+    assert (source.sampling_rate, source.classes) == (2, ("x", "y", "z"))
+
+
+def stream_of(count: int, seed: int | None = None, **options: object) -> StreamSource:
+    rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(count)]})
+    return StreamSource(rows.to_iterable_dataset(num_shards=2), seed=seed, **options)
+
+
+def test_stream_goes_forward_and_a_little_back() -> None:
+    source = stream_of(200)
+    assert [source.get(i, 0).content for i in (3, 5, 4, 150, 149)] == [f"{i}.mp4" for i in (3, 5, 4, 150, 149)]
+    assert source.get(0, 0).content == "0.mp4"  # starts over
+    assert (source.length, source.sequential) == (None, True)
+
+
+def test_stream_is_shuffled_by_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[str]:
+        source = stream_of(20, seed)
+        return [source.get(i, epoch).content for i in range(20)]
+
+    assert order(0, 0) == order(0, 0) != order(0, 1)
+    assert order(0, 0) != order(1, 0)
+    assert sorted(order(0, 3)) == sorted(order(1, 2))
+    assert order(5, 1)[12] == stream_of(20, 5).get(12, 1).content  # going on in the middle
+
+
+def test_stream_that_is_shorter_than_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    source = stream_of(3, length=5)
+    assert [source.get(i, 0).content for i in range(5)] == ["0.mp4", "1.mp4", "2.mp4", "0.mp4", "1.mp4"]
+    assert "announces 5 videos and has 3" in caplog.text
+    with pytest.raises(ValueError, match="holds no videos"):
+        stream_of(3, path_pattern="none").get(0, 0)
+    assert stream_of(9, path_pattern="^[4-6]").get(1, 0).content == "5.mp4"
+
+
+def test_stream_without_types_and_with_wrong_columns() -> None:
+    def rows() -> object:
+        yield {"clip": "a.mp4", "label": 1}
+
+    stream = datasets.IterableDataset.from_generator(rows)
+    assert StreamSource(stream, video_column="clip", label_column="label").get(0, 0).label == 1
+    with pytest.raises(ValueError, match="no column `video`"):
+        StreamSource(stream)
+    names = datasets.Dataset.from_dict({"video": ["a"], "label": ["run"]}).to_iterable_dataset()
+    with pytest.raises(ValueError, match="ClassLabel"):
+        StreamSource(names, label_column="label")
+
+
+# mixtures
+
+
+def test_mixture_of_all_kinds(tmp_path: Path, video: Path, shards: str) -> None:
+    (tmp_path / "films" / "only").mkdir(parents=True)
+    (tmp_path / "films" / "only" / "a.mp4").write_bytes(video.read_bytes())
+    video_dataset(video).save_to_disk(str(tmp_path / "data"))
+    recipe = DataRecipe(
+        sources=[
+            SourceRecipe(path=write_list(tmp_path, f"{video} 0 -1", f"{video} 8 16"), sampling_rate=2),
+            SourceRecipe(path=str(tmp_path / "films"), kind="folder", weight=0.5),
+            SourceRecipe(path=shards, kind="tar"),
+            SourceRecipe(path=str(tmp_path / "data"), kind="datasets", video_column="film"),
+        ]
+    )
+    mixture = open_sources(recipe, labelled=False, seed=0)
+    assert len(mixture) == 2 + 1 + 3 + 6
+    places = [mixture.locate(i) for i in range(len(mixture))]
+    assert [number for _, number in places] == [0, 1, 0, 0, 1, 2, *range(6)]
+    assert [source.sampling_rate for source in mixture.sources] == [2, None, None, None]
+    readable = [i for i, (source, number) in enumerate(places) if source.get(number, 0).content != b"not a video"]
+    assert {first_frames(places[i][0], places[i][1])[1] for i in readable} == {1, 9}
+
+
+def test_mixtures_that_make_no_sense(tmp_path: Path) -> None:
+    for name in ("one/run/a.mp4", "two/jump/a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    one, two = (FolderSource(str(tmp_path / name), labelled=True) for name in ("one", "two"))
+    with pytest.raises(ValueError, match="name different classes"):
+        Mixture([one, two])
+    assert Mixture([one, one]).classes == ("run",)
+    with pytest.raises(ValueError, match="does not say how many"):
+        Mixture([one, stream_of(3)])
+    twice = stream_of(3, length=3)
+    twice.weight = 2.0
+    with pytest.raises(ValueError, match="has weight 2"):
+        Mixture([one, twice])
+
+
+def test_label_files_may_be_anything_valid(tmp_path: Path) -> None:
+    write_shard(
+        tmp_path / "s.tar", {"a.mp4": b"", "a.json": json.dumps({"cls": 2}).encode(), "b.mp4": b"", "b.json": b"4"}
+    )
+    source = TarSource(str(tmp_path / "s.tar"), labelled=True)
+    assert [source.get(i, 0).label for i in range(2)] == [2, 4]

@@ -1,0 +1,63 @@
+"""What only a CUDA device can show: nothing waits for it, and it computes what the CPU computes."""
+
+import pytest
+import torch
+from tiny import clips, tiny_model
+
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    running_cell_mask,
+    tube_mask,
+)
+
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.fixture
+def no_waiting():
+    """Any operation that waits for the device is an error inside."""
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("masks_given", [False, True])
+def test_training_step_never_waits_for_the_device(masks_given: bool, no_waiting: None) -> None:
+    torch.cuda.set_sync_debug_mode("default")
+    model = tiny_model(VideoMAEv2ForPreTraining).cuda().train()
+    pixel_values, grid = clips().cuda(), model.config.grid_size
+    masks = {}
+    if masks_given:
+        masks["bool_masked_pos"] = tube_mask(2, grid, model.config.mask_ratio, device="cuda")
+        masks["decoder_bool_masked_pos"] = running_cell_mask(2, grid, model.config.decoder_mask_ratio, device="cuda")
+    model(pixel_values, **masks).loss.backward()  # the first step sets up libraries, which may wait
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    model(pixel_values, **masks).loss.backward()
+
+
+def test_masks_of_a_device_generator_repeat() -> None:
+    draws = [tube_mask(4, (8, 14, 14), 0.9, torch.Generator("cuda").manual_seed(3)) for _ in range(2)]
+    assert draws[0].device.type == "cuda"
+    assert torch.equal(*draws)
+    assert (draws[0].view(4, 8, 196).sum(-1) == 176).all()
+
+
+def test_mask_in_host_memory_may_drop_any_number() -> None:
+    model = tiny_model(VideoMAEv2ForPreTraining).cuda()
+    mask = tube_mask(2, model.config.grid_size, 0.25)
+    assert model(clips().cuda(), bool_masked_pos=mask).loss.isfinite()
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_equals_the_cpu(implementation: str) -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification, attn_implementation=implementation)
+    with torch.no_grad():
+        expected = model(clips()).logits
+        torch.testing.assert_close(model.cuda()(clips().cuda()).logits.cpu(), expected, rtol=1e-3, atol=1e-3)

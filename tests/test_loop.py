@@ -1,0 +1,322 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop in one process, on clips out of a formula."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from fake_clips import build_loader, tiny_recipe
+from torch import nn
+
+from benchmarks.flops import our_macs
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+from training.checkpoint import complete_checkpoints
+from training.loop import Run, fit, start, train, train_step
+from training.masks import MaskDrawer, loss_weight
+from training.pictures import from_cubes, reconstruction_picture, to_cubes
+from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
+from training.tracking import duration, flat, peak_flops, training_flops
+
+
+@pytest.fixture(autouse=True)
+def _fresh_processes() -> Iterator[None]:
+    """What accelerate remembers of one run must not reach the next."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    signal.signal(signal.SIGTERM, handler)
+
+
+def begin(folder: Path, task_class: type[PreTrainingTask] = PreTrainingTask, **overrides: Any) -> Run:
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    recipe = tiny_recipe(PreTrainingRecipe, folder, **overrides)
+    recipe.validate()
+    return start(recipe, task_class(recipe), build_loader)
+
+
+def losses(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def trained(folder: Path, **overrides: Any) -> tuple[list[float], dict[str, torch.Tensor]]:
+    run = begin(folder, **overrides)
+    assert fit(run)
+    return losses(folder), weights(run.accelerator.unwrap_model(run.model))
+
+
+def assert_close(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: float) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_training_lowers_the_loss_and_leaves_a_model(tmp_path: Path) -> None:
+    recipe = tiny_recipe(
+        PreTrainingRecipe, tmp_path, schedule__max_steps=30, checkpoint__every=10, tracking__log_every=5
+    )
+    train(recipe, PreTrainingTask(recipe), build_loader)
+    found = losses(tmp_path)
+    assert len(found) == 30
+    assert sum(found[-5:]) < 0.95 * sum(found[:5])
+    model, info = VideoMAEv2ForPreTraining.from_pretrained(tmp_path / "model", output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert model.config.num_frames == 4
+    assert (tmp_path / "model" / "video_preprocessor_config.json").is_file()
+    assert not (tmp_path / ".model-writing").exists()
+
+
+@pytest.mark.parametrize("mask", ["running_cell", "random", "frame"])
+def test_accumulation_equals_one_large_batch(tmp_path: Path, mask: str) -> None:
+    """Also where the number of tokens in the loss differs from clip to clip."""
+    masks = {"model__config__decoder_mask_type": mask}
+    whole = trained(tmp_path / "whole", batch_size=4, **masks)
+    parts = trained(tmp_path / "parts", batch_size=1, **masks)
+    assert parts[0] == pytest.approx(whole[0], rel=1e-5)
+    assert_close(parts[1], whole[1], 1e-4)
+
+
+def test_gradient_checkpointing_changes_nothing(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain", schedule__max_steps=3)
+    again = trained(tmp_path / "again", schedule__max_steps=3, gradient_checkpointing=True)
+    assert again[0] == pytest.approx(plain[0], rel=1e-6)
+    assert_close(again[1], plain[1], 1e-6)
+
+
+@pytest.mark.slow
+def test_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_module = nn.Module.compile  # graphs as ever; only the slow generation of code is left out
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compile_module(module, backend="aot_eager"))
+    plain = trained(tmp_path / "plain", schedule__max_steps=3, tracking__picture_every=2)
+    compiled = trained(tmp_path / "compiled", schedule__max_steps=3, tracking__picture_every=2, compile=True)
+    assert compiled[0] == pytest.approx(plain[0], rel=1e-4)
+    assert_close(compiled[1], plain[1], 1e-3)
+
+
+@pytest.mark.parametrize(("precision", "decoder_dtype"), [("same", torch.bfloat16), ("fp32", torch.float32)])
+def test_precision_of_encoder_and_decoder(tmp_path: Path, precision: str, decoder_dtype: torch.dtype) -> None:
+    run = begin(tmp_path, mixed_precision="bf16", decoder_precision=precision)
+    model = run.accelerator.unwrap_model(run.model)
+    seen: dict[str, torch.dtype] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_hook(lambda _, __, output, name=name: seen.__setitem__(name, output.dtype))
+    values, _ = train_step(run)
+    assert values["loss"].dtype == torch.float32
+    assert {seen[name] for name in seen if name.startswith("videomae_v2")} == {torch.bfloat16}
+    assert {seen[name] for name in seen if not name.startswith("videomae_v2")} == {decoder_dtype}
+    assert len(seen) == sum(isinstance(module, nn.Linear) for module in model.modules())
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+class InfiniteGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, loss: torch.Tensor) -> torch.Tensor:
+        return loss.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * float("inf")
+
+
+def poisoned(clip: int, poison: Callable[[torch.Tensor], torch.Tensor]) -> type[PreTrainingTask]:
+    """A task whose loss is spoiled in the pass that starts with one clip of the run."""
+
+    class PoisonedTask(PreTrainingTask):
+        def prepare(self, batch: dict, first_clip: int, device: torch.device) -> dict[str, torch.Tensor]:
+            return super().prepare(batch, first_clip, device) | {"poison": torch.tensor(first_clip == clip)}
+
+        def loss(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            spoil = bool(inputs.pop("poison"))
+            parts = super().loss(model, inputs)
+            return {"loss": poison(parts["loss"])} if spoil else parts
+
+    return PoisonedTask
+
+
+@pytest.mark.parametrize(
+    ("poison", "named"),
+    [
+        (lambda loss: loss * float("nan"), "loss and grad_norm"),
+        (lambda loss: loss + float("inf"), "loss and grad_norm"),
+        (InfiniteGradient.apply, "grad_norm"),
+    ],
+    ids=["nan", "inf", "gradient"],
+)
+def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, named: str) -> None:
+    """Step 4 of 8 is bad, in the first of its two passes; losses are looked at after step 8 only."""
+    often = {"schedule__max_steps": 8, "tracking__log_every": 4, "checkpoint__every": 4}
+    run = begin(tmp_path, poisoned(3 * 8, poison), **often)
+    before = []
+    for _ in range(4):
+        before.append(weights(run.model))
+        values, _ = train_step(run)
+        run.monitor.add(values)
+    after = weights(run.model)
+    assert all(torch.equal(before[3][name], after[name]) for name in after)
+    assert not torch.equal(before[2]["decoder.mask_token"], after["decoder.mask_token"])
+    for state in run.optimizer.optimizer.state.values():
+        assert all(tensor.isfinite().all() for tensor in state.values())
+        assert state["step"] == 3
+
+    with pytest.raises(FloatingPointError, match=rf"{named} of step 4 are not finite.*checkpoints is good"):
+        run.monitor.report()
+    run = begin(tmp_path, poisoned(3 * 8, poison), **often)
+    with pytest.raises(FloatingPointError):
+        fit(run)
+    assert complete_checkpoints(tmp_path / "checkpoints") == []
+
+
+def test_nothing_is_read_from_the_device_between_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(tmp_path)
+    train_step(run)  # the first step may set things up
+    reads = []
+    for name in ("item", "tolist", "__bool__", "__float__", "__int__"):
+        original = getattr(torch.Tensor, name)
+
+        def watched(tensor: torch.Tensor, *args: Any, original: Callable = original, name: str = name) -> Any:
+            if tensor.is_floating_point():  # masks are drawn in host memory and may be counted there
+                reads.append(name)
+            return original(tensor, *args)
+
+        monkeypatch.setattr(torch.Tensor, name, watched)
+    values, _ = train_step(run)
+    run.monitor.add(values)
+    assert reads == []
+    run.monitor.report()
+    assert reads == ["tolist"]
+
+
+def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
+    class Terminated(PreTrainingTask):
+        def prepare(self, batch: dict, first_clip: int, device: torch.device) -> dict[str, torch.Tensor]:
+            if first_clip == 2 * 8:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().prepare(batch, first_clip, device)
+
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, checkpoint__every=100)
+    with pytest.raises(SystemExit) as exit_status:
+        train(recipe, Terminated(recipe), build_loader)
+    assert exit_status.value.code == 128 + signal.SIGTERM
+    assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["step-00000003"]
+    rest, final = trained(tmp_path)
+    straight = trained(tmp_path / "straight")
+    assert rest == straight[0]
+    assert all(torch.equal(final[name], straight[1][name]) for name in final)
+
+
+def test_fine_tuning_from_a_pre_trained_folder(tmp_path: Path) -> None:
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path / "a", schedule__max_steps=2)
+    train(recipe, PreTrainingTask(recipe), build_loader)
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    tuning = tiny_recipe(
+        FineTuningRecipe, tmp_path / "b", num_labels=3, labels=["a", "b", "c"], label_smoothing=0.1,
+        model={"init_from": str(tmp_path / "a" / "model"), "config": {"drop_path_rate": 0.1}},
+        schedule__max_steps=6, optimizer__layer_decay=0.75, mixed_precision="bf16",
+    )  # fmt: skip
+    tuning.validate()
+    task = ClassificationTask(tuning)
+    pre_trained = VideoMAEv2ForPreTraining.from_pretrained(tmp_path / "a" / "model").state_dict()
+    name = "videomae_v2.layers.1.mlp.fc1.weight"
+    assert torch.equal(task.build_model().state_dict()[name], pre_trained[name])
+    train(tuning, task, build_loader)
+    line = json.loads((tmp_path / "b" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert 0.0 <= line["accuracy"] <= 1.0
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "b" / "model")
+    assert model.config.id2label == {0: "a", 1: "b", 2: "c"}
+    assert not torch.equal(model.state_dict()[name], pre_trained[name])
+
+
+def test_frames_are_normalised_as_the_processor_does_it(tmp_path: Path) -> None:
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path)
+    task = PreTrainingTask(recipe)
+    frames = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = task.processor(list(frames), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(task.normalise(frames, torch.device("cpu")), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:
+    config = tiny_recipe(PreTrainingRecipe, tmp_path, model__config__decoder_mask_type="random").model_config()
+    draw = MaskDrawer(config, seed=3)
+    whole, parts = draw(0, 16), [draw(first, 4) for first in (0, 4, 8, 12)]
+    for i in range(2):
+        assert torch.equal(whole[i], torch.cat([part[i] for part in parts]))
+        assert len({tuple(row) for row in whole[i].tolist()}) > 8
+    weighted = [loss_weight(*part, config) for part in parts]
+    assert sum(weighted) / 4 == pytest.approx(loss_weight(*whole, config))
+    assert len(set(weighted)) > 1
+    published = VideoMAEv2Config()
+    assert loss_weight(*MaskDrawer(published, seed=0)(5, 3), published) == 1.0
+    assert not torch.equal(whole[0], MaskDrawer(config, seed=4)(0, 16)[0])
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_picture_of_a_perfect_model(tmp_path: Path, normalised: bool) -> None:
+    config = tiny_recipe(PreTrainingRecipe, tmp_path, model__config__norm_pix_loss=normalised).model_config()
+    frames = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(from_cubes(to_cubes(frames, config), config), frames)
+    model = VideoMAEv2ForPreTraining(config)
+    everything = torch.arange(32).view(1, -1)
+    mean, std = model.targets.pixel_mean.view(3, 1, 1), model.targets.pixel_std.view(3, 1, 1)
+    targets = model.targets(((frames - mean) / std)[None], everything)[0]
+    mask = MaskDrawer(config, seed=0)(0, 1)[0][0]
+    picture = reconstruction_picture(frames, targets, mask, config)
+    assert picture.shape == (3, 3 * 18, 2 * 18)
+    truth, masked, rebuilt = picture[:, :18].int(), picture[:, 18:36].int(), picture[:, 36:].int()
+    assert (truth - rebuilt).abs().max() <= 1
+    assert torch.equal(truth[:, :16, :16], (frames[0] * 255).round().int())
+    assert ((masked == 128).float().mean()) > 0.4
+    assert torch.equal(masked[masked != 128], truth[masked != 128])
+
+
+def test_reports(tmp_path: Path) -> None:
+    run = begin(
+        tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=3,
+        tracking__peak_tflops=1.0,
+    )  # fmt: skip
+    logged = []
+    run.accelerator.log = lambda values, step: logged.append((step, values))
+    assert fit(run)
+    run.monitor.close()
+    assert [step for step, _ in logged] == [2, 4, 6]
+    last = logged[-1][1]
+    assert last["epoch"] == pytest.approx(6 * 8 / 24)
+    assert last["hours_left"] == 0.0
+    assert last["mfu"] == pytest.approx(last["clips_per_second"] * training_flops(run.task) / 1e12)
+    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
+        "step-00000003.png",
+        "step-00000006.png",
+    ]
+    assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+
+
+def test_cost_of_a_clip(tmp_path: Path) -> None:
+    recipe = tiny_recipe(
+        PreTrainingRecipe, tmp_path, model={"preset": "small"}, data__num_frames=16, data__image_size=224
+    )
+    task = PreTrainingTask(recipe)
+    assert training_flops(task) == 2 * our_macs(task.config, "pretraining", training_step=True)
+    tuning = tiny_recipe(FineTuningRecipe, tmp_path, num_labels=5)
+    task = ClassificationTask(tuning)
+    assert training_flops(task) == 2 * our_macs(task.config, "classification", training_step=True)
+
+
+def test_small_things() -> None:
+    assert duration(0.5) == "30:00 min"
+    assert duration(49.5) == "2 d 01:30 h"
+    assert flat({"a": {"b": 1, "c": [1]}, "d": None}) == {"a.b": 1, "a.c": "[1]", "d": "None"}
+    assert peak_flops(torch.device("cpu"), None) is None
+    assert peak_flops(torch.device("cpu"), 2.0) == 2e12

@@ -1,0 +1,186 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: files, overrides, and what is refused before anything starts."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from fake_clips import TINY, tiny_recipe
+
+from training.launch import check_launch
+from training.recipe import Recipe, load_recipe
+from training.recipe_parsing import RecipeError, describe
+from training.schedule import Plan
+from training.tasks import FineTuningRecipe, PreTrainingRecipe
+
+
+RECIPES = Path(__file__).parents[1] / "training" / "recipes"
+PUBLISHED = sorted(RECIPES.glob("pretrain_*.yaml"))
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**TINY, "output_dir": str(tmp_path)}), encoding="utf-8")
+    return path
+
+
+def load(path: Path, *arguments: str, recipe_class: type[Recipe] = PreTrainingRecipe) -> Recipe:
+    return load_recipe(["--config", str(path), *arguments], recipe_class)
+
+
+def test_file_and_overrides(config_file: Path) -> None:
+    recipe = load(
+        config_file, "--data.workers", "4", "--optimizer.base_lr=1e-3", "--data.sources.0.root", "/videos",
+        "--tracking.trackers", "[wandb, tensorboard]", "--optimizer.clip_grad", "null", "--mixed_precision", "bf16",
+        "--model.config.decoder_mask_type", "null",
+    )  # fmt: skip
+    assert recipe.data.workers == 4
+    assert recipe.optimizer.base_lr == 1e-3
+    assert recipe.data.sources[0].root == "/videos"
+    assert recipe.data.sources[0].path == "fake"
+    assert recipe.tracking.trackers == ["wandb", "tensorboard"]
+    assert recipe.optimizer.clip_grad is None
+    assert recipe.mixed_precision == "bf16"
+    assert recipe.model_config().decoder_mask_type is None
+    assert recipe.model_config().num_frames == recipe.data.num_frames
+
+
+def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
+    (tmp_path / "above.yaml").write_text(
+        "extends: recipe.yaml\nmodel:\n  config:\n    mask_ratio: 0.5\ndata:\n  sources: [{path: other}]\n"
+    )
+    recipe = load(tmp_path / "above.yaml")
+    assert recipe.model.config == {**TINY["model"]["config"], "mask_ratio": 0.5}
+    assert [source.path for source in recipe.data.sources] == ["other"]
+    assert recipe.data.num_frames == TINY["data"]["num_frames"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.worker", "4"], "`data.worker` is no key of a recipe; did you mean `workers`"),
+        (["--quite_another", "4"], "there are: "),
+        (["--data.workers", "many"], "`data.workers` must be a whole number, got 'many'"),
+        (["--data.workers", "true"], "`data.workers` must be a whole number, got True"),
+        (["--compile", "1"], "`compile` must be true or false, got 1"),
+        (["--data.kind", "x"], "`data.kind` is no key"),
+        (["--data.sources.0.kind", "zip"], "must be one of 'list', 'folder', 'datasets', 'tar', got 'zip'"),
+        (["--data.sources.3.path", "x"], "is no place in a list of 1"),
+        (["--optimizer.clip_grad", "tight"], "must be a number, got 'tight'. It may also be null"),
+        (["--data.workers"], "has no value"),
+        (["stray"], "Expected `--key value`"),
+        (["--seed.deep", "1"], "`seed` must be a whole number, got {'deep': 1}"),
+        (["--batch_size.deep", "1"], "`--batch_size.deep` leads into 2, which has no keys"),
+        (["--optimizer.betas", "[0.9, 1.5]"], "optimizer.betas must be two numbers in [0, 1)"),
+        (["--checkpoint.every", "5", "--tracking.log_every", "2"], "must be a multiple of tracking.log_every"),
+        (["--total_batch_size", "10"], "batch_size 2 x 2 views x 1 processes = 4"),
+        (["--accumulation", "3"], "contradicts total_batch_size (8)"),
+        (["--data.views", "0"], "data.views must be at least 1"),
+        (["--data.sources", "[]"], "data.sources is empty"),
+        (["--data.sources.0.weight", "0"], "data.sources.0.weight must be above 0"),
+        (["--schedule.warmup_steps", "7"], "schedule.warmup_steps (7) is more than schedule.max_steps"),
+        (["--model.config.hidden_size", "15"], "`hidden_size` (15) must be a multiple of `num_attention_heads`"),
+        (["--model.config.hiden_size", "16"], "did you mean `hidden_size`"),
+        (["--model.config.num_frames", "16"], "data.num_frames says it"),
+        (["--model.preset", "enormous"], "There is no preset 'enormous'"),
+        (["--data.image_size", "12"], "do not tile a grid of 3 x 3"),
+        (["--output_dir", ""], "output_dir"),
+    ],
+)  # fmt: skip
+def test_refused(config_file: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        load(config_file, *arguments)
+    assert message in str(error.value)
+    assert not torch.distributed.is_initialized()
+
+
+def test_all_problems_are_told_at_once(config_file: Path) -> None:
+    with pytest.raises(RecipeError) as error:
+        load(config_file, "--data.views", "0", "--optimizer.layer_decay", "2", "--schedule.max_steps", "0")
+    assert all(name in str(error.value) for name in ("data.views", "optimizer.layer_decay", "schedule.max_steps"))
+
+
+def test_the_number_of_processes_is_checked_before_they_meet(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(RecipeError, match="x 3 processes = 12 clips"):
+        load(config_file)
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"nothing.yaml cannot be read"):
+        load(tmp_path / "nothing.yaml")
+    for text, message in (("- a\n- b\n", "must hold a mapping"), ("a: [", "not valid YAML")):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(RecipeError, match=message):
+            load(tmp_path / "bad.yaml")
+
+
+def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    with pytest.raises(RecipeError, match="fp16 needs a GPU"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, mixed_precision="fp16"))
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(RecipeError, match="does not exist with DeepSpeed"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, decoder_precision="fp32"))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # what `accelerate launch --cpu --num_processes 2` does
+    with pytest.raises(RecipeError, match="starts one process only"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path))
+
+
+def test_fine_tuning_recipe(tmp_path: Path) -> None:
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path, num_labels=2, labels=["left", "right"])
+    recipe.validate()
+    assert recipe.model_config().id2label == {0: "left", 1: "right"}
+    with pytest.raises(RecipeError, match="labels names 2 classes, num_labels says 3"):
+        tiny_recipe(FineTuningRecipe, tmp_path, num_labels=3, labels=["left", "right"]).validate()
+
+
+@pytest.mark.parametrize("recipe_class", [PreTrainingRecipe, FineTuningRecipe])
+def test_every_knob_is_documented(recipe_class: type[Recipe], capsys: pytest.CaptureFixture) -> None:
+    assert all(len(line.split(": ", 1)[1]) > 5 for line in describe(recipe_class))
+    with pytest.raises(SystemExit):
+        load_recipe(["--help"], recipe_class)
+    assert "--data.sources.N.sampling_rate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_published_recipes(path: Path) -> None:
+    """Table 10, on as many videos and GPUs as the paper had."""
+    recipe = load(path, "--output_dir", "runs/x")
+    hybrid = path.stem.endswith("_hybrid")
+    sizes = [658_000, 169_000, 21_000, 250_000, 250_000] if hybrid else [169_000]
+    assert len(recipe.data.sources) == len(sizes)
+    assert not any(Path(text).is_absolute() for source in recipe.data.sources for text in (source.path, source.root))
+    rates = [source.sampling_rate or recipe.data.sampling_rate for source in recipe.data.sources]
+    assert rates == ([4, 2, 4, 4, 4] if hybrid else [2])
+
+    config = recipe.model_config()
+    assert (config.mask_ratio, config.mask_type) == (0.9, "tube")
+    assert recipe.data.views == 4
+    assert (recipe.data.flip, recipe.data.multi_scale_crop) == (False, True)
+    assert recipe.optimizer.betas == [0.9, 0.95]
+    assert (recipe.optimizer.weight_decay, recipe.optimizer.clip_grad) == (0.05, 0.02)
+    assert recipe.schedule.epochs == (1200 if hybrid else 800)
+
+    for num_processes in (8, 64):
+        plan = Plan.of(recipe, num_processes, sum(sizes))
+        assert plan.total_batch_size == 8192
+        assert plan.peak_lr == pytest.approx(1.5e-4 * 8192 / 256)
+        assert plan.max_steps == int(recipe.schedule.epochs * sum(sizes) / 8192)
+        assert plan.warmup_steps == pytest.approx(plan.max_steps / 10, abs=1)
+
+
+def test_the_rows_of_table_1() -> None:
+    rows = {path.stem.removeprefix("pretrain_base_ssv2_"): load(path, "--output_dir", "x").model_config()
+            for path in PUBLISHED if "ssv2" in path.stem}  # fmt: skip
+    assert len(rows) == 7
+    assert rows["none"].decoder_mask_type is None
+    found = {(c.decoder_mask_type, c.decoder_mask_ratio, c.decoder_loss_on) for c in rows.values()}
+    cells = {("running_cell", ratio, "invisible") for ratio in (0.25, 0.5, 0.75)}
+    assert found >= cells | {("running_cell", 0.5, "all"), ("frame", 0.5, "invisible"), ("random", 0.5, "invisible")}

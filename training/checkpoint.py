@@ -1,0 +1,308 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints that can be trusted.
+
+A checkpoint is a folder `checkpoints/step-00001234`. It is written under another name, forced to the disk and renamed
+at the end, so that a folder of that name is complete, whatever happened to the process or the machine. It is removed
+under another name, too. Inside:
+
+- weights and optimizer in the format of `torch.distributed.checkpoint`, in as many files as there were processes; any
+  other number of processes, with DDP or FSDP2, can read them (DeepSpeed writes a format of its own),
+- `rank-N.pt`: the states of the random generators of each process, and what else is its own,
+- `state.json`: step, place in the data, loss scale, and the plan and recipe of the run.
+
+The learning rate needs no state: it is a function of the step.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.distributed.checkpoint as dcp
+from accelerate import Accelerator
+from accelerate.logging import get_logger
+from accelerate.utils import DistributedType, broadcast_object_list
+from torch import nn
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+from .recipe import Recipe
+from .schedule import Plan
+
+
+logger = get_logger(__name__)
+
+FORMAT = 1
+_COMPLETE = re.compile(r"step-(\d{8,})")
+_WRITING, _REMOVING = ".writing", ".removing"
+
+
+@dataclass
+class Progress:
+    """How far a run is: optimizer steps, and videos taken by all processes together since the start."""
+
+    step: int = 0
+    samples_seen: int = 0
+
+
+class Stateful(Protocol):
+    """Anything with a state to keep, such as averaged weights."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+class CheckpointKeeper:
+    """Writes, finds, loads and removes the checkpoints of a run.
+
+    Args:
+        accelerator: The processes.
+        model: The model, as `accelerator.prepare` returned it.
+        optimizer: The optimizer, likewise.
+        recipe: Where to, and how many to keep.
+        plan: The recipe in numbers.
+        extras: Further state, by name, the same on all processes.
+        per_process: Further state, by name, of which each process keeps its own; no tensors on devices.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizer: Any,
+        recipe: Recipe,
+        plan: Plan,
+        extras: dict[str, Stateful] | None = None,
+        per_process: dict[str, Stateful] | None = None,
+    ) -> None:
+        self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
+        self.recipe, self.plan = recipe, plan
+        self.extras, self.per_process = extras or {}, per_process or {}
+        self.folder = Path(recipe.output_dir) / "checkpoints"
+
+    def save(self, progress: Progress) -> Path:
+        """Write a checkpoint; every process calls it. Returns its folder."""
+        accelerator, writing = self.accelerator, self.folder / _WRITING
+        final = self.folder / f"step-{progress.step:08d}"
+        if accelerator.is_main_process:
+            remove_leftovers(self.folder)
+            writing.mkdir(parents=True)
+        accelerator.wait_for_everyone()
+        if not writing.is_dir():
+            raise RuntimeError(
+                f"{writing}, made by the first process, does not exist on this machine: `output_dir` must lie in a "
+                "folder that all machines share."
+            )
+        self._write_weights(writing)
+        own = {name: extra.state_dict() for name, extra in self.per_process.items()}
+        torch.save({"random": random_states(), **own}, writing / f"rank-{accelerator.process_index}.pt")
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            (writing / "state.json").write_text(json.dumps(self._describe(progress), indent=1), encoding="utf-8")
+            force_to_disk(writing)
+            if final.exists():
+                remove_whole(final)
+            writing.rename(final)
+            force_to_disk(self.folder, recurse=False)
+            self._remove_old()
+        accelerator.wait_for_everyone()
+        logger.info(f"Checkpoint of step {progress.step} written to {final}.")
+        return final
+
+    def resume(self) -> Progress:
+        """Load the newest complete checkpoint, if there is one; every process calls it.
+
+        Returns:
+            How far the run is; step 0 if it only begins.
+
+        Raises:
+            FileExistsError: There are checkpoints, but `checkpoint.resume` is off.
+        """
+        names = [path.name for path in complete_checkpoints(self.folder)]
+        newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
+        if newest is None:
+            return Progress()
+        if not self.recipe.checkpoint.resume:
+            raise FileExistsError(
+                f"{self.folder} already holds {newest}: choose another output_dir, or set checkpoint.resume to true."
+            )
+        return self._load(self.folder / newest)
+
+    def _load(self, folder: Path) -> Progress:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if state["format"] != FORMAT:
+            raise ValueError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
+        progress = Progress(**state["progress"])
+        logger.info(f"Going on from {folder}: step {progress.step}, {progress.samples_seen} videos taken.")
+        for line in what_changes(state["plan"], self.plan, progress):
+            logger.warning(line)
+        self._read_weights(folder)
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        own = folder / f"rank-{self.accelerator.process_index}.pt"
+        if own.is_file():  # not on processes that are new
+            states = torch.load(own, weights_only=True)
+            restore_random_states(states["random"])
+            for name, extra in self.per_process.items():
+                extra.load_state_dict(states[name])
+        self.accelerator.step = 0  # a checkpoint lies between two optimizer steps
+        return progress
+
+    def _describe(self, progress: Progress) -> dict[str, Any]:
+        scaler = self.accelerator.scaler
+        return {
+            "format": FORMAT,
+            "progress": asdict(progress),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "plan": asdict(self.plan),
+            "recipe": self.recipe.as_dict(),
+            "engine": str(self.accelerator.distributed_type.value),
+            "torch": torch.__version__,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        model, optimizer = get_state_dict(self.model, self.optimizer.optimizer)
+        extras = {name: extra.state_dict() for name, extra in self.extras.items()}
+        return {"model": model, "optimizer": optimizer, **({"extras": extras} if extras else {})}
+
+    def _write_weights(self, folder: Path) -> None:
+        if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
+            self.model.save_checkpoint(str(folder), tag="deepspeed")
+            return
+        with quiet():
+            dcp.save(self._state(), storage_writer=dcp.FileSystemWriter(folder, sync_files=True))
+
+    def _read_weights(self, folder: Path) -> None:
+        if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
+            self.model.load_checkpoint(str(folder), tag="deepspeed")
+            return
+        state = self._state()
+        with quiet():
+            dcp.load(state, storage_reader=dcp.FileSystemReader(folder))
+        set_state_dict(
+            self.model,
+            self.optimizer.optimizer,
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimizer"],
+        )
+        for name, extra in self.extras.items():
+            extra.load_state_dict(state["extras"][name])
+
+    def _remove_old(self) -> None:
+        keep = self.recipe.checkpoint.keep
+        for path in complete_checkpoints(self.folder)[:-keep] if keep else []:
+            remove_whole(path)
+
+
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """The complete checkpoints in a folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if _COMPLETE.fullmatch(path.name) and (path / "state.json").is_file()]
+    return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
+
+
+def what_changes(old: dict[str, Any], plan: Plan, progress: Progress) -> list[str]:
+    """In words, what is different when a run goes on under another plan.
+
+    Args:
+        old: The plan that the checkpoint was written under, as a dict.
+        plan: The plan from here on.
+        progress: How far the run is.
+
+    Returns:
+        Lines for the log; none if nothing changed.
+    """
+    before = Plan(**old)
+    lines = []
+    if before.num_processes != plan.num_processes:
+        lines.append(
+            f"Number of processes: {before.num_processes} -> {plan.num_processes}. Order of the data, crops and masks "
+            "stay as they were; sums are taken in another order, so results agree to rounding only, and dropout draws "
+            "anew on processes that were not there."
+        )
+    for name, unit in (("batch_size", "videos per process and pass"), ("accumulation", "passes per step")):
+        if getattr(before, name) != getattr(plan, name):
+            lines.append(f"{name}: {getattr(before, name)} -> {getattr(plan, name)} {unit}.")
+    if before.views != plan.views:
+        lines.append(
+            f"data.views: {before.views} -> {plan.views}. Clips are numbered by view, so masks differ from here on."
+        )
+    if before.total_batch_size != plan.total_batch_size:
+        lines.append(
+            f"Total batch: {before.total_batch_size} -> {plan.total_batch_size} clips, and with it the peak of the "
+            f"learning rate, {before.peak_lr:.3g} -> {plan.peak_lr:.3g}. Data go on at video {progress.samples_seen}."
+        )
+    rates = [p.learning_rate(progress.step) for p in (before, plan)]
+    if before.max_steps != plan.max_steps or rates[0] != rates[1]:
+        lines.append(
+            f"Schedule: step {progress.step} of {before.max_steps} -> of {plan.max_steps}; the learning rate jumps "
+            f"from {rates[0]:.3g} to {rates[1]:.3g}. Steps are counted on, epochs are not recomputed: set "
+            "schedule.max_steps and schedule.warmup_steps for another end."
+        )
+    return lines
+
+
+def random_states() -> dict[str, Any]:
+    """States of all random generators of this process, in types that load without pickle."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    states: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """The inverse of `random_states`."""
+    random.setstate(states["python"])
+    name, keys, position, has_gauss, gauss = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+def force_to_disk(folder: Path, recurse: bool = True) -> None:
+    """Wait until a folder, and all that it holds, would survive a power cut."""
+    for path in [*folder.rglob("*"), folder] if recurse else [folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a folder such that it is never seen half removed."""
+    aside = path.with_name(f"{_REMOVING}-{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    shutil.rmtree(aside)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed left half written or half removed."""
+    for path in folder.glob(".*") if folder.is_dir() else []:
+        if path.name.startswith((_WRITING, _REMOVING)):
+            shutil.rmtree(path)
+
+
+class quiet(warnings.catch_warnings):
+    """Without the remarks of `torch.distributed.checkpoint` on its own future and on running in one process."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.filterwarnings("ignore", module=r"torch\.distributed")
+        return entered

@@ -1,0 +1,263 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Videos in a `datasets.Dataset` or a streamed `datasets.IterableDataset`, which never decode them themselves."""
+
+import logging
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .chance import Purpose, generator
+from .sources import Source, Video
+
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+
+    from ..recipe import SourceRecipe
+
+logger = logging.getLogger(__name__)
+
+# Videos that a stream holds to shuffle them, in every worker: their files lie in memory.
+SHUFFLE_BUFFER = 128
+# Videos that a stream remembers, so that going back a little does not mean starting over.
+REMEMBERED = 64
+ROWS_AT_A_TIME = 10_000
+
+
+class DatasetSource(Source):
+    """Rows of a `datasets.Dataset`.
+
+    Args:
+        dataset: Has a column of type `Video`, of paths, or of bytes.
+        name: How messages name it.
+        video_column: That column.
+        label_column: Column of type `ClassLabel`, or of numbers, or of class names; None where labels are not wanted.
+        path_pattern: Regular expression; only rows whose path it finds are taken.
+
+    Raises:
+        ValueError: A column is missing or has the wrong type, or there are no rows.
+    """
+
+    def __init__(
+        self, dataset: "Dataset", *, name: str = "data set", video_column: str = "video",
+        label_column: str | None = None, path_pattern: str | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self._video, self._label = name, video_column, label_column
+        self._dataset = _undecoded(dataset, name, video_column, label_column)
+        if path_pattern:
+            self._dataset = self._dataset.select(list(_matching_rows(self._dataset, video_column, path_pattern)))
+        if not len(self._dataset):
+            raise ValueError(f"{name} holds no videos. Check `split` and `path_pattern`.")
+        self.classes = _classes(self._dataset.features, label_column)
+        self._numbers: dict[str, int] | None = None
+        if label_column and _is_text(self._dataset.features[label_column]):
+            self.classes = tuple(sorted(self._dataset.unique(label_column)))
+            self._numbers = {name: i for i, name in enumerate(self.classes)}
+
+    @property
+    def length(self) -> int:
+        return len(self._dataset)
+
+    def num_classes(self) -> int | None:
+        if self._label is None or self.classes is not None:
+            return len(self.classes) if self.classes else None
+        return int(np.max(self._dataset.unique(self._label))) + 1
+
+    def get(self, index: int, epoch: int) -> Video:
+        return _video(self._dataset[index], self._video, self._label, f"{self.name}[{index}]", self._numbers)
+
+
+class StreamSource(Source):
+    """Rows of a `datasets.IterableDataset`, in the order in which they come.
+
+    Every worker process reads the whole stream and decodes its own part, so that order and content depend neither on
+    the number of workers nor of processes; going on after an interruption reads what was there before and drops it.
+    Where the stream has fewer videos than it announces, it starts over, in another order.
+
+    Args:
+        dataset: Has a column of type `Video`, of paths, or of bytes.
+        name: How messages name it.
+        length: Number of videos. Default: what the data set says; None if it does not.
+        video_column: That column.
+        label_column: Column of type `ClassLabel` or of numbers; None where labels are not wanted.
+        path_pattern: Regular expression; only rows whose path it finds are taken. `length` counts those.
+        seed: Seed of the order; None: as they come.
+
+    Raises:
+        ValueError: A column is missing or has the wrong type.
+    """
+
+    sequential = True
+
+    def __init__(
+        self, dataset: "IterableDataset", *, name: str = "stream", length: int | None = None,
+        video_column: str = "video", label_column: str | None = None, path_pattern: str | None = None,
+        seed: int | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self._video, self._label, self._seed = name, video_column, label_column, seed
+        self._dataset = _undecoded(dataset, name, video_column, label_column)
+        features = self._dataset.features or {}
+        if label_column and _is_text(features.get(label_column)):
+            raise ValueError(
+                f"{name}: the column `{label_column}` holds names, and the classes of a stream are not known in "
+                "advance. Cast it to `ClassLabel`, or set `streaming` to false."
+            )
+        self._wanted = re.compile(path_pattern) if path_pattern else None
+        self.classes = _classes(features, label_column)
+        self._length = length if length or self._wanted else _announced_length(dataset)
+        self._rows: Iterator[Video] | None = None
+        self._epoch, self._next = -1, 0
+        self._recent: deque[Video] = deque(maxlen=REMEMBERED)
+
+    @property
+    def length(self) -> int | None:
+        return self._length
+
+    def num_classes(self) -> int | None:
+        return len(self.classes) if self.classes else None
+
+    def get(self, index: int, epoch: int) -> Video:
+        if self._rows is None or epoch != self._epoch or index < self._next - len(self._recent):
+            self._rows, self._epoch, self._next = self._passes(epoch), epoch, 0
+            self._recent.clear()
+        try:
+            while self._next <= index:
+                self._recent.append(next(self._rows))
+                self._next += 1
+        except BaseException:
+            self._rows = None  # a generator that has raised is at its end: read anew next time
+            raise
+        return self._recent[index - self._next]
+
+    def _passes(self, epoch: int) -> Iterator[Video]:
+        """Videos of one epoch; the stream is read again when it ends too early."""
+        number = total = 0
+        while True:
+            before = total
+            for row in self._read(epoch, number):
+                if self._wanted is None or self._wanted.search(_path_of(row[self._video])):
+                    yield _video(row, self._video, self._label, f"{self.name}[{total}]")
+                    total += 1
+            if total == before:
+                raise ValueError(f"{self.name} holds no videos. Check `split` and `path_pattern`.")
+            if not number and self._length is not None:
+                logger.warning("%s announces %d videos and has %d; it starts over.", self.name, self._length, total)
+            number += 1
+
+    def _read(self, epoch: int, number: int) -> Iterator[dict[str, Any]]:
+        """Rows of one pass over the stream."""
+        dataset = self._dataset
+        if self._seed is not None:
+            # not set_epoch, whose number is shared by all workers
+            seed = int(generator(self._seed, Purpose.STREAM, epoch, number).integers(2**32))
+            dataset = dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
+        for batch in dataset.iter(batch_size=1):  # plain iteration would give each worker only some of the shards
+            yield {key: values[0] for key, values in batch.items()}
+
+
+def open_hub_source(
+    recipe: "SourceRecipe", *, labelled: bool, path_pattern: str | None, seed: int, shuffle: bool
+) -> Source:
+    """Source of a saved data set, of Parquet files, or of whatever else `datasets.load_dataset` takes.
+
+    Args:
+        recipe: Its `path`, `split`, `streaming` and columns.
+        labelled: Whether labels are wanted.
+        path_pattern: Regular expression; only rows whose path it finds are taken.
+        seed: Seed of the order of a stream.
+        shuffle: Whether a stream is shuffled.
+
+    Raises:
+        ImportError: `datasets` is not installed.
+        ValueError: As the sources.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(f"Reading {recipe.path} needs the package `datasets`. Run `pip install datasets`.") from error
+    if labelled and recipe.label_column is None:
+        raise ValueError(f"{recipe.path}: labels are needed, and `label_column` is null. Name the column.")
+    common: dict[str, Any] = {
+        "name": recipe.path, "video_column": recipe.video_column, "path_pattern": path_pattern,
+        "label_column": recipe.label_column if labelled else None,
+    }  # fmt: skip
+    is_saved = any(os.path.isfile(os.path.join(recipe.path, name)) for name in ("state.json", "dataset_dict.json"))
+    if is_saved:
+        found = datasets.load_from_disk(recipe.path)
+        dataset = found[recipe.split] if isinstance(found, datasets.DatasetDict) else found
+        dataset = dataset.to_iterable_dataset() if recipe.streaming else dataset
+    elif recipe.path.endswith(".parquet"):
+        options: dict[str, Any] = {"data_files": {recipe.split: recipe.path}, "split": recipe.split}
+        dataset = datasets.load_dataset("parquet", streaming=recipe.streaming, **options)
+    else:
+        dataset = datasets.load_dataset(recipe.path, split=recipe.split, streaming=recipe.streaming)
+    if isinstance(dataset, datasets.IterableDataset):
+        return StreamSource(dataset, seed=seed if shuffle else None, **common)
+    return DatasetSource(dataset, **common)
+
+
+def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | None) -> Any:
+    """The columns that are needed, with files or bytes in place of decoded videos."""
+    from datasets import Video as VideoFeature
+
+    wanted = [video_column] if label_column is None else [video_column, label_column]
+    features = dataset.features or dict.fromkeys(next(dataset.iter(batch_size=1), {}))  # some streams know no types
+    for option, column in zip(("video_column", "label_column"), wanted):
+        if column not in features:
+            raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
+    dataset = dataset.select_columns(wanted)
+    if isinstance(features[video_column], VideoFeature):
+        dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
+    return dataset
+
+
+def _classes(features: Mapping[str, Any], label_column: str | None) -> tuple[str, ...] | None:
+    names = getattr(features.get(label_column), "names", None) if label_column else None
+    return tuple(names) if names else None
+
+
+def _is_text(feature: Any) -> bool:
+    return getattr(feature, "dtype", "") in ("string", "large_string")
+
+
+def _announced_length(dataset: "IterableDataset") -> int | None:
+    """Number of rows in the description of a stream, None where it is not there."""
+    splits = dataset.info.splits or {}
+    split = splits.get(str(dataset.split)) if dataset.split else None
+    return getattr(split, "num_examples", None) or None
+
+
+def _path_of(value: Any) -> str:
+    path = value.get("path") if isinstance(value, dict) else value
+    return os.fsdecode(path) if isinstance(path, (str, os.PathLike)) else ""
+
+
+def _matching_rows(dataset: "Dataset", column: str, path_pattern: str) -> Iterator[int]:
+    """Numbers of the rows whose path matches; the bytes of the videos are not copied."""
+    wanted, row = re.compile(path_pattern), 0
+    for batch in dataset.with_format("arrow").iter(batch_size=ROWS_AT_A_TIME):
+        values = batch[column].combine_chunks()
+        paths = values.field("path") if hasattr(values, "field") else values
+        for path in paths.to_pylist():
+            if wanted.search(_path_of(path)):
+                yield row
+            row += 1
+
+
+def _video(
+    row: dict[str, Any], video_column: str, label_column: str | None, name: str, numbers: dict[str, int] | None = None
+) -> Video:
+    """The video of one row."""
+    value = row[video_column]
+    content = (value.get("bytes") or value.get("path")) if isinstance(value, dict) else value
+    label = row[label_column] if label_column else None
+    if numbers is not None:
+        label = numbers[label]
+    if label is None and label_column:
+        raise ValueError(f"{name} has no label in the column `{label_column}`. Drop the row, or give it one.")
+    return Video(_path_of(value) or name, content, None if label is None else int(label))

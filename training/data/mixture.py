@@ -1,0 +1,102 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The sources of a recipe as one list of videos."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .files import FolderSource, ListSource
+from .hub import open_hub_source
+from .shards import TarSource
+from .sources import Source
+
+
+if TYPE_CHECKING:
+    from ..recipe import DataRecipe, SourceRecipe
+
+
+class Mixture:
+    """Several sources as one list of videos, numbered one source after the other.
+
+    Attributes:
+        sources: The sources.
+        starts: Number of the first video of each source.
+        classes: Names of the classes, where the sources know them; None otherwise.
+
+    Raises:
+        ValueError: The sources name different classes, one of several is a stream of unknown length, or a stream has a
+            weight above 1.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = list(sources)
+        unknown = [source.name for source in self.sources if source.length is None]
+        if unknown and len(self.sources) > 1:
+            raise ValueError(
+                f"The stream {unknown[0]} does not say how many videos it has, so it cannot be mixed with other "
+                "sources. Train on it alone, or set `streaming` to false."
+            )
+        for source in self.sources:
+            if source.sequential and source.weight > 1:
+                raise ValueError(
+                    f"The stream {source.name} has weight {source.weight:g}, but can be taken only once in an epoch. "
+                    "Use a weight of at most 1 (and lower ones elsewhere), or set `streaming` to false."
+                )
+        lengths = [source.length or 0 for source in self.sources]
+        self.starts = np.cumsum([0, *lengths])
+        named = {source.classes for source in self.sources if source.classes is not None}
+        if len(named) > 1:
+            raise ValueError(
+                "The sources name different classes, so that one label would mean two things: "
+                f"{', '.join(repr(source.name) for source in self.sources)}. Give them one common list of classes."
+            )
+        self.classes = named.pop() if named else None
+
+    def __len__(self) -> int:
+        """Number of videos, 0 where a stream does not know it."""
+        return int(self.starts[-1])
+
+    def locate(self, index: int) -> tuple[Source, int]:
+        """Source of video `index` and its number there."""
+        if len(self.sources) == 1:
+            return self.sources[0], index
+        place = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return self.sources[place], index - int(self.starts[place])
+
+    def num_classes(self) -> int | None:
+        """Number of classes over all sources, None where it is not known."""
+        counts = [source.num_classes() for source in self.sources]
+        return None if None in counts else max(counts)
+
+
+def open_source(recipe: "SourceRecipe", *, labelled: bool, seed: int, shuffle: bool) -> Source:
+    """The source that a recipe describes.
+
+    Args:
+        recipe: Its description.
+        labelled: Whether labels are wanted.
+        seed: Seed of the order of a stream.
+        shuffle: Whether a stream is shuffled.
+
+    Raises:
+        FileNotFoundError, ValueError: As the sources.
+    """
+    common: dict[str, Any] = {"labelled": labelled, "path_pattern": recipe.path_pattern}
+    source: Source
+    if recipe.kind == "list":
+        source = ListSource(recipe.path, recipe.root, pattern=recipe.pattern, **common)
+    elif recipe.kind == "folder":
+        source = FolderSource(recipe.path, pattern=recipe.pattern, **common)
+    elif recipe.kind == "tar":
+        source = TarSource(recipe.path, **common)
+    else:
+        source = open_hub_source(recipe, seed=seed, shuffle=shuffle, **common)
+    source.sampling_rate, source.weight = recipe.sampling_rate, recipe.weight
+    return source
+
+
+def open_sources(recipe: "DataRecipe", *, labelled: bool, seed: int, shuffle: bool = True) -> Mixture:
+    """All sources of a recipe, see `open_source`."""
+    return Mixture([open_source(source, labelled=labelled, seed=seed, shuffle=shuffle) for source in recipe.sources])

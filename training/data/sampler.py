@@ -1,0 +1,132 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which video comes when: a pure function of the seed and the number of the sample."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from .chance import Purpose, generator
+from .sources import Source
+
+
+Key = tuple[int, int]
+ENDLESS = 2**62
+
+
+class EpochSampler(Sampler[list[Key]]):
+    """Yields batches of keys `(epoch, video)` for one process, epoch after epoch.
+
+    Samples are numbered over the whole run, `0, 1, 2, ...`, whatever the number of processes. Each epoch holds every
+    video of a source `weight` times: a weight of 0.5 takes one half of the source in this epoch and the other half in
+    the next. The order within an epoch is drawn from `(seed, epoch)`; epochs follow each other without a gap, so that a
+    batch may lie in two of them and none is cut off. Sample `k`, counted from where the iteration started, goes to
+    process `k // batch_size % num_processes`: runs with the same global batch see the same samples in the same step.
+
+    Args:
+        sources: The sources, with `length`, `weight` and `sequential`. A stream without a length must be alone, and is
+            then one endless epoch.
+        batch_size: Samples in a batch of one process.
+        seed: Not negative.
+        num_processes: Processes that share the samples.
+        process_index: Which of them this is.
+        shuffle: False: every epoch goes through the videos in order.
+        num_samples: End after so many samples, over all processes; the last batch may be short, or be missing in some
+            processes. None: go on for ever.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], *, batch_size: int, seed: int = 0, num_processes: int = 1,
+        process_index: int = 0, shuffle: bool = True, num_samples: int | None = None,
+    ) -> None:  # fmt: skip
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        if not 0 <= process_index < num_processes:
+            raise ValueError(f"`process_index` must be 0 to {num_processes - 1}, got {process_index}.")
+        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.num_processes, self.process_index, self.num_samples = num_processes, process_index, num_samples
+        self._lengths = [source.length for source in sources]
+        self._sequential = [source.sequential for source in sources]
+        self._quotas = [
+            None if source.length is None else max(round(source.weight * source.length), 1) for source in sources
+        ]
+        self._position, self._cached = 0, (-1, np.empty(0, dtype=np.int64))
+
+    @property
+    def samples_per_epoch(self) -> int | None:
+        """Samples in an epoch, over all processes; None for a stream of unknown length."""
+        return None if None in self._quotas else sum(quota for quota in self._quotas if quota is not None)
+
+    @property
+    def position(self) -> int:
+        """Number of the sample, over all processes, that the next iteration starts with."""
+        return self._position
+
+    def set_position(self, samples_seen: int) -> None:
+        """Start the next iteration with sample number `samples_seen`, counted over all processes and epochs."""
+        if samples_seen < 0:
+            raise ValueError(f"`samples_seen` must not be negative, got {samples_seen}.")
+        self._position = samples_seen
+
+    def __len__(self) -> int:
+        """Batches of this process that are left; in an epoch, where the iteration has no end."""
+        total = self.num_samples
+        if total is None:
+            if self.samples_per_epoch is None:
+                raise TypeError("A stream of unknown length has no number of batches; set schedule.max_steps.")
+            total = self.samples_per_epoch + self._position
+        rounds, rest = divmod(max(total - self._position, 0), self.batch_size * self.num_processes)
+        return rounds + (rest > self.process_index * self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        end = ENDLESS if self.num_samples is None else self.num_samples
+        start = self._position + self.process_index * self.batch_size
+        step = self.num_processes * self.batch_size
+        while start < end:
+            yield [self.key(sample) for sample in range(start, min(start + self.batch_size, end))]
+            start += step
+
+    def key(self, sample: int) -> Key:
+        """Epoch and video of one sample of the run."""
+        per_epoch = self.samples_per_epoch
+        if per_epoch is None:
+            return 0, sample
+        epoch, place = divmod(sample, per_epoch)
+        if self._cached[0] != epoch:
+            self._cached = (epoch, self._order(epoch))
+        return epoch, int(self._cached[1][place])
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Videos of an epoch in the order in which they come, int64 `(samples_per_epoch,)`."""
+        parts, spans, first = [], [], 0
+        for number, length in enumerate(self._lengths):
+            ranks = self._ranks(number, epoch)
+            spans.append((first, first + length, self._sequential[number]))
+            parts.append(first + ranks)
+            first += length
+        order = np.concatenate(parts)
+        if not self.shuffle:
+            return order
+        generator(self.seed, Purpose.ORDER, epoch).shuffle(order)
+        for low, high, sequential in spans:
+            if sequential:  # a stream is read in its own order, and shuffles itself
+                places = (order >= low) & (order < high)
+                order[places] = np.sort(order[places])
+        return order
+
+    def _ranks(self, number: int, epoch: int) -> np.ndarray:
+        """Videos that a source gives to an epoch: the next ones of an endless row of permutations."""
+        length, quota = self._lengths[number], self._quotas[number]
+        if quota == length:
+            return np.arange(length)
+        if self._sequential[number]:
+            return np.arange(quota)
+        rounds, places = np.divmod(np.arange(epoch * quota, (epoch + 1) * quota), length)
+        if not self.shuffle:
+            return places
+        ranks = np.empty_like(places)
+        for turn in np.unique(rounds):
+            permutation = generator(self.seed, Purpose.ROUND, number, int(turn)).permutation(length)
+            ranks[rounds == turn] = permutation[places[rounds == turn]]
+        return ranks

@@ -1,0 +1,122 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a source of videos is, and the table that millions of paths fit into.
+
+The kinds of sources: list files and folders (`files.py`), tar shards (`shards.py`), `datasets` (`hub.py`).
+"""
+
+import os
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+VIDEO_SUFFIXES = frozenset(
+    "3gp asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv".split()  # noqa: SIM905
+)
+PICTURE_SUFFIXES = frozenset(("bmp", "jpeg", "jpg", "png", "ppm", "webp"))
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of a source.
+
+    Attributes:
+        name: How messages name it.
+        content: Path or URL of a file, path of a folder of pictures, or the bytes of a file.
+        label: Class, None where there is none.
+        start: First frame that belongs to it.
+        total: Frames from `start` on that belong to it; None: all.
+        pattern: Names of the pictures in a folder, numbered from 1.
+    """
+
+    name: str
+    content: Any
+    label: int | None = None
+    start: int = 0
+    total: int | None = None
+    pattern: str = "img_{:05}.jpg"
+
+
+class Source(ABC):
+    """Numbered videos.
+
+    Attributes:
+        name: How messages name it.
+        classes: Names of the classes, where they are known.
+        sequential: Whether videos come in a fixed order, so that going on is cheap and going back is not.
+        sampling_rate: Distance between the frames of a clip, in frames; None: the recipe's.
+        weight: How often each video is taken per epoch, on average.
+    """
+
+    name: str
+    classes: tuple[str, ...] | None = None
+    sequential = False
+    sampling_rate: int | None = None
+    weight: float = 1.0
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """Number of videos; None for a stream that does not know."""
+
+    @abstractmethod
+    def get(self, index: int, epoch: int) -> Video:
+        """Video number `index`, 0 to `length - 1`. A stream shuffles anew in each `epoch`, others ignore it."""
+
+    @abstractmethod
+    def num_classes(self) -> int | None:
+        """Largest label + 1, None where there are no labels or a stream does not know."""
+
+
+class TextTable(Sequence[str]):
+    """Immutable strings in one piece of memory: a million paths are two objects, not a million."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        data, ends = bytearray(), array("Q", [0])
+        for text in texts:
+            data += os.fsencode(text)
+            ends.append(len(data))
+        self._data, self._ends = bytes(data), np.frombuffer(ends, dtype=np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is outside of {len(self)} texts")
+        index %= len(self)
+        return os.fsdecode(self._data[int(self._ends[index]) : int(self._ends[index + 1])])
+
+
+class IndexedSource(Source):
+    """A source whose videos are a table of paths with a label each."""
+
+    def __init__(self, name: str, paths: Iterable[str], labels: Sequence[int] | None) -> None:
+        self.name = name
+        self.paths = TextTable(paths)
+        self.labels = None if labels is None else np.asarray(labels, dtype=np.int32)
+        if not self.paths:
+            raise ValueError(f"{name} holds no videos. Check `path`, `path_pattern` and the suffixes of the files.")
+
+    @property
+    def length(self) -> int:
+        return len(self.paths)
+
+    def num_classes(self) -> int | None:
+        if self.labels is None:
+            return None
+        return max(int(self.labels.max()) + 1, len(self.classes or ()))
+
+    def label(self, index: int) -> int | None:
+        """Class of video `index`."""
+        return None if self.labels is None else int(self.labels[index])
+
+    def get(self, index: int, epoch: int) -> Video:
+        return Video(name=self.paths[index], content=self.paths[index], label=self.label(index))

@@ -1,0 +1,45 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a run: one folder that `from_pretrained` loads, however the model was spread over processes."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.logging import get_logger
+from torch import nn
+
+from .checkpoint import force_to_disk
+from .tasks import Task
+
+
+logger = get_logger(__name__)
+
+
+def save_model(accelerator: Accelerator, model: nn.Module, task: Task) -> Path:
+    """Save weights, configuration and video processor to `output_dir/model`; every process calls it.
+
+    The folder is written under another name and renamed at the end.
+
+    Args:
+        accelerator: The processes.
+        model: The model, as `accelerator.prepare` returned it.
+        task: Knows the class of the model and its video processor.
+    """
+    weights = accelerator.get_state_dict(model)  # gathers the shards
+    folder = Path(task.recipe.output_dir) / "model"
+    if accelerator.is_main_process:
+        writing = folder.with_name(".model-writing")
+        shutil.rmtree(writing, ignore_errors=True)
+        with torch.device("meta"):  # a fresh model, without what engines and options did to the one that was trained
+            clean = task.model_class(task.config)
+        weights = {name: tensor.detach().float().contiguous().cpu() for name, tensor in weights.items()}
+        clean.save_pretrained(writing, state_dict=weights)
+        task.processor.save_pretrained(writing)
+        force_to_disk(writing)
+        shutil.rmtree(folder, ignore_errors=True)
+        writing.rename(folder)
+        logger.info(f"Model saved to {folder}.")
+    accelerator.wait_for_everyone()
+    return folder

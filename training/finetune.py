@@ -1,0 +1,17 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Fine-tuning on labelled videos (paper, D.3.1).
+
+    accelerate launch -m training.finetune --config FILE.yaml --model.init_from runs/base/model --output_dir runs/tuned
+
+`--help` lists every key. The same command goes on from the newest checkpoint in `output_dir`.
+"""
+
+import sys
+
+from .cli import run_stage
+from .tasks import ClassificationTask, FineTuningRecipe
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(FineTuningRecipe, ClassificationTask))

@@ -1,0 +1,136 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The `Accelerator` of a run: one process or many, on GPUs or CPUs, plain, DDP, FSDP2 or DeepSpeed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import PartialState
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    DistributedType,
+    FullyShardedDataParallelPlugin,
+    GradientAccumulationPlugin,
+    ProjectConfiguration,
+)
+from torch.distributed.fsdp import MixedPrecisionPolicy
+from transformers.integrations import unset_hf_deepspeed_config
+
+from .recipe import Recipe, RecipeError
+
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def wants(engine: str) -> bool:
+    """Whether `accelerate launch` was told to use an engine, "FSDP" or "DEEPSPEED"."""
+    return os.environ.get(f"ACCELERATE_USE_{engine}", "false").lower() == "true"
+
+
+def check_launch(recipe: Recipe) -> None:
+    """Find what cannot work before a process group is made.
+
+    Raises:
+        RecipeError: The launcher and the recipe ask for something that does not exist together.
+    """
+    if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ and wants("CPU"):
+        raise RecipeError(
+            "`accelerate launch --cpu --num_processes N` starts one process only (it leaves the others to mpirun). Use "
+            "`accelerate launch --config_file training/accelerate/cpu.yaml` or `torchrun --nproc_per_node N`."
+        )
+    precision = recipe.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision == "fp16" and on_cpu(recipe):
+        raise RecipeError("mixed_precision: fp16 needs a GPU; on CPUs take bf16 or no.")
+    if getattr(recipe, "decoder_precision", "same") == "fp32" and wants("DEEPSPEED"):
+        raise RecipeError(
+            "decoder_precision: fp32 does not exist with DeepSpeed, which turns the whole model into one format: use "
+            "DDP or FSDP2, or decoder_precision: same with bf16, whose range is that of fp32."
+        )
+
+
+def on_cpu(recipe: Recipe) -> bool:
+    """Whether the run takes place on CPUs."""
+    return recipe.device == "cpu" or wants("CPU") or not torch.accelerator.is_available()
+
+
+def make_accelerator(recipe: Recipe) -> Accelerator:
+    """Join the other processes, if there are any.
+
+    Raises:
+        RecipeError: As `check_launch`.
+    """
+    check_launch(recipe)
+    if recipe.tf32:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    folder = Path(recipe.output_dir)
+    accelerator = Accelerator(
+        mixed_precision=recipe.mixed_precision,
+        cpu=on_cpu(recipe),
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1, sync_with_dataloader=False),
+        log_with=recipe.tracking.trackers or None,
+        project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs")),
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+    )
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != expected:
+        raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {accelerator.num_processes}.")
+    # said here and not above: an environment variable of the launcher would win over the argument
+    accelerator.gradient_accumulation_steps = recipe.accumulation_for(accelerator.num_processes)
+    _setup_fsdp2(accelerator, keep_fp32=getattr(recipe, "decoder_precision", "same") == "fp32")
+    _setup_deepspeed(accelerator, recipe)
+    return accelerator
+
+
+@contextmanager
+def whole_weights(accelerator: Accelerator) -> Iterator[None]:
+    """Within it, models are made with whole weights.
+
+    With ZeRO-3, transformers would cut them as soon as they exist: other numbers would be drawn for them, and the
+    optimizer, which goes by their shapes, would take every one for a vector. `accelerator.prepare` cuts them in time.
+    """
+    if accelerator.distributed_type != DistributedType.DEEPSPEED:
+        yield
+        return
+    plugin = accelerator.state.deepspeed_plugin
+    plugin.dschf = None
+    unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        plugin.set_deepspeed_weakref()
+
+
+def _setup_fsdp2(accelerator: Accelerator, keep_fp32: bool) -> None:
+    """FSDP2 on CPUs too, which accelerate leaves out, and with gradients that are summed in fp32."""
+    state = accelerator.state
+    if wants("FSDP") and state.distributed_type == DistributedType.MULTI_CPU:
+        state.fsdp_plugin = FullyShardedDataParallelPlugin()
+        state.distributed_type = DistributedType.FSDP
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+    if state.distributed_type != DistributedType.FSDP:
+        return
+    plugin = state.fsdp_plugin
+    if plugin.fsdp_version != 2:
+        raise RecipeError("Only FSDP2 is supported: set `fsdp_version: 2` in the accelerate configuration.")
+    dtype = None if keep_fp32 else DTYPES.get(accelerator.mixed_precision)
+    # Inputs are not cast, for the targets are computed from them; autocast takes care of the rest.
+    plugin.mixed_precision_policy = MixedPrecisionPolicy(
+        param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False
+    )
+
+
+def _setup_deepspeed(accelerator: Accelerator, recipe: Recipe) -> None:
+    """Tell DeepSpeed what it would otherwise learn from a data loader or guess."""
+    if accelerator.distributed_type != DistributedType.DEEPSPEED:
+        return
+    config = accelerator.state.deepspeed_plugin.deepspeed_config
+    accumulation = accelerator.gradient_accumulation_steps
+    clips = recipe.batch_size * recipe.data.views
+    config["train_micro_batch_size_per_gpu"] = clips
+    config["gradient_accumulation_steps"] = accumulation
+    config["train_batch_size"] = clips * accumulation * accelerator.num_processes
+    config["gradient_clipping"] = recipe.optimizer.clip_grad or 0.0

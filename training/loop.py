@@ -1,0 +1,234 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The one training loop. What is trained is the business of a task (`training.tasks`)."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.logging import get_logger
+from accelerate.utils import gather_object, set_seed
+from torch import nn
+
+from .checkpoint import CheckpointKeeper, Progress
+from .data import ClipLoader
+from .export import save_model
+from .launch import make_accelerator, whole_weights
+from .optimizer import clip_gradients, guard_step, make_optimizer, poison_unless_finite, set_learning_rate
+from .recipe import Recipe
+from .schedule import Plan
+from .tasks import Batch, Task
+from .tracking import Monitor
+
+
+logger = get_logger(__name__)
+
+LISTED_FAULTS = 20
+
+LoaderFactory = Callable[..., ClipLoader]
+
+
+@dataclass
+class Run:
+    """Everything that the loop touches."""
+
+    recipe: Recipe
+    task: Task
+    plan: Plan
+    accelerator: Accelerator
+    model: nn.Module
+    optimizer: Any
+    loader: ClipLoader
+    batches: Iterator[Batch]
+    progress: Progress
+    keeper: CheckpointKeeper
+    monitor: Monitor
+
+
+def fit(run: Run) -> bool:
+    """Train until `plan.max_steps`; every process calls it.
+
+    Returns:
+        True at the end of the training; False if the process was asked to stop (SIGTERM, as a scheduler sends it), in
+        which case a checkpoint lies ready.
+
+    Raises:
+        FloatingPointError: A loss or gradient was not finite; it reached neither the weights nor a checkpoint.
+    """
+    recipe, plan, progress = run.recipe, run.plan, run.progress
+    asked = StopSignal()
+    run.model.train()
+    while progress.step < plan.max_steps:
+        values, inputs = train_step(run)
+        run.monitor.add(values)
+
+        stop, last = False, progress.step == plan.max_steps
+        if progress.step % recipe.tracking.log_every == 0 or last:
+            stop = run.monitor.report(asked.stop)
+        if recipe.tracking.picture_every and (progress.step % recipe.tracking.picture_every == 0 or last):
+            draw_picture(run, inputs)
+        if progress.step % recipe.checkpoint.every == 0 or last or stop:  # always just after a report
+            run.keeper.save(progress)
+            run.monitor.skip_time()
+        if stop and not last:
+            return False
+    return True
+
+
+def train_step(run: Run) -> tuple[dict[str, torch.Tensor], Batch]:
+    """One optimizer step, of one or several passes; nothing in it waits for the device.
+
+    Returns:
+        Means `()` over the passes of what the task's loss returned, with the norm of the gradient; and the inputs of
+        the last pass.
+    """
+    accelerator, plan, progress, task = run.accelerator, run.plan, run.progress, run.task
+    set_learning_rate(run.optimizer, plan.learning_rate(progress.step))
+    passes: list[Batch] = []
+    for _ in range(plan.accumulation):
+        first_video = progress.samples_seen + accelerator.process_index * plan.batch_size
+        inputs = task.prepare(next(run.batches), first_video * plan.views, accelerator.device)
+        with accelerator.accumulate(run.model):  # gradients meet only in the last pass
+            with accelerator.autocast():
+                parts = task.loss(run.model, inputs)
+            accelerator.backward(poison_unless_finite(parts["loss"]))  # divides by the number of passes
+            if accelerator.sync_gradients:
+                norm = clip_gradients(accelerator, run.model, run.recipe.optimizer.clip_grad)
+                guard_step(accelerator, run.optimizer, norm)
+            run.optimizer.step()
+            run.optimizer.zero_grad()
+        passes.append({name: part.detach() for name, part in parts.items()})
+        progress.samples_seen += plan.videos_per_pass
+    progress.step += 1
+    means = {name: torch.stack([values[name] for values in passes]).mean() for name in passes[0]}
+    return {**means, "grad_norm": norm}, inputs
+
+
+def draw_picture(run: Run, inputs: Batch) -> None:
+    """Have the task draw a picture; all processes, since a sharded model computes with all of them."""
+    run.model.eval()
+    with run.accelerator.autocast():
+        picture = run.task.picture(run.model, inputs)
+    run.model.train()
+    run.monitor.picture(picture)
+
+
+def batches_of(loader: ClipLoader) -> Iterator[Batch]:
+    """The batches of a loader, which has to have no end.
+
+    Raises:
+        RuntimeError: It has one.
+    """
+    yield from loader
+    raise RuntimeError(
+        "The data ended before the training: a stream gives each video once. Lower schedule.max_steps, or give the "
+        "source a length by reading it without data.sources.N.streaming."
+    )
+
+
+class StopSignal:
+    """Remembers that the process was asked to stop. A second request stops it at once."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        try:
+            signal.signal(signal.SIGTERM, self._remember)
+        except ValueError:  # not in the main thread: then nobody sends signals
+            logger.debug("Signals are not handled outside the main thread.")
+
+    def _remember(self, number: int, frame: Any) -> None:
+        self.stop = True
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
+    """Join the processes, build model, optimizer and data, and load the newest checkpoint, if there is one."""
+    accelerator = make_accelerator(recipe)
+    set_seed(recipe.seed)  # the same weights on all processes
+    with whole_weights(accelerator):
+        model = task.build_model()
+    optimizer = make_optimizer(model, task.config.num_hidden_layers, recipe.optimizer)
+    loader = build_loader(
+        recipe.data,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        labelled=task.labelled,
+        num_processes=accelerator.num_processes,
+        process_index=accelerator.process_index,
+        pin_memory=accelerator.device.type == "cuda",
+    )
+    plan = Plan.of(recipe, accelerator.num_processes, loader.samples_per_epoch)
+    # fixed tables, the same on all processes: DDP would send them around before every pass
+    model._ddp_params_and_buffers_to_ignore = [name for name, _ in model.named_buffers()]
+    if recipe.compile:
+        compile_model(accelerator, model)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    set_seed(recipe.seed, device_specific=True)  # dropout differs between processes
+    keeper = CheckpointKeeper(accelerator, model, optimizer, recipe, plan, per_process={"faults": loader.faults})
+    progress = keeper.resume()
+    loader.set_position(progress.samples_seen)
+    monitor = Monitor(accelerator, task, recipe, plan, progress)
+    return Run(
+        recipe=recipe,
+        task=task,
+        plan=plan,
+        accelerator=accelerator,
+        model=model,
+        optimizer=optimizer,
+        loader=loader,
+        batches=batches_of(loader),
+        progress=progress,
+        keeper=keeper,
+        monitor=monitor,
+    )
+
+
+def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
+    """A whole run, from a checked recipe to a folder that `from_pretrained` loads (`output_dir/model`).
+
+    Args:
+        recipe: The recipe.
+        task: Its task.
+        build_loader: `training.data.build_loader`, or anything that can be called like it.
+    """
+    run = start(recipe, task, build_loader)
+    try:
+        if fit(run):
+            save_model(run.accelerator, run.model, task)
+            report_faults(run)
+        else:
+            logger.info(f"Stopped on request after step {run.progress.step}; the same command goes on from there.")
+            sys.exit(128 + signal.SIGTERM)
+    finally:
+        run.monitor.close()
+
+
+def report_faults(run: Run) -> None:
+    """Name the videos that could not be read, on any process, in the log and in `output_dir/unreadable.txt`."""
+    faults = run.loader.faults
+    reasons: list[tuple[str, str]] = gather_object(list(faults.reasons.items()))
+    counts: list[int] = gather_object([faults.bad])
+    if not reasons or not run.accelerator.is_main_process:
+        return
+    lines = [f"{name}: {reason}" for name, reason in sorted(set(reasons))]
+    path = Path(run.recipe.output_dir) / "unreadable.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    logger.warning(
+        f"{len(lines)} videos could not be read; {sum(counts)} samples got another one instead. They stand in {path}:\n"
+        + "\n".join(f"- {line}" for line in lines[:LISTED_FAULTS])
+    )
+
+
+def compile_model(accelerator: Accelerator, model: nn.Module) -> None:
+    """Compile a model in place; block by block where its parameters are sharded by block."""
+    if accelerator.is_fsdp2:
+        for module in model.modules():
+            if type(module).__name__ in (model._no_split_modules or []):
+                module.compile()
+    else:
+        model.compile()

@@ -1,0 +1,83 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Masks that depend on nothing but the seed and the number of the clip in the run.
+
+However a batch is spread over processes and accumulated passes, and wherever a run is resumed, a clip gets the masks
+that it would have had.
+"""
+
+import torch
+
+from modeling_videomae_v2 import VideoMAEv2Config, frame_mask, random_mask, running_cell_mask, tube_mask
+
+
+MASKS = {"tube": tube_mask, "running_cell": running_cell_mask, "random": random_mask, "frame": frame_mask}
+
+
+def mix(*numbers: int) -> int:
+    """One 32-bit number from several, spread evenly (the finaliser of splitmix64)."""
+    state = 0
+    for number in numbers:
+        state = (state + number + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state & 0xFFFFFFFF
+
+
+class MaskDrawer:
+    """Draws the masks of a configuration, clip by clip, in host memory.
+
+    Args:
+        config: Grid, types and ratios of the masks.
+        seed: Seed of the run.
+        pinned: Make masks that travel to a GPU without anyone waiting.
+
+    Raises:
+        ValueError: The grid cannot be masked as configured.
+    """
+
+    def __init__(self, config: VideoMAEv2Config, seed: int, pinned: bool = False) -> None:
+        self.config, self.seed, self.pinned = config, seed, pinned
+        self.generator = torch.Generator()
+        self(0, 1)  # refuses grids that cannot be masked before anything else happens
+
+    def __call__(self, first_clip: int, num_clips: int) -> tuple[torch.BoolTensor, torch.BoolTensor | None]:
+        """Encoder and decoder masks, each `(num_clips, tokens)`, True = dropped; no decoder mask in VideoMAE V1.
+
+        Args:
+            first_clip: Number in the run of the first clip; the others follow it.
+            num_clips: How many.
+        """
+        config, grid = self.config, self.config.grid_size
+        encoder, decoder = [], []
+        for clip in range(first_clip, first_clip + num_clips):
+            self.generator.manual_seed(mix(self.seed, clip))
+            encoder.append(MASKS[config.mask_type](1, grid, config.mask_ratio, self.generator))
+            if config.decoder_mask_type is not None:
+                draw = MASKS[config.decoder_mask_type]
+                decoder.append(draw(1, grid, config.decoder_mask_ratio, self.generator))
+        stacked = [torch.cat(masks) if masks else None for masks in (encoder, decoder)]
+        if self.pinned:
+            stacked = [None if mask is None else mask.pin_memory() for mask in stacked]
+        return stacked[0], stacked[1]
+
+
+def loss_weight(encoder: torch.BoolTensor, decoder: torch.BoolTensor | None, config: VideoMAEv2Config) -> float:
+    """What makes the mean of the losses of parts of a batch the loss of the batch.
+
+    The loss is a mean over tokens that were hidden from the encoder and kept for the decoder. Where their number
+    differs from clip to clip, parts of a batch must count by it. This is their number here over the number that the two
+    masks, being independent, share on average. It is 1 wherever the number is fixed, as for the published models.
+
+    Args:
+        encoder: Bool `(clips, tokens)` in host memory, True = dropped.
+        decoder: The same for the decoder; None in VideoMAE V1.
+        config: Which tokens the loss is taken over.
+    """
+    if decoder is None or config.decoder_loss_on == "all":
+        return 1.0
+    clips, tokens = encoder.shape
+    hidden, kept = int(encoder[0].sum()), tokens - int(decoder[0].sum())
+    expected = clips * hidden * kept / tokens
+    return int((encoder & ~decoder).sum()) / expected if expected else 1.0

@@ -1,0 +1,219 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Typed dataclasses from YAML and from `--key value` arguments. Knows nothing of what the keys mean.
+
+Every value is checked against the type hint of its field and every key against the fields there are, so that a slip of
+the pen costs seconds and not a place in the queue.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import yaml
+
+
+T = TypeVar("T")
+NONE = type(None)
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be run; the message names the key, its value and what to write instead."""
+
+
+def knob(default: Any, text: str) -> Any:
+    """A field of a recipe with its documentation, which `--help` shows.
+
+    Args:
+        default: Value where the recipe says nothing; a callable (a class, a function) makes a new one each time.
+        text: What the field means, in which unit.
+    """
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata={"help": text})
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """Make a dataclass from a nested mapping.
+
+    Args:
+        cls: The dataclass; its fields may be numbers, strings, booleans, `Literal`s, dicts, lists, dataclasses, lists
+            of dataclasses, and unions of these.
+        values: What a YAML file holds.
+        where: Dotted path of `values` in the recipe, for messages.
+
+    Raises:
+        RecipeError: A key is not a field of `cls`, or a value has the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    known = {field.name for field in dataclasses.fields(cls)}
+    if not isinstance(values, Mapping):
+        raise RecipeError(f"`{where or 'recipe'}` must be a mapping of keys to values, got {values!r}.")
+    for key in values:
+        if key not in known:
+            raise RecipeError(f"`{_join(where, key)}` is no key of a recipe; {_hint(str(key), known)}")
+    return cls(**{key: convert(value, hints[key], _join(where, key)) for key, value in values.items()})
+
+
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the type `hint`, or a `RecipeError` that names `where` it stands."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, arguments, where)
+    if hint is Any:
+        return value
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise RecipeError(f"`{where}` must be one of {', '.join(map(repr, arguments))}, got {value!r}.")
+    if origin is list and isinstance(value, list):
+        return [convert(item, arguments[0], f"{where}.{i}") for i, item in enumerate(value)]
+    if origin is dict and isinstance(value, Mapping):
+        return {str(key): convert(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return build(hint, {} if value is None else value, where)
+    return _convert_scalar(value, hint, where)
+
+
+def _convert_union(value: Any, options: Sequence[Any], where: str) -> Any:
+    if value is None and NONE in options:
+        return None
+    problems = []
+    for option in (option for option in options if option is not NONE):
+        try:
+            return convert(value, option, where)
+        except RecipeError as error:
+            problems.append(str(error))
+    suffix = " It may also be null." if NONE in options else ""
+    raise RecipeError(problems[0] + suffix)
+
+
+def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
+    if hint is float and isinstance(value, str):  # YAML 1.1 takes 1e-4, without a point, for text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is str and isinstance(value, Path):
+        return str(value)
+    if isinstance(value, hint if isinstance(hint, type) else object) and (hint is bool or not isinstance(value, bool)):
+        return value
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    raise RecipeError(f"`{where}` must be {wanted.get(hint, 'a list or a mapping')}, got {value!r}.")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    A file may build on another one, named relative to it under the key `extends`: mappings are merged, anything else
+    (lists too) is replaced.
+
+    Raises:
+        RecipeError: There is no such file, or it holds something else.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"The recipe {path} is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"The recipe {path} must hold a mapping of keys to values.")
+    below = values.pop("extends", None)
+    return values if below is None else merged(read_yaml(Path(path).parent / str(below)), values)
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Two nested mappings as one; where both say something, `above` counts."""
+    both = {key: merged(below[key], above[key]) for key in below.keys() & above.keys()
+            if isinstance(below[key], dict) and isinstance(above[key], dict)}  # fmt: skip
+    return {**below, **above, **both}
+
+
+def split_arguments(argv: Sequence[str]) -> list[tuple[str, Any]]:
+    """`--a.b 4 --c=x` as `[("a.b", 4), ("c", "x")]`; values are read as YAML.
+
+    Raises:
+        RecipeError: A key without a value, or a value without a key.
+    """
+    pairs = []
+    position = 0
+    while position < len(argv):
+        argument = argv[position]
+        if not argument.startswith("--") or len(argument) == 2:
+            raise RecipeError(f"Expected `--key value`, got {argument!r}.")
+        key, equals, text = argument[2:].partition("=")
+        if not equals:
+            position += 1
+            if position == len(argv):
+                raise RecipeError(f"`--{key}` has no value; write `--{key} VALUE`.")
+            text = argv[position]
+        position += 1
+        try:
+            pairs.append((key, yaml.safe_load(text)))
+        except yaml.YAMLError as error:
+            raise RecipeError(f"The value of `--{key}`, {text!r}, is not valid YAML; put it in quotes.") from error
+    return pairs
+
+
+def assign(values: dict[str, Any], key: str, value: Any) -> None:
+    """Put `value` at a dotted `key` of nested dicts and lists, making the dicts that are missing.
+
+    Raises:
+        RecipeError: The path leads through something that is neither, or past the end of a list.
+    """
+    *path, last = key.split(".")
+    place: Any = values
+    for part in path:
+        if isinstance(place, list):
+            place = place[_index(place, part, key)]
+        elif isinstance(place, dict):
+            if place.get(part) is None:
+                place[part] = {}
+            place = place[part]
+        else:
+            break
+    if isinstance(place, list):
+        place[_index(place, last, key)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise RecipeError(f"`--{key}` leads into {place!r}, which has no keys of its own.")
+
+
+def describe(cls: type, prefix: str = "") -> Iterator[str]:
+    """One line per key of a recipe: name, type, default, meaning."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        hint, text = hints[field.name], field.metadata.get("help", "")
+        item = next((h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)), None)
+        if item is not None:
+            many = typing.get_origin(hint) is list
+            yield f"  {prefix}{field.name}: {text}"
+            yield from describe(item, f"{prefix}{field.name}.{'N.' if many else ''}")
+            continue
+        made = field.default_factory is not dataclasses.MISSING
+        default = field.default_factory() if made else field.default
+        name = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+        yield f"  --{prefix}{field.name} ({name.replace('typing.', '')}, default {default!r}): {text}"
+
+
+def _index(place: list, part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(place):
+        raise RecipeError(f"`--{key}`: {part!r} is no place in a list of {len(place)} (they count from 0).")
+    return int(part)
+
+
+def _join(where: str, key: Any) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _hint(key: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(sorted(known))}."

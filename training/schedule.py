@@ -1,0 +1,130 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Length of a run and its learning rate, a pure function of the step."""
+
+import math
+from dataclasses import dataclass
+
+from .recipe import Recipe, RecipeError
+
+
+REFERENCE_BATCH = 256  # clips that learning rates of recipes are stated for (paper, D.1)
+
+
+def warmup_cosine(
+    step: int, *, peak: float, total_steps: int, warmup_steps: int = 0, start: float = 0.0, floor: float = 0.0
+) -> float:
+    """Learning rate of one optimizer step: linear from `start` to `peak`, then half a cosine towards `floor`.
+
+    Args:
+        step: Steps done before this one, from 0.
+        peak: Learning rate of the last step of the warm-up and of the first one after it.
+        total_steps: Steps of the whole run; from there on the rate is `floor`.
+        warmup_steps: Steps of the warm-up.
+        start: Learning rate of step 0, if there is a warm-up of more than one step.
+        floor: What the cosine falls to.
+    """
+    if step < warmup_steps:
+        return start + (peak - start) * step / (warmup_steps - 1) if warmup_steps > 1 else peak
+    if step >= total_steps:
+        return floor
+    share = (step - warmup_steps) / (total_steps - warmup_steps)
+    return floor + 0.5 * (peak - floor) * (1.0 + math.cos(math.pi * share))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe in numbers, once it is known how many processes and videos there are.
+
+    Args:
+        num_processes: Processes that train.
+        batch_size: Videos per process and forward pass.
+        views: Clips per video.
+        accumulation: Forward passes per optimizer step.
+        max_steps: Optimizer steps of the run.
+        warmup_steps: Steps of them with a rising learning rate.
+        peak_lr: Highest learning rate.
+        warmup_lr: Learning rate of the first step of the warm-up.
+        min_lr: Floor of the cosine.
+        steps_per_epoch: Optimizer steps per epoch, every view counted; 0 if the number of videos is not known.
+    """
+
+    num_processes: int
+    batch_size: int
+    views: int
+    accumulation: int
+    max_steps: int
+    warmup_steps: int
+    peak_lr: float
+    warmup_lr: float
+    min_lr: float
+    steps_per_epoch: float = 0.0
+
+    @classmethod
+    def of(cls, recipe: Recipe, num_processes: int, num_videos: int | None) -> "Plan":
+        """Resolve a recipe.
+
+        Args:
+            recipe: The recipe.
+            num_processes: Processes that train.
+            num_videos: Videos per epoch of the data; None where nobody knows (streams).
+
+        Raises:
+            RecipeError: The length is stated in epochs and unknown, or is less than one step.
+        """
+        accumulation = recipe.accumulation_for(num_processes)
+        total = recipe.batch_size * recipe.data.views * num_processes * accumulation
+        schedule, scale = recipe.schedule, total / REFERENCE_BATCH
+
+        def steps(epochs: float, name: str) -> int:
+            if num_videos is None:
+                raise RecipeError(
+                    f"The number of videos is not known, so that schedule.{name}epochs has no meaning: set "
+                    f"schedule.max_steps and schedule.warmup_steps."
+                )
+            return int(epochs * num_videos / total)
+
+        max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs, "")
+        if schedule.warmup_steps is not None:
+            warmup_steps = schedule.warmup_steps
+        else:
+            warmup_steps = steps(schedule.warmup_epochs, "warmup_") if schedule.warmup_epochs else 0
+        if max_steps < 1 or warmup_steps > max_steps:
+            raise RecipeError(
+                f"{max_steps} optimizer steps with {warmup_steps} of warm-up come out of schedule.epochs "
+                f"({schedule.epochs}), {num_videos} videos and a total batch of {total} clips: raise the epochs, lower "
+                "the batch, or set schedule.max_steps and schedule.warmup_steps."
+            )
+        return cls(
+            num_processes=num_processes,
+            batch_size=recipe.batch_size,
+            views=recipe.data.views,
+            accumulation=accumulation,
+            max_steps=max_steps,
+            warmup_steps=warmup_steps,
+            peak_lr=recipe.optimizer.base_lr * scale,
+            warmup_lr=schedule.warmup_lr * scale,
+            min_lr=schedule.min_lr * scale,
+            steps_per_epoch=(num_videos or 0) / total,
+        )
+
+    @property
+    def videos_per_pass(self) -> int:
+        """Videos that one forward pass on every process takes."""
+        return self.batch_size * self.num_processes
+
+    @property
+    def total_batch_size(self) -> int:
+        """Clips per optimizer step: views, processes and accumulated passes multiplied in."""
+        return self.videos_per_pass * self.views * self.accumulation
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of the step after `step` steps."""
+        return warmup_cosine(
+            step,
+            peak=self.peak_lr,
+            total_steps=self.max_steps,
+            warmup_steps=self.warmup_steps,
+            start=self.warmup_lr,
+            floor=self.min_lr,
+        )

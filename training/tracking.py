@@ -1,0 +1,207 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a run tells about itself: losses, speed, time left, utilisation. Losses that are not finite end it here."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.logging import get_logger
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+from .checkpoint import Progress
+from .pictures import save_picture
+from .recipe import Recipe
+from .schedule import Plan
+from .tasks import Task
+
+
+logger = get_logger(__name__)
+
+# Dense bf16 or fp16 products, TFLOP/s, by what the driver calls the device; the first match counts.
+PEAK_TFLOPS = {
+    "B200": 2250.0, "B100": 1750.0, "H100 PCIe": 756.0, "H100 NVL": 835.0, "H200": 989.0, "H100": 989.0, "GH200": 989.0,
+    "A100": 312.0, "A800": 312.0, "A40": 149.7, "A30": 165.0, "A10G": 70.0, "A10": 125.0, "A6000": 154.8, "L40S": 362.0,
+    "L40": 181.0, "L4": 121.0, "RTX 4090": 165.2, "RTX 3090": 71.0, "V100": 125.0, "T4": 65.0,
+}  # fmt: skip
+SMALLEST_LOSS_SCALE = 1.0
+
+
+class Monitor:
+    """Collects what the steps return, and reports it every `tracking.log_every` steps.
+
+    Between two reports nothing is read from the device.
+
+    Args:
+        accelerator: The processes.
+        task: For the cost of a clip.
+        recipe: What to report.
+        plan: The recipe in numbers.
+        progress: How far the run is.
+    """
+
+    def __init__(self, accelerator: Accelerator, task: Task, recipe: Recipe, plan: Plan, progress: Progress) -> None:
+        self.accelerator, self.task, self.plan, self.progress = accelerator, task, plan, progress
+        self.output_dir, self.tracking = Path(recipe.output_dir), recipe.tracking
+        self.window: list[dict[str, torch.Tensor]] = []
+        self.started = time.perf_counter()
+        self.flops_per_clip: float | None = None
+        self.peak = peak_flops(accelerator.device, recipe.tracking.peak_tflops)
+        self.bar = tqdm(
+            total=plan.max_steps,
+            initial=progress.step,
+            desc=type(task).__name__,
+            unit="step",
+            disable=not (accelerator.is_main_process and recipe.tracking.progress_bar and sys.stderr.isatty()),
+        )
+        if recipe.tracking.trackers:
+            accelerator.init_trackers(recipe.tracking.project, config=flat(recipe.as_dict()))
+
+    def add(self, values: dict[str, torch.Tensor]) -> None:
+        """Take the values `()` of one optimizer step, on the device."""
+        self.window.append(values)
+        self.bar.update(1)
+
+    def report(self, stop: bool = False) -> bool:
+        """Report the steps since the last report; every process calls it.
+
+        Args:
+            stop: Whether this process was asked to stop.
+
+        Returns:
+            Whether any process was.
+
+        Raises:
+            FloatingPointError: A loss or a gradient was not finite. All processes raise it, and the weights are those
+                from before.
+        """
+        names = list(self.window[0])
+        steps = torch.stack([torch.stack([values[name].float() for name in names]) for values in self.window])
+        flag = torch.full((1, len(names)), float(stop), device=steps.device)
+        means = self.accelerator.reduce(torch.cat([steps, flag]), "mean").tolist()  # the one wait for the device
+        rows, stop = [dict(zip(names, row)) for row in means[:-1]], means[-1][0] > 0
+        first = self.progress.step - len(rows)
+        self._demand_finite(rows, first)
+        speed = self._speed(len(rows))
+        values = {name: sum(row[name] for row in rows) / len(rows) for name in names}
+        values |= {"lr": self.plan.learning_rate(self.progress.step - 1), "epoch": self._epoch()} | speed
+        self.accelerator.log(values, step=self.progress.step)
+        if self.accelerator.is_main_process:
+            self._write_lines(rows, first)
+            self._show(values)
+        self.window.clear()
+        return stop
+
+    def picture(self, picture: torch.Tensor | None) -> None:
+        """Save a picture, and show it to TensorBoard if it runs; the main process has it."""
+        if picture is None or not self.accelerator.is_main_process:
+            return
+        step = self.progress.step
+        save_picture(picture, self.output_dir / "pictures" / f"step-{step:08d}.png")
+        for tracker in self.accelerator.trackers:
+            if tracker.name == "tensorboard":
+                tracker.log_images({"reconstruction": picture[None].numpy()}, step=step)
+
+    def close(self) -> None:
+        """Write out what the trackers hold back."""
+        self.bar.close()
+        self.accelerator.end_training()
+
+    def _demand_finite(self, rows: list[dict[str, float]], first: int) -> None:
+        scaler = self.accelerator.scaler
+        for i, row in enumerate(rows):
+            # under fp16 a gradient that overflows is part of the search for the loss scale
+            bad = [name for name, value in row.items() if not math.isfinite(value)]
+            if bad and (scaler is None or bad != ["grad_norm"]):
+                raise FloatingPointError(
+                    f"{' and '.join(bad)} of step {first + i + 1} are not finite. The weights were not touched by it, "
+                    f"and the last checkpoint in {self.output_dir / 'checkpoints'} is good. Lower optimizer.base_lr, "
+                    "set optimizer.clip_grad, lengthen the warm-up, or compute in bf16 instead of fp16 or with "
+                    "decoder_precision: fp32."
+                )
+        if scaler is not None and scaler.get_scale() < SMALLEST_LOSS_SCALE:
+            raise FloatingPointError(
+                f"The gradients overflow even at a loss scale of {scaler.get_scale()} (step {self.progress.step}): "
+                "compute in bf16, or lower optimizer.base_lr."
+            )
+
+    def _epoch(self) -> float:
+        return self.progress.step / self.plan.steps_per_epoch if self.plan.steps_per_epoch else 0.0
+
+    def _speed(self, steps: int) -> dict[str, float]:
+        now = time.perf_counter()
+        seconds, self.started = now - self.started, now
+        clips = steps * self.plan.total_batch_size / seconds
+        left = (self.plan.max_steps - self.progress.step) * seconds / steps
+        speed = {"clips_per_second": clips, "hours_left": left / 3600}
+        if self.peak is not None:
+            if self.flops_per_clip is None:
+                self.flops_per_clip = training_flops(self.task)
+            speed["mfu"] = clips * self.flops_per_clip / (self.peak * self.accelerator.num_processes)
+        return speed
+
+    def skip_time(self) -> None:
+        """Do not count the time since the last report, or since the last call: a checkpoint was written."""
+        self.started = time.perf_counter()
+
+    def _write_lines(self, rows: list[dict[str, float]], first: int) -> None:
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        with open(self.output_dir / "metrics.jsonl", "a", encoding="utf-8") as file:
+            for i, row in enumerate(rows):
+                file.write(json.dumps({"step": first + i + 1, **row, "lr": self.plan.learning_rate(first + i)}) + "\n")
+
+    def _show(self, values: dict[str, float]) -> None:
+        shown = {name: f"{value:.4g}" for name, value in values.items() if name not in ("hours_left", "epoch")}
+        self.bar.set_postfix(shown)
+        if self.bar.disable:
+            text = ", ".join(f"{name} {value}" for name, value in shown.items())
+            left = duration(values["hours_left"])
+            logger.info(f"step {self.progress.step}/{self.plan.max_steps}: {text}, {left} left")
+
+
+def training_flops(task: Task) -> float:
+    """Floating-point operations of one clip, forward and backward, counted on a model without memory.
+
+    Activations that are recomputed do not count: utilisation is about what has to be done.
+    """
+    config, data = task.config, task.recipe.data
+    with torch.device("meta"):
+        model = task.model_class._from_config(config, attn_implementation="eager").train()
+        clip = torch.empty(1, data.num_frames, config.num_channels, data.image_size, data.image_size)
+        labels = {"labels": torch.empty(1, dtype=torch.long)} if hasattr(model, "classifier") else {}
+        with FlopCounterMode(display=False) as counter:
+            model(clip, **labels).loss.backward()
+    return float(counter.get_total_flops())
+
+
+def peak_flops(device: torch.device, tflops: float | None) -> float | None:
+    """What a device can do per second in half precision: as said, as known, or None."""
+    if tflops is None and device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        tflops = next((peak for key, peak in PEAK_TFLOPS.items() if key in name), None)
+    return None if tflops is None else tflops * 1e12
+
+
+def duration(hours: float) -> str:
+    """Hours as `d:hh:mm` or `mm:ss`."""
+    seconds = int(hours * 3600)
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02d} min"
+    return f"{seconds // 86400} d {seconds % 86400 // 3600:02d}:{seconds % 3600 // 60:02d} h"
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested dict as one level with dotted keys, its values as trackers take them."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value if isinstance(value, (int, float, str, bool)) else str(value)
+    return result
