@@ -135,8 +135,8 @@ class VideoMAEv2Config(PreTrainedConfig):
     attention_probs_dropout_prob: float | int = 0.0
     drop_path_rate: float | int = 0.0
     classifier_dropout: float | int | None = None
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-6
+    initializer_range: float | int = 0.02
+    layer_norm_eps: float | int = 1e-6
     layer_scale_init_value: float | int = 0.0
     qkv_bias: bool = True
     use_mean_pooling: bool = True

@@ -128,7 +128,9 @@ def convert_state_dict(state_dict: Mapping[str, Any]) -> StateDict:
     Returns:
         New dict for `load_state_dict(strict=True)` on the model of the same kind: `VideoMAEv2ForPreTraining` if there
         is a decoder, `VideoMAEv2ForVideoClassification` if there is a head, else `VideoMAEv2Model`. Tensors are shared
-        with the input, but for the fused query-key-value matrices, which are copied.
+        with the input, but for the fused query-key-value matrices, which are copied. Models of transformers without
+        a head hold no norm when their `use_mean_pooling` is True (its default; not so in published checkpoints): they
+        lack the one of ours.
 
     Raises:
         ValueError: There are no weights in it, a key is not known, or two keys mean the same parameter.

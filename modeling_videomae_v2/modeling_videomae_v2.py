@@ -10,6 +10,7 @@ Masks are bool, True = dropped. Token indices `(B, K)` stand for what a mask kee
 configuration, never from data, so nothing here waits for the device and one compiled graph serves all masks.
 """
 
+import difflib
 import math
 import os
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ from .masking_videomae_v2 import MASKS, Grid
 from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, num_visible, token_grid
 
 
-# Parts of a pre-training checkpoint that a model without a decoder can do without: also, when it pools, the token norm.
+# Weights of a pre-training checkpoint that other models have no place for, and need not mention: the decoder, and the
+# norm of the tokens (models that pool have one of the pooled feature instead).
 PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_to_decoder\."]
 
-# So few tokens that their attention weights may be kept for the backward pass: as large as a few times the tokens.
+# Up to so many tokens, "sdpa" trains with the plain products of "eager" on a CPU: a step of ViT-B pre-training then
+# takes 1.9 s instead of 2.4 s, for 311 MiB kept for the backward pass instead of 193 MiB (`benchmarks/model.py`).
 MAX_TOKENS_OF_PLAIN_ATTENTION = 1024
 
 # Where the Auto classes find the code that travels with the weights.
@@ -205,9 +208,7 @@ class VideoMAEv2Attention(nn.Module):
         self.v_proj = nn.Linear(hidden_size, hidden_size, bias=config.qkv_bias)
         self.o_proj = nn.Linear(hidden_size, hidden_size)
 
-    def forward(
-        self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, if the implementation has them."""
         heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
         query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
@@ -216,7 +217,6 @@ class VideoMAEv2Attention(nn.Module):
 
         implementation = self.config._attn_implementation
         attention = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
-        # On a CPU the backward pass of SDPA takes longer than that of the plain products.
         on_cpu = hidden_states.device.type == "cpu" and hidden_states.shape[1] <= MAX_TOKENS_OF_PLAIN_ATTENTION
         plain = implementation == "sdpa" and self.training and on_cpu
         output, weights = (eager_attention_forward if plain else attention)(
@@ -227,7 +227,6 @@ class VideoMAEv2Attention(nn.Module):
             None,
             dropout=self.attention_dropout if self.training else 0.0,
             scaling=self.scaling,
-            **kwargs,
         )
         return self.o_proj(output.flatten(2)), None if plain else weights
 
@@ -294,9 +293,9 @@ class VideoMAEv2Layer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.drop_path = VideoMAEv2DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
 
-    def forward(self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> torch.Tensor:
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """`(B, K, D)` to `(B, K, D)`."""
-        attended, _ = self.attention(self.layernorm_before(hidden_states), **kwargs)
+        attended, _ = self.attention(self.layernorm_before(hidden_states))
         hidden_states = hidden_states + self.drop_path(self.layer_scale1(self.dropout(attended)))
         mapped = self.mlp(self.layernorm_after(hidden_states))
         return hidden_states + self.drop_path(self.layer_scale2(self.dropout(mapped)))
@@ -330,11 +329,11 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": VideoMAEv2Layer, "attentions": VideoMAEv2Attention}
     _xavier_init = False  # linear layers: truncated normal for fine-tuning, Xavier-uniform for pre-training
 
-    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs) -> None:
         """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone."""
         if self._auto_class is not None:
             self.config.auto_map = {**AUTO_MAP, **(getattr(self.config, "auto_map", None) or {})}
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -360,6 +359,15 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
             init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # the reference leaves its convolution at that
         if module.bias is not None:
             init.zeros_(module.bias)
+
+
+def refuse_misspelt(keywords: dict[str, object]) -> None:
+    """Refuse a keyword that is nearly an argument: what is left over is ignored, and it may have been the mask."""
+    arguments = ("bool_masked_pos", "decoder_bool_masked_pos", "labels")
+    for key in keywords:
+        nearest = difflib.get_close_matches(key, arguments, n=1, cutoff=0.8)
+        if nearest and key not in arguments:
+            raise TypeError(f"The model has no argument `{key}`; did you mean `{nearest[0]}`?")
 
 
 def init_truncated_normal(tensor: torch.Tensor, std: float) -> None:
@@ -437,9 +445,11 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
         >>> outputs.last_hidden_state.shape, outputs.pooler_output.shape
         (torch.Size([1, 1568, 384]), torch.Size([1, 384]))
         ```"""
+        if not torch.compiler.is_compiling():
+            refuse_misspelt(kwargs)
         hidden_states = self.embeddings(pixel_values, bool_masked_pos)
         for layer in self.layers:
-            hidden_states = layer(hidden_states, **kwargs)
+            hidden_states = layer(hidden_states)
         if self.layernorm is not None:
             hidden_states = self.layernorm(hidden_states)
             feature = hidden_states[:, 0]
@@ -578,7 +588,6 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             draw = MASKS[config.decoder_mask_type]
             decoder_bool_masked_pos = draw(batch, grid, config.decoder_mask_ratio, device=device)
 
-        outputs = self.videomae_v2(pixel_values, bool_masked_pos, return_dict=True, **kwargs)
         if decoder_bool_masked_pos is None:
             decoder_bool_masked_pos = ~bool_masked_pos
         visible = kept_indices(
@@ -591,6 +600,8 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             grid,
             partial(num_reconstructed, config, grid),
         )
+
+        outputs = self.videomae_v2(pixel_values, bool_masked_pos, return_dict=True, **kwargs)
         logits = self.decoder(self.encoder_to_decoder(outputs.last_hidden_state), grid, visible, kept)
 
         error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
@@ -641,7 +652,8 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
             pixel_values (`torch.FloatTensor` of shape `(batch_size, num_frames, num_channels, height, width)`):
                 Clips, normalised as `VideoMAEv2VideoProcessor` does it. With one dimension more, `(batch_size, views,
                 num_frames, num_channels, height, width)`, views of a video are averaged: the logits are the logarithm
-                of the mean of the views' softmax (multi-view test).
+                of the mean of the views' softmax (multi-view test), or the mean of the views' logits where classes do
+                not exclude each other.
             labels (`torch.Tensor`, *optional*):
                 Class ids, `(batch_size,)`, or soft targets, `(batch_size, num_labels)`: cross entropy either way.
                 With `config.problem_type` `"regression"` or `"multi_label_classification"`, what those ask for; a
@@ -671,8 +683,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         outputs = self.videomae_v2(pixel_values, return_dict=True, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output))
         if views is not None:
-            log_probabilities = logits.unflatten(0, (-1, views)).log_softmax(dim=-1)
-            logits = log_probabilities.logsumexp(dim=1) - math.log(views)
+            logits = self.average_views(logits.unflatten(0, (-1, views)))
 
         return ImageClassifierOutput(
             loss=None if labels is None else self.classification_loss(logits, labels),
@@ -681,9 +692,19 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
             attentions=outputs.attentions,
         )
 
+    def average_views(self, logits: torch.Tensor) -> torch.Tensor:
+        """`(B, views, num_labels)` to `(B, num_labels)`."""
+        if self._has_exclusive_classes:
+            return logits.log_softmax(dim=-1).logsumexp(dim=1) - math.log(logits.shape[1])
+        return logits.mean(dim=1)
+
+    @property
+    def _has_exclusive_classes(self) -> bool:
+        return self.num_labels > 1 and self.config.problem_type not in ("regression", "multi_label_classification")
+
     def classification_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
-        if self.num_labels == 1 or self.config.problem_type in ("regression", "multi_label_classification"):
+        if not self._has_exclusive_classes:
             return self.loss_function(labels, logits, self.config)
         if labels.is_floating_point() and labels.shape == logits.shape:
             return nn.functional.cross_entropy(logits.float(), labels.float())

@@ -23,6 +23,8 @@ def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config, with_views:
         config: Says what a cube is.
         with_views: Whether there is a dimension of views.
     """
+    if not isinstance(pixel_values, torch.Tensor):
+        raise ValueError(f"`pixel_values` must be a tensor, got {type(pixel_values).__name__}.")
     shape, first = tuple(pixel_values.shape), 2 if with_views else 1
     layout = f"(batch, {'views, ' if with_views else ''}frames, channels, height, width)"
     if len(shape) != first + 4:
@@ -44,6 +46,8 @@ def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config, with_views:
             f"`pixel_values` must be normalised floating point values, got {pixel_values.dtype}: let "
             "`VideoMAEv2VideoProcessor` prepare the frames."
         )
+    if not shape[0]:
+        raise ValueError(f"`pixel_values` must hold at least one clip, got shape {shape}.")
     cube = (config.tubelet_size, config.patch_size, config.patch_size)
     for name, size, step in zip(("frames", "height", "width"), (frames, height, width), cube):
         if size % step or not size:
@@ -81,8 +85,9 @@ def kept_indices(
     Returns:
         `(B, K)` token indices, on the device of `pixel_values`.
     """
-    if mask.dtype != torch.bool:
-        raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {mask.dtype}: call `.bool()` on it.")
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        found = f"{mask.dtype}: call `.bool()` on it" if isinstance(mask, torch.Tensor) else type(mask).__name__
+        raise ValueError(f"`{name}` must be a bool tensor, True = dropped, got {found}.")
     if mask.shape != (expected := (pixel_values.shape[0], math.prod(grid))):
         raise ValueError(f"`{name}` must have shape {expected} (clips, tokens), got {tuple(mask.shape)}.")
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Video processor of VideoMAE V2: the one owner of frame sampling, resizing, cropping, mean and standard deviation."""
 
+import difflib
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,18 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     valid_kwargs = VideoMAEv2VideosKwargs
 
     def __init__(self, **kwargs: Any) -> None:
+        self._refuse_misspelt(kwargs)
         super().__init__(**{k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)})
         self._check_settings({name: getattr(self, name) for name in (*OWN_SETTINGS, "fps", "do_center_crop")})
+
+    @classmethod
+    def _refuse_misspelt(cls, kwargs: dict[str, Any]) -> None:
+        """Refuse a keyword that is nearly a setting; others may come from files of other versions and tools."""
+        names = [*cls.valid_kwargs.__annotations__, "return_tensors"]
+        for key in kwargs:
+            nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.8)
+            if key not in names and nearest and not hasattr(cls, key):
+                raise ValueError(f"`{cls.__name__}` has no setting `{key}`; did you mean `{nearest[0]}`?")
 
     @staticmethod
     def _check_settings(settings: dict[str, Any]) -> None:
@@ -283,6 +294,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
 
     def _settings_of_call(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Settings of one call: what it gives, else the processor's own, validated."""
+        self._refuse_misspelt(kwargs)
         kwargs = {k: v for k, v in kwargs.items() if not (v is None and k in (*OWN_SETTINGS, "fps"))}
         names = list(self.valid_kwargs.__annotations__)
         settings = {name: kwargs.get(name, getattr(self, name, None)) for name in names}

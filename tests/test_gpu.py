@@ -1,5 +1,7 @@
 """What only a CUDA device can show: nothing waits for it, and it computes what the CPU computes."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from tiny import clips, tiny_model
@@ -19,17 +21,14 @@ pytestmark = [
 
 
 @pytest.fixture
-def no_waiting():
-    """Any operation that waits for the device is an error inside."""
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    yield
+def waiting_is_an_error():
+    """Gives a function to call before what must not wait for the device."""
+    yield lambda: torch.cuda.set_sync_debug_mode("error")
     torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("masks_given", [False, True])
-def test_training_step_never_waits_for_the_device(masks_given: bool, no_waiting: None) -> None:
-    torch.cuda.set_sync_debug_mode("default")
+def test_training_step_never_waits_for_the_device(masks_given: bool, waiting_is_an_error: Callable) -> None:
     model = tiny_model(VideoMAEv2ForPreTraining).cuda().train()
     pixel_values, grid = clips().cuda(), model.config.grid_size
     masks = {}
@@ -38,7 +37,7 @@ def test_training_step_never_waits_for_the_device(masks_given: bool, no_waiting:
         masks["decoder_bool_masked_pos"] = running_cell_mask(2, grid, model.config.decoder_mask_ratio, device="cuda")
     model(pixel_values, **masks).loss.backward()  # the first step sets up libraries, which may wait
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
+    waiting_is_an_error()
     model(pixel_values, **masks).loss.backward()
 
 

@@ -1,0 +1,86 @@
+"""What a user may get wrong around a call: it is refused with a hint, or does the right thing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import clips, tiny_model
+
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    VideoMAEv2VideoProcessor,
+)
+
+
+@pytest.mark.parametrize(
+    ("model_class", "keyword", "meant"),
+    [
+        (VideoMAEv2ForPreTraining, "bool_mask_pos", "bool_masked_pos"),
+        (VideoMAEv2ForPreTraining, "decoder_bool_mask_pos", "decoder_bool_masked_pos"),
+        (VideoMAEv2ForVideoClassification, "label", "labels"),
+        (VideoMAEv2Model, "bool_masked_position", "bool_masked_pos"),
+    ],
+)
+def test_misspelt_argument_of_a_model_is_refused(model_class: type, keyword: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"`{keyword}`.*`{meant}`"):
+        tiny_model(model_class)(clips(), **{keyword: None})
+
+
+def test_misspelt_setting_of_the_processor_is_refused(tmp_path: Path) -> None:
+    VideoMAEv2VideoProcessor().save_pretrained(tmp_path)
+    frames = np.zeros((16, 32, 32, 3), dtype=np.uint8)
+    for misuse in (
+        lambda: VideoMAEv2VideoProcessor(num_clip=3),
+        lambda: VideoMAEv2VideoProcessor()(frames, num_clip=3),
+    ):
+        with pytest.raises(ValueError, match=r"`num_clip`.*`num_clips`"):
+            misuse()
+
+
+@pytest.mark.parametrize("problem_type", ["regression", "multi_label_classification"])
+def test_views_are_averaged_as_logits_where_classes_do_not_exclude_each_other(problem_type: str) -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification, problem_type=problem_type)
+    views = torch.stack([clips(), clips().flip(1), 2 * clips()], dim=1)
+    expected = torch.stack([model(view).logits for view in views.unbind(1)]).mean(0)
+    torch.testing.assert_close(model(views).logits, expected)
+
+
+def test_views_of_a_single_output_are_averaged() -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification, num_labels=1)
+    views = torch.stack([clips(), 2 * clips()], dim=1)
+    labels = torch.tensor([0.3, 1.0])
+    outputs = model(views, labels=labels)
+    torch.testing.assert_close(outputs.logits, (model(clips()).logits + model(2 * clips()).logits) / 2)
+    torch.testing.assert_close(outputs.loss, F.mse_loss(outputs.logits.squeeze(1), labels))
+
+
+@pytest.mark.parametrize(
+    ("pixel_values", "words"),
+    [(None, "NoneType"), (np.zeros((2, 4, 3, 16, 16)), "ndarray"), (clips()[:0], "at least one clip")],
+    ids=["nothing", "array", "empty batch"],
+)
+def test_pixel_values_that_are_no_clips_are_refused(pixel_values: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        tiny_model(VideoMAEv2Model)(pixel_values)
+
+
+@pytest.mark.parametrize("mask", [[[True]], np.zeros((2, 32), dtype=bool)], ids=["list", "array"])
+def test_mask_that_is_no_tensor_is_refused(mask: object) -> None:
+    with pytest.raises(ValueError, match=r"bool_masked_pos.*must be a bool tensor"):
+        tiny_model(VideoMAEv2ForPreTraining)(clips(), bool_masked_pos=mask)
+
+
+def test_wrong_decoder_mask_is_refused_before_the_encoder_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model(VideoMAEv2ForPreTraining)
+    monkeypatch.setattr(model.videomae_v2, "forward", lambda *args, **kwargs: pytest.fail("the encoder ran"))
+    with pytest.raises(ValueError, match="decoder_bool_masked_pos"):
+        model(clips(), decoder_bool_masked_pos=torch.zeros(2, 7, dtype=torch.bool))
+
+
+def test_save_pretrained_takes_positional_arguments(tmp_path: Path) -> None:
+    tiny_model(VideoMAEv2Model).save_pretrained(tmp_path, True)
+    assert (tmp_path / "model.safetensors").exists()
