@@ -7,11 +7,9 @@
 `--help` lists every key. The same command goes on from the newest checkpoint in `output_dir`.
 """
 
-import sys
-
-from .cli import run_stage
+from .cli import leave, run_stage
 from .tasks import PreTrainingRecipe, PreTrainingTask
 
 
 if __name__ == "__main__":
-    sys.exit(run_stage(PreTrainingRecipe, PreTrainingTask))
+    leave(run_stage(PreTrainingRecipe, PreTrainingTask))

@@ -92,26 +92,17 @@ def _cross(u: Array, v: Array) -> Array:
     return np.minimum(np.maximum(u - 0.95, v - 0.36), np.maximum(v - 0.95, u - 0.36))
 
 
-def _half(u: Array, v: Array) -> Array:
-    return np.maximum(np.hypot(u, v) - 0.98, -v - 0.15)
-
-
-def _hook(u: Array, v: Array) -> Array:
-    """An L about its corner: a square without one of its quarters."""
-    return np.maximum(np.maximum(np.abs(u) - 0.72, np.abs(v) - 0.72), np.minimum(u, v))
-
-
-# Signed distance to the outline, negative inside. Every shape fits the unit disc, and all but the square and the cross
-# look different after any turn but a half one, so that turning shows in the outline as well as in the texture.
+# Signed distance to the outline, negative inside; every shape fits the unit disc and fills a good part of it.
 SHAPES: dict[str, Callable[[Array, Array], Array]] = {
-    "ellipse": lambda u, v: (np.hypot(u, v / 0.55) - 1.0) * 0.55,
-    "bar": lambda u, v: np.maximum(np.abs(u) - 0.9, np.abs(v) - 0.42),
-    "triangle": lambda u, v: _polygon(u, v, 3, 0.5),
+    "disc": lambda u, v: np.hypot(u, v) - 0.95,
+    "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.63) - 0.35,
+    "ellipse": lambda u, v: (np.hypot(u, v / 0.68) - 1.0) * 0.68,
+    "half": lambda u, v: np.maximum(np.hypot(u, v) - 0.98, -v - 0.3),
+    "bar": lambda u, v: np.maximum(np.abs(u) - 0.86, np.abs(v) - 0.5),
     "square": lambda u, v: _polygon(u, v, 4, 0.7),
+    "triangle": lambda u, v: _polygon(u, v, 3, 0.5),
+    "hexagon": lambda u, v: _polygon(u, v, 6, 0.85),
     "cross": _cross,
-    "half": _half,
-    "hook": _hook,
-    "wedge": lambda u, v: np.maximum(np.abs(v) - 0.3 * (u + 1.0), u - 0.8) * 0.95,
 }
 
 

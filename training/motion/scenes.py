@@ -19,16 +19,16 @@ from .drawing import SHAPES, TEXTURE_SIDE, Array, Look, Track, draw_texture, pai
 
 # Objects are lit and backgrounds dim, so that a small model finds the objects soon and spends its time on the motion.
 OBJECT_LUMAS = ((95.0, 140.0), (180.0, 245.0))
-BACKGROUND_LUMAS = ((10.0, 40.0), (40.0, 75.0))
+BACKGROUND_LUMAS = ((20.0, 40.0), (40.0, 60.0))
 # The ranges of a scene, which no motion leaves: places along either axis, radii, gaps between the first two objects.
-PLACES = (0.08, 0.92)
-RADII = (0.1, 0.22)
+PLACES = (0.04, 0.96)
+RADII = (0.1, 0.3)
 GAPS = (0.0, 0.52)
 # How far a motion goes within a clip: share of the side, factor of the size, turns, change of the gap.
-DISTANCES = (0.35, 0.5)
-GROWTHS = (1.65, 2.0)
-TURNS = (0.3, 0.55)
-GAP_CHANGES = (0.38, 0.48)
+DISTANCES = (0.36, 0.48)
+GROWTHS = (1.6, 1.75)
+TURNS = (0.4, 0.6)
+GAP_CHANGES = (0.36, 0.46)
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,15 @@ class Scene:
 
     Attributes:
         background: float32 `(S, S, 3)`, values in [0, 255].
-        things: Two or three objects: the actor, its neighbour and perhaps a bystander.
+        things: Two objects: the actor and its neighbour.
         spare: An object that is not there at this instant; clips in which something appears or vanishes may use it.
         num_frames: Frames T of the clip.
-        tremor: Amplitude `(len(things),)` of each object's trembling where it is a distractor; 0 stands still.
     """
 
     background: Array
     things: tuple[Thing, ...]
     spare: Thing
     num_frames: int
-    tremor: Array
 
 
 def _reach(one: float, other: float) -> float:
@@ -77,10 +75,9 @@ def _draw_pair(rng: np.random.Generator, reach: float) -> Array:
 
 
 def _draw_far(rng: np.random.Generator, places: Array) -> Array:
-    """`places` and one more `(N + 1, 2)`: of a few random ones, the farthest from those that are taken."""
+    """A place `(2,)`: of a few random ones, the farthest from `places` `(N, 2)`."""
     choices = rng.uniform(*PLACES, (3, 2))
-    room = np.linalg.norm(choices[:, None] - places, axis=-1).min(axis=1)
-    return np.concatenate([places, choices[[int(np.argmax(room))]]])
+    return choices[np.linalg.norm(choices[:, None] - places, axis=-1).min(axis=1).argmax()]
 
 
 def draw_scene(rng: np.random.Generator, size: int, min_frames: int, max_frames: int) -> Scene:
@@ -93,27 +90,18 @@ def draw_scene(rng: np.random.Generator, size: int, min_frames: int, max_frames:
         max_frames: Most frames of a clip.
     """
     background = draw_texture(rng, size, rng.uniform(0.8, 1.8), BACKGROUND_LUMAS)
-    radii = np.exp(rng.uniform(*np.log(RADII), 4))
+    radii = np.exp(rng.uniform(*np.log(RADII), 3))
     places = _draw_pair(rng, _reach(*radii[:2]))
-    while len(places) < len(radii):
-        places = _draw_far(rng, places)
+    places = np.concatenate([places, [_draw_far(rng, places)]])
     things = []
-    for (x, y), radius, angle in zip(places, radii, rng.uniform(0, 2 * np.pi, 4)):
-        look = Look(str(rng.choice(list(SHAPES))), draw_texture(rng, TEXTURE_SIDE, 1.0, OBJECT_LUMAS))
+    for (x, y), radius, angle in zip(places, radii, rng.uniform(0, 2 * np.pi, 3)):
+        look = Look(str(rng.choice(list(SHAPES))), draw_texture(rng, TEXTURE_SIDE, 0.55, OBJECT_LUMAS))
         things.append(Thing(look, float(x), float(y), float(radius), float(angle)))
-    shown, num_frames = int(rng.integers(2, 4)), int(rng.integers(min_frames, max_frames + 1))
-    tremor = rng.uniform(0.008, 0.02, shown) * (rng.random(shown) < 0.5)
-    return Scene(background, tuple(things[:shown]), things[3], num_frames, tremor)
+    return Scene(background, tuple(things[:2]), things[2], int(rng.integers(min_frames, max_frames + 1)))
 
 
 def _standing(thing: Thing, num_frames: int) -> Track:
     return Track(*(np.full(num_frames, value) for value in (thing.x, thing.y, thing.radius, thing.angle, 1.0)))
-
-
-def _tremble(track: Track, time: Array, amplitude: float, rng: np.random.Generator) -> None:
-    for name, scale in (("x", 1.0), ("y", 1.0), ("angle", 5.0)):
-        wave = np.sin(2 * np.pi * rng.uniform(2.0, 5.0) * time + rng.uniform(0, 2 * np.pi))
-        setattr(track, name, getattr(track, name) + scale * amplitude * wave)
 
 
 def _through(
@@ -171,7 +159,6 @@ class _Motion:
 
     change: Callable[..., None]
     argument: int | tuple[int, int]
-    actors: int = 1
 
 
 MOTIONS: dict[str, _Motion] = {
@@ -184,8 +171,8 @@ MOTIONS: dict[str, _Motion] = {
     "recedes": _Motion(_resize, -1),
     "turns_anticlockwise": _Motion(_turn, -1),
     "turns_clockwise": _Motion(_turn, 1),
-    "two_meet": _Motion(_close, 1, actors=2),
-    "two_part": _Motion(_close, -1, actors=2),
+    "two_meet": _Motion(_close, 1),
+    "two_part": _Motion(_close, -1),
     "vanishes": _Motion(_fade, -1),
 }
 CLASSES = tuple(MOTIONS)  # in alphabetical order, as a reader of folders numbers them
@@ -207,8 +194,6 @@ def animate(scene: Scene, class_name: str, rng: np.random.Generator) -> list[Tra
     progress = time + rng.uniform(-0.4, 0.4) * np.sin(2 * np.pi * time) / (2 * np.pi)  # no steady speed
     tracks = [_standing(thing, scene.num_frames) for thing in (*scene.things, scene.spare)]
     tracks[-1].opacity[:] = 0.0
-    for track, amplitude in list(zip(tracks, scene.tremor))[motion.actors :]:
-        _tremble(track, time, amplitude, rng)
     motion.change(motion.argument, tracks, progress, rng)
     return tracks
 

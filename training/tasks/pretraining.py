@@ -1,0 +1,92 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Dual-masked pre-training: its recipe and its loss (paper, section 3.2)."""
+
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining
+
+from ..masks import MaskDrawer, loss_weight
+from ..pictures import reconstruction_picture
+from ..recipe import Recipe
+from ..recipe_parsing import knob
+from .base import Batch, Task
+
+
+@dataclass
+class PreTrainingRecipe(Recipe):
+    """A run of `training.pretrain`."""
+
+    decoder_precision: Literal["same", "fp32"] = knob(
+        "same", "fp32: decoder and loss in fp32 beside an encoder in half precision (paper, D.1)"
+    )
+
+    def contradictions(self) -> list[str]:
+        found = super().contradictions()
+        if not found:
+            try:
+                MaskDrawer(self.model_config(), self.seed)
+            except ValueError as error:
+                found.append(str(error).rstrip("."))
+        return found
+
+
+class PreTrainingTask(Task):
+    """Dual-masked autoencoding (paper, section 3.2)."""
+
+    model_class = VideoMAEv2ForPreTraining
+    recipe: PreTrainingRecipe
+
+    def __init__(self, recipe: PreTrainingRecipe) -> None:
+        super().__init__(recipe)
+        self.draw_masks = MaskDrawer(self.config, recipe.seed, pinned=torch.cuda.is_available())
+
+    def build_model(self) -> PreTrainedModel:
+        model = super().build_model()
+        if self.recipe.decoder_precision == "fp32":
+            for module in (model.encoder_to_decoder, model.decoder):
+                module.forward = in_fp32(module.forward)
+        return model
+
+    def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
+        encoder, decoder = self.draw_masks(first_clip, len(batch["pixel_values"]))
+        inputs = {
+            "pixel_values": self.normalise(batch["pixel_values"], device),
+            "bool_masked_pos": encoder.to(device, non_blocking=True),
+            "weight": torch.tensor(loss_weight(encoder, decoder, self.config)),
+        }
+        if decoder is not None:
+            inputs["decoder_bool_masked_pos"] = decoder.to(device, non_blocking=True)
+        return inputs
+
+    def loss(self, model: nn.Module, inputs: Batch) -> Batch:
+        clips = {name: tensor for name, tensor in inputs.items() if name != "weight"}
+        return {"loss": model(**clips).loss * inputs["weight"]}
+
+    @torch.no_grad()
+    def picture(self, model: nn.Module, inputs: Batch) -> torch.Tensor:
+        """The first clip: as it is, as the encoder sees it, and all of the rest reconstructed."""
+        clip, mask = inputs["pixel_values"][:1], inputs["bool_masked_pos"][:1].cpu()
+        with torch.compiler.set_stance("force_eager"):  # a compiled graph knows only the number of tokens in training
+            outputs = model(clip, bool_masked_pos=mask, decoder_bool_masked_pos=torch.zeros_like(mask))
+        frames = ((clip[0] - self.shift) / (255.0 * self.scale)).cpu()
+        return reconstruction_picture(frames, outputs.logits[0].float().cpu(), mask[0], self.config)
+
+
+def in_fp32(forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The forward method of a module, outside autocast and with an fp32 first argument."""
+
+    @functools.wraps(forward)
+    def in_full_precision(hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        with torch.autocast(hidden_states.device.type, enabled=False):
+            return forward(hidden_states.float(), *args, **kwargs)
+
+    return in_full_precision
