@@ -188,6 +188,15 @@ class TestFolder:
         files = [str(tmp_path / "data/train" / name / "00001.mp4") for name in CLASSES[:2]]
         assert processor(files, return_tensors="pt")["pixel_values"].shape[0] == 2
 
+    def test_some_classes_are_numbered_from_zero_and_look_as_among_all(self, tmp_path: Path) -> None:
+        options = {"train_clips_per_class": 1, "test_clips_per_class": 0, "size": 32, "min_frames": 8, "max_frames": 10}
+        write_motion_dataset(tmp_path / "all", MotionOptions(**options))
+        write_motion_dataset(tmp_path / "some", MotionOptions(**options, classes=("vanishes", "moves_up")))
+        assert (tmp_path / "some/train.txt").read_text() == ("train/moves_up/00000.mp4 0\ntrain/vanishes/00000.mp4 1\n")
+        assert (tmp_path / "some/classes.txt").read_text() == "moves_up\nvanishes\n"
+        for path in ("train/moves_up/00000.mp4", "train/vanishes/00000.mp4"):
+            assert (tmp_path / "some" / path).read_bytes() == (tmp_path / "all" / path).read_bytes()
+
     def test_a_file_shows_what_was_drawn(self) -> None:
         av = pytest.importorskip("av")
         import io
@@ -254,6 +263,8 @@ class TestOptions:
             ({"seed": -1}, "`seed`"),
             ({"seed": 1.5}, "whole number"),
             ({"train_clips_per_class": 0, "test_clips_per_class": 0}, "nothing to write"),
+            ({"classes": ("two_meet", "sings")}, "some of appears, .*; sings is unknown"),
+            ({"classes": ("two_meet", "two_meet")}, "names a class twice"),
         ],
     )
     def test_bad_values_are_named(self, values: dict[str, int], message: str) -> None:

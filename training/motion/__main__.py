@@ -3,7 +3,6 @@
 """`python -m training.motion FOLDER [--seed 0 ...]`: write the synthetic motion dataset."""
 
 import argparse
-import dataclasses
 import logging
 import os
 from collections.abc import Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .dataset import MotionOptions, write_motion_dataset
+from .dataset import MotionOptions, number_options, write_motion_dataset
+from .scenes import CLASSES
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,9 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="where to write; new, empty, or begun with the same options")
-    for option in dataclasses.fields(MotionOptions):
+    for option in number_options():
         flag = f"--{option.name.replace('_', '-')}"
         parser.add_argument(flag, type=int, default=option.default, help=option.metadata["help"])
+    parser.add_argument("--classes", type=lambda names: tuple(names.split(",")), default=CLASSES,
+                        help="some of the classes, separated by commas")  # fmt: skip
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 8), help="processes")
     values = vars(parser.parse_args(arguments))
     folder, workers = values.pop("folder"), values.pop("workers")

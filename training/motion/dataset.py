@@ -37,10 +37,10 @@ def _option(default: int, lowest: int, text: str) -> Any:
 
 @dataclass(frozen=True)
 class MotionOptions:
-    """What the dataset is made from. Equal options give equal pixels.
+    """What the dataset is made from. Equal options give equal pixels. `classes` are some of `CLASSES`, in any order.
 
     Raises:
-        ValueError: A value is not a whole number, is too small, or does not fit the others.
+        ValueError: A value is not a whole number, is too small, or does not fit the others; a class is unknown.
     """
 
     train_clips_per_class: int = _option(100, 0, "training clips of each class")
@@ -50,9 +50,10 @@ class MotionOptions:
     max_frames: int = _option(40, 8, "most frames of a clip")
     fps: int = _option(12, 1, "frames per second")
     seed: int = _option(0, 0, "seed of everything that is random")
+    classes: tuple[str, ...] = CLASSES
 
     def __post_init__(self) -> None:
-        for option in dataclasses.fields(self):
+        for option in number_options():
             value, lowest = getattr(self, option.name), option.metadata["lowest"]
             if isinstance(value, bool) or not isinstance(value, int):
                 raise ValueError(f"`{option.name}` must be a whole number, got {value!r}.")
@@ -67,6 +68,16 @@ class MotionOptions:
             )
         if not self.train_clips_per_class + self.test_clips_per_class:
             raise ValueError("`train_clips_per_class` and `test_clips_per_class` are both 0: nothing to write.")
+        unknown = sorted(set(self.classes) - set(CLASSES))
+        if unknown or not self.classes or len(set(self.classes)) < len(self.classes):
+            wrong = f"{', '.join(unknown)} is unknown" if unknown else "it is empty or names a class twice"
+            raise ValueError(f"`classes` must name some of {', '.join(CLASSES)}; {wrong}.")
+        object.__setattr__(self, "classes", tuple(sorted(self.classes)))
+
+
+def number_options() -> list[dataclasses.Field]:
+    """The fields of `MotionOptions` that are whole numbers."""
+    return [option for option in dataclasses.fields(MotionOptions) if "lowest" in option.metadata]
 
 
 @dataclass(frozen=True)
@@ -78,15 +89,20 @@ class Clip:
     index: int
 
     @property
+    def name(self) -> str:
+        """The name of its class."""
+        return CLASSES[self.label]
+
+    @property
     def path(self) -> str:
         """Where it lies within the dataset."""
-        return f"{self.split}/{CLASSES[self.label]}/{self.index:05}.mp4"
+        return f"{self.split}/{self.name}/{self.index:05}.mp4"
 
 
 def list_clips(options: MotionOptions, split: str) -> list[Clip]:
     """All clips of a split, the classes in turn, so that the head of the list is balanced too."""
     count = options.train_clips_per_class if split == "train" else options.test_clips_per_class
-    return [Clip(split, label, index) for index in range(count) for label in range(len(CLASSES))]
+    return [Clip(split, CLASSES.index(name), index) for index in range(count) for name in options.classes]
 
 
 def render_clip(clip: Clip, options: MotionOptions) -> np.ndarray:
@@ -98,7 +114,7 @@ def render_clip(clip: Clip, options: MotionOptions) -> np.ndarray:
     seeds = np.random.SeedSequence([options.seed, SPLITS.index(clip.split), clip.label, clip.index]).spawn(2)
     still, motion = (np.random.default_rng(seed) for seed in seeds)
     scene = draw_scene(still, options.size, options.min_frames, options.max_frames)
-    return film(scene, CLASSES[clip.label], motion)
+    return film(scene, clip.name, motion)
 
 
 def _import_av() -> Any:
@@ -214,17 +230,17 @@ def write_motion_dataset(
     folder, options = Path(folder), options or MotionOptions()
     record = {
         "generator_version": GENERATOR_VERSION,
-        "options": dataclasses.asdict(options),
-        "classes": list(CLASSES),
+        "options": {option.name: getattr(options, option.name) for option in number_options()},
+        "classes": list(options.classes),
         "clips": {split: len(list_clips(options, split)) for split in SPLITS},
     }
     _claim(folder, record)
-    _write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES).encode())
+    _write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in options.classes).encode())
     clips = [clip for split in SPLITS for clip in list_clips(options, split)]
     for split in SPLITS:
-        lines = (f"{clip.path} {clip.label}\n" for clip in clips if clip.split == split)
+        lines = (f"{clip.path} {options.classes.index(clip.name)}\n" for clip in clips if clip.split == split)
         _write_whole(folder / f"{split}.txt", "".join(lines).encode())
-        for name in CLASSES:
+        for name in options.classes:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
             for rest in (folder / split / name).glob(".*.part"):
                 rest.unlink()
