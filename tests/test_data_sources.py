@@ -20,6 +20,7 @@ from training.recipe import DataRecipe, SourceRecipe
 
 
 datasets = pytest.importorskip("datasets")
+pa = pytest.importorskip("pyarrow")
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +307,16 @@ def stream_of(count: int, seed: int | None = None, **options: object) -> StreamS
     return StreamSource(rows.to_iterable_dataset(num_shards=2), seed=seed, **options)
 
 
+def test_a_stream_is_told_how_many_videos_it_has(video: Path, tmp_path: Path) -> None:
+    datasets.Dataset.from_dict({"video": [str(video)] * 3, "label": [0, 1, 0]}).save_to_disk(str(tmp_path))
+    recipe = SourceRecipe(kind="datasets", path=str(tmp_path), streaming=True, num_videos=7)
+    assert open_source(recipe, labelled=True, seed=0, shuffle=True).length == 7
+    recipe.num_videos = None
+    assert open_source(recipe, labelled=True, seed=0, shuffle=True).length is None
+    found = DataRecipe(sources=[SourceRecipe(path="x", num_videos=0)]).problems()
+    assert found == ["data.sources.0.num_videos must be at least 1, got 0"]
+
+
 def test_stream_goes_forward_and_a_little_back() -> None:
     source = stream_of(200)
     assert [source.get(i, 0).content for i in (3, 5, 4, 150, 149)] == [f"{i}.mp4" for i in (3, 5, 4, 150, 149)]
@@ -392,3 +403,15 @@ def test_label_files_may_be_anything_valid(tmp_path: Path) -> None:
     )
     source = TarSource(str(tmp_path / "s.tar"), labelled=True)
     assert [source.get(i, 0).label for i in range(2)] == [2, 4]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_rows_that_are_parts_of_videos(tmp_path: Path, streaming: bool) -> None:
+    """Manifests of `training.build_hybrid` have a first frame and a number of frames."""
+    video = str(encode(tmp_path / "v.mp4", num_frames=40))
+    table = pa.table({"path": [video, video, video], "start": [0, 20, 30], "total": [-1, 10, None]})
+    datasets.Dataset(table).to_parquet(tmp_path / "a.parquet")
+    recipe = SourceRecipe(str(tmp_path / "a.parquet"), "datasets", video_column="path", streaming=streaming)
+    source = open_source(recipe, labelled=False, seed=0, shuffle=False)
+    assert [(v.start, v.total) for v in (source.get(i, 0) for i in range(3))] == [(0, None), (20, 10), (30, None)]
+    assert read_numbers(read_frames(source.get(1, 0), lambda total: np.arange(total))) == list(range(20, 30))

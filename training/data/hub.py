@@ -27,6 +27,8 @@ SHUFFLE_BUFFER = 128
 # Videos that a stream remembers, so that going back a little does not mean starting over.
 REMEMBERED = 64
 ROWS_AT_A_TIME = 10_000
+# Where both are there, as whole numbers, rows are parts of videos: first frame, and frames (-1: to the end).
+PART_COLUMNS = ("start", "total")
 
 
 class DatasetSource(Source):
@@ -197,20 +199,21 @@ def open_hub_source(
     else:
         dataset = datasets.load_dataset(recipe.path, split=recipe.split, streaming=recipe.streaming)
     if isinstance(dataset, datasets.IterableDataset):
-        return StreamSource(dataset, seed=seed if shuffle else None, **common)
+        return StreamSource(dataset, length=recipe.num_videos, seed=seed if shuffle else None, **common)
     return DatasetSource(dataset, **common)
 
 
 def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | None) -> Any:
-    """The columns that are needed, with files or bytes in place of decoded videos."""
+    """The columns that are needed, and those of parts, with files or bytes in place of decoded videos."""
     from datasets import Video as VideoFeature
 
     wanted = [video_column] if label_column is None else [video_column, label_column]
     features = dataset.features or dict.fromkeys(next(dataset.iter(batch_size=1), {}))  # some streams know no types
+    parts = PART_COLUMNS if all(_is_whole(features.get(column)) for column in PART_COLUMNS) else ()
     for option, column in zip(("video_column", "label_column"), wanted):
         if column not in features:
             raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
-    dataset = dataset.select_columns(wanted)
+    dataset = dataset.select_columns([*wanted, *parts])
     if isinstance(features[video_column], VideoFeature):
         dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
     return dataset
@@ -223,6 +226,10 @@ def _classes(features: Mapping[str, Any], label_column: str | None) -> tuple[str
 
 def _is_text(feature: Any) -> bool:
     return getattr(feature, "dtype", "") in ("string", "large_string")
+
+
+def _is_whole(feature: Any) -> bool:
+    return getattr(feature, "dtype", "").startswith("int")
 
 
 def _announced_length(dataset: "IterableDataset") -> int | None:
@@ -260,4 +267,8 @@ def _video(
         label = numbers[label]
     if label is None and label_column:
         raise ValueError(f"{name} has no label in the column `{label_column}`. Drop the row, or give it one.")
-    return Video(_path_of(value) or name, content, None if label is None else int(label))
+    start, total = (row.get(column) for column in PART_COLUMNS)
+    start, total = max(int(start or 0), 0), int(total) if total and total > 0 else None
+    path = _path_of(value)
+    piece = f" (frames {start} to {start + total - 1})" if total and start else ""
+    return Video(path + piece if path else name, content, None if label is None else int(label), start, total)

@@ -1,0 +1,212 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of videos as people have them: CSV files with a header, and plain lists with a video a line.
+
+Both may have a byte order mark, any line ends, empty lines, quotes and paths with spaces. What cannot be understood is
+an error that names the file and the line.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+
+WIDE_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
+QUOTED = re.compile(r'"((?:[^"]|"")*)"(.*)', re.DOTALL)
+
+
+def fault(path: str, line: int, reason: str) -> ValueError:
+    """The error for a line that is wrong."""
+    return ValueError(f"{path}, line {line}: {reason}")
+
+
+def read_lines(path: str) -> Iterator[tuple[int, str]]:
+    """Number, counted from 1, and text of every line, ends and byte order mark removed; empty ones too.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no text in UTF-8.
+    """
+    with open(path, "rb") as file:
+        if file.read(2) in WIDE_ENCODINGS:
+            raise fault(path, 1, "the file is UTF-16. Save it as UTF-8.")
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.isascii():
+                try:
+                    line.encode()
+                except UnicodeEncodeError:
+                    raise fault(path, number, f"{line.strip()[:80]!r} is not UTF-8. Save the list as UTF-8.") from None
+            if "\0" in line:
+                raise fault(path, number, "the file is not a text. Pass a list of videos.")
+            yield number, line.rstrip("\n")
+
+
+@dataclass(frozen=True)
+class Header:
+    """First line of a CSV file: names of the columns in lower case, and the number of the line."""
+
+    names: tuple[str, ...]
+    line: int
+
+
+def read_header(path: str, telling: Collection[str]) -> Header | None:
+    """Header of a CSV file.
+
+    Args:
+        path: The file.
+        telling: Names of columns; where the first line has none of them, it is not a header.
+
+    Returns:
+        None for a file without a header.
+    """
+    for number, line in read_lines(path):
+        if line.strip():
+            try:
+                names = tuple(name.strip().lower() for name in next(csv.reader([line], skipinitialspace=True)))
+            except csv.Error:
+                return None
+            return Header(names, number) if set(names) & set(telling) else None
+    raise ValueError(f"{path} is empty. Pass a list of videos.")
+
+
+def columns_at(path: str, header: Header, wanted: Collection[str], way_out: str = "Correct the header.") -> list[int]:
+    """Places of the wanted columns in a header.
+
+    Raises:
+        ValueError: Some are not there, or stand twice.
+    """
+    for name in wanted:
+        if header.names.count(name) != 1:
+            problem = "stands twice" if name in header.names else "is missing"
+            raise fault(
+                path, header.line, f"column `{name}` {problem}; there are `{','.join(header.names)}`. {way_out}"
+            )
+    return [header.names.index(name) for name in wanted]
+
+
+def read_csv(path: str, header: Header) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of every row below the header.
+
+    Raises:
+        ValueError: A row has more or fewer fields than the header, or its quotes do not close.
+    """
+    reader = csv.reader((line + "\n" for _, line in read_lines(path)), strict=True, skipinitialspace=True)
+    width, line = len(header.names), 1
+    try:
+        for row in reader:
+            if line > header.line and len(row) == width:
+                yield line, row
+            elif line > header.line and "".join(row).strip():
+                raise fault(path, line, f"{len(row)} values where the header has {width} columns: {','.join(row)!r}.")
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise fault(path, line, f"{error}. Check the quotes.") from None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a plain list read.
+
+    Attributes:
+        columns: `path` and the names of the numbers behind it.
+        separator: Comma, or None for white space.
+        named: Whether the list names its columns itself.
+    """
+
+    columns: tuple[str, ...]
+    separator: str | None = None
+    named: bool = False
+
+
+def find_layout(
+    path: str, layouts: Mapping[int, tuple[str, ...]], convert: Callable[[str], float] = int, hint: str = ""
+) -> Layout:
+    """Layout of a plain list, from a first line such as `# path total label`, or by its first video.
+
+    Args:
+        path: The list.
+        layouts: Columns by their number, as they are when the list does not name them.
+        convert: Reads a number.
+        hint: What to do where the layout is not known.
+
+    Raises:
+        ValueError: The list is empty, or has other columns.
+    """
+    names = {name for columns in layouts.values() for name in columns}
+    for number, line in read_lines(path):
+        line = line.strip()
+        if line.startswith("#"):
+            columns = tuple(line.lstrip("#").replace(",", " ").split())
+            if columns[:1] == ("path",) and set(columns) <= names:
+                return Layout(columns, _separator_below(path), named=True)
+        elif line:
+            separator = _separator(line)
+            values = _split(line, separator, -1)
+            count = _trailing_numbers(values[1:], convert)
+            columns = layouts.get(min(count + 1, max(layouts)), ())
+            if not columns:
+                known = ", ".join(f"`{' '.join(columns)}`" for columns in layouts.values())
+                raise fault(path, number, f"expected one of {known}, got {line!r}. {hint}".rstrip())
+            return Layout(columns, separator)
+    raise ValueError(f"{path} is empty. Pass a list of videos.")
+
+
+def read_list(
+    path: str, layout: Layout, convert: Callable[[str], float] = int
+) -> Iterator[tuple[int, str, list[float]]]:
+    """Line number, path and numbers of every line of a plain list; remarks (`# ...`) and empty lines are left out.
+
+    Raises:
+        ValueError: A line has other columns, or no path.
+    """
+    count, separator = len(layout.columns) - 1, layout.separator
+    for number, line in read_lines(path):
+        line = line.strip()
+        if not line or line[0] == "#":
+            continue
+        video, *values = _split(line, separator, count)
+        try:
+            numbers = [convert(value) for value in values]
+        except ValueError:
+            numbers = []
+        if len(numbers) != count or not video:
+            reason = f"expected `{' '.join(layout.columns)}`, got {line!r}"
+            raise fault(path, number, f"{reason}. Correct it, or name the columns in a first line: `# path label`.")
+        yield number, video, numbers
+
+
+def _split(line: str, separator: str | None, count: int) -> list[str]:
+    """Path and `count` values; -1: as many as there are."""
+    if line[0] == '"' and (match := QUOTED.fullmatch(line)):
+        rest = match[2].lstrip(" \t,")
+        return [match[1].replace('""', '"'), *(rest.split(separator) if rest else [])]
+    parts = line.rsplit(separator, count) if count else [line]
+    parts[0] = parts[0].strip()
+    return parts
+
+
+def _separator(line: str) -> str | None:
+    """Comma where the line has no white space, as `training.data` reads lists; also behind a quoted path."""
+    match = QUOTED.fullmatch(line)
+    if match:
+        return "," if match[2].lstrip().startswith(",") else None
+    return "," if len(line.split()) == 1 and "," in line else None
+
+
+def _separator_below(path: str) -> str | None:
+    """Separator of the first line that is neither empty nor a remark."""
+    lines = (line.strip() for _, line in read_lines(path))
+    return next((_separator(line) for line in lines if line and line[0] != "#"), None)
+
+
+def _trailing_numbers(values: list[str], convert: Callable[[str], float]) -> int:
+    count = 0
+    for value in reversed(values):
+        try:
+            convert(value)
+        except ValueError:
+            break
+        count += 1
+    return count
