@@ -1,0 +1,268 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What is put together to be published: everything that a user needs, nothing private, and clear words for the rest."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from published_models import CLASS_NAMES, change_json, save_model
+from safetensors.torch import load_file, save_file
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model
+from modeling_videomae_v2.publishing_checks_videomae_v2 import check_finite
+from modeling_videomae_v2.publishing_staging_videomae_v2 import StagedRepository, stage_repository
+
+
+CODE = {"configuration_videomae_v2.py", "modeling_videomae_v2.py", "video_processing_videomae_v2.py"}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    (tmp_path / "staged").mkdir()
+    return tmp_path / "staged"
+
+
+def stage(folder: Path, staged: Path, **options: object) -> StagedRepository:
+    return stage_repository(folder, staged, "someone/some-model", **options)
+
+
+def test_everything_that_a_repository_needs(folder: Path, staged: Path) -> None:
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    repository = stage(folder, staged)
+    wanted = {
+        "config.json",
+        "model.safetensors",
+        "video_preprocessor_config.json",
+        "README.md",
+        "LICENSE",
+        "LICENSE-CODE",
+    }
+    assert wanted | CODE <= set(repository.files)
+    config = json.loads((staged / "config.json").read_text())
+    assert set(config["auto_map"]) == {
+        "AutoConfig", "AutoModel", "AutoModelForPreTraining", "AutoModelForVideoClassification"
+    }  # fmt: skip
+    assert list(config["id2label"].values()) == CLASS_NAMES
+    assert "AutoVideoProcessor" in json.loads((staged / "video_preprocessor_config.json").read_text())["auto_map"]
+    assert (staged / "model.safetensors").read_bytes() == before["model.safetensors"]
+    assert "Apache License" in (staged / "LICENSE-CODE").read_text()
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_card_is_made_where_there_is_none(folder: Path, staged: Path) -> None:
+    repository = stage(folder, staged)
+    card = ModelCard.load(staged / "README.md")
+    assert (card.data.license, card.data.pipeline_tag) == ("cc-by-nc-4.0", "video-classification")
+    assert "someone/some-model" in card.text
+    assert "| Classes | 5 |" in card.text
+    assert "cc-by-nc-4.0" in "".join(repository.notes)
+    assert "Attribution-NonCommercial" in (staged / "LICENSE").read_text()
+
+
+def test_own_card_and_licence_are_sent_as_they_are(folder: Path, staged: Path) -> None:
+    (folder / "README.md").write_text("---\nlicense: openrail\n---\n# Mine\n")
+    (folder / "LICENSE").write_text("My terms.\n")
+    repository = stage(folder, staged)
+    assert (staged / "README.md").read_text().endswith("# Mine\n")
+    assert (staged / "LICENSE").read_text() == "My terms.\n"
+    assert not repository.written
+
+
+def test_only_what_belongs_to_the_model_is_sent(folder: Path, staged: Path) -> None:
+    for name in ("optimizer.pt", "metrics.jsonl", ".env", "notes/plan.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x")
+    repository = stage(folder, staged, include=["notes/*.txt"])
+    assert "notes/plan.txt" in repository.files
+    assert not {"optimizer.pt", "metrics.jsonl", ".env"} & set(repository.files)
+    assert "metrics.jsonl, optimizer.pt" in "".join(repository.notes)
+
+
+def test_the_installed_code_is_sent_and_a_difference_is_said(folder: Path, staged: Path) -> None:
+    (folder / "modeling_videomae_v2.py").write_text("raise SystemExit\n")
+    repository = stage(folder, staged)
+    assert "class VideoMAEv2Model" in (staged / "modeling_videomae_v2.py").read_text()
+    assert any("modeling_videomae_v2.py of the folder differ" in note for note in repository.notes)
+
+
+def test_name_or_path_is_taken_out(folder: Path, staged: Path) -> None:
+    change_json(folder / "config.json", _name_or_path="/home/me/secret-project/run 7")
+    repository = stage(folder, staged)
+    assert "secret-project" not in (staged / "config.json").read_text()
+    assert any("_name_or_path" in note for note in repository.notes)
+
+
+def test_labels_from_a_file(folder: Path, staged: Path, tmp_path: Path) -> None:
+    change_json(folder / "config.json", id2label={str(i): f"LABEL_{i}" for i in range(5)}, label2id=None)
+    assert any("have no names" in note for note in stage(folder, staged).notes)
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    stage(folder, other, labels=tmp_path / "labels.txt")
+    config = json.loads((other / "config.json").read_text())
+    assert config["id2label"] == dict(zip("01234", "abcde"))
+    assert config["label2id"] == dict(zip("abcde", range(5)))
+
+
+@pytest.mark.parametrize(("model_class", "tag"), [(VideoMAEv2ForPreTraining, "Masks"), (VideoMAEv2Model, "encoder")])
+def test_models_without_classes(tmp_path: Path, staged: Path, model_class: type, tag: str) -> None:
+    repository = stage(save_model(tmp_path / "model", model_class, shards=True), staged)
+    assert sum(name.endswith(".safetensors") for name in repository.files) > 1
+    card = ModelCard.load(staged / "README.md")
+    assert card.data.pipeline_tag == "feature-extraction"
+    assert tag in card.text
+
+
+def _pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def _cut_short(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
+def _foreign(folder: Path) -> None:
+    change_json(folder / "config.json", model_type="videomae")
+
+
+def _no_processor(folder: Path) -> None:
+    (folder / "video_preprocessor_config.json").unlink()
+
+
+def _too_few_names(folder: Path) -> None:
+    change_json(folder / "config.json", id2label={"0": "a", "1": "b", "2": "c"}, label2id=None)
+
+
+def _no_names_at_all(folder: Path) -> None:
+    change_json(folder / "config.json", id2label=None, label2id=None)
+
+
+def _same_name_twice(folder: Path) -> None:
+    change_json(folder / "config.json", id2label=dict(zip("01234", "abbcd")), label2id=None)
+
+
+def _gap_in_the_classes(folder: Path) -> None:
+    change_json(folder / "config.json", id2label=dict(zip("01235", "abcde")), label2id=None)
+
+
+def _other_depth(folder: Path) -> None:
+    change_json(folder / "config.json", num_hidden_layers=3)
+
+
+def _impossible(folder: Path) -> None:
+    change_json(folder / "config.json", num_attention_heads=7)
+
+
+def _local_path(folder: Path) -> None:
+    change_json(folder / "config.json", teacher="/mnt/data/teacher")
+
+
+def _token_in_the_card(folder: Path) -> None:
+    (folder / "README.md").write_text("---\nlicense: mit\n---\nUse hf_" + "a" * 34 + "\n")
+
+
+def _broken_front_matter(folder: Path) -> None:
+    (folder / "README.md").write_text("---\nlicense: [mit\n---\n# Mine\n")
+
+
+def _broken_processor(folder: Path) -> None:
+    change_json(folder / "video_preprocessor_config.json", sampling="sometimes")
+
+
+def _adapter(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
+
+
+def _broken_json(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (shutil.rmtree, "There is no folder"),
+        (lambda folder: (folder / "config.json").unlink(), "is not a model: it has no config.json"),
+        (_broken_json, "config.json is not valid JSON"),
+        (_adapter, "is an adapter, not a whole model"),
+        (_foreign, "`model_type` 'videomae', not 'videomae_v2'.*videomae-v2 convert"),
+        (lambda folder: change_json(folder / "config.json", architectures=None), "one of VideoMAEv2Model"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "has no weights in model.safetensors"),
+        (_pickled, "pytorch_model.bin, which may run code"),
+        (_cut_short, "model.safetensors is no whole safetensors file"),
+        (_no_processor, "has no video processor"),
+        (_broken_processor, "video processor in .* cannot be read: `sampling`"),
+        (_too_few_names, "names 3 classes, but the head of the model has 5.*--labels"),
+        (_no_names_at_all, "names 2 classes, but the head of the model has 5"),
+        (_same_name_twice, "several classes the same name: b"),
+        (_gap_in_the_classes, "without a gap"),
+        (_other_depth, "weights do not fit .* is missing and"),
+        (_impossible, "config.json: .*num_attention_heads"),
+        (_local_path, "`teacher` holds a path of this machine, '/mnt/data/teacher'"),
+        (_token_in_the_card, "README.md, line 4 holds what looks like an access key"),
+        (_broken_front_matter, "front matter of .*README.md is not what the Hub accepts"),
+    ],
+)
+def test_a_folder_that_cannot_be_published(
+    folder: Path, staged: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(folder)
+    with pytest.raises((ValueError, FileNotFoundError), match=f"(?s){words}"):
+        stage(folder, staged)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"licence": "proprietary"}, "licence 'proprietary' is none of apache-2.0"),
+        ({"include": ["../*"]}, "pattern of names inside"),
+        ({"include": ["*.png"]}, "fits no file"),
+        ({"labels": "nowhere.txt"}, "no label file nowhere.txt"),
+    ],
+)
+def test_options_that_do_not_fit(folder: Path, staged: Path, options: dict[str, object], words: str) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        stage(folder, staged, **options)
+
+
+def test_licence_of_card_and_option_must_agree(folder: Path, staged: Path) -> None:
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
+    with pytest.raises(ValueError, match=r"says `license: mit`, --license says apache-2\.0"):
+        stage(folder, staged, licence="apache-2.0")
+
+
+def test_a_missing_shard_is_named(tmp_path: Path, staged: Path) -> None:
+    folder = save_model(tmp_path / "model", shards=True)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks 1 of 2 weight files: model-00002-of-00002\.safetensors"):
+        stage(folder, staged)
+
+
+def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path) -> None:
+    folder = save_model(tmp_path / "model", shards=True)
+    change_json(folder / "model.safetensors.index.json", weight_map={"x": "../model.safetensors"})
+    with pytest.raises(ValueError, match="no safetensors files beside it"):
+        stage(folder, staged)
+
+
+def test_weights_that_are_not_finite_are_named(folder: Path, staged: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][1] = torch.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"1 of \d+ weights hold NaN or infinity: classifier\.bias"):
+        check_finite(stage(folder, staged).model)
