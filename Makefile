@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test test-fast lint clean
+.PHONY: demo test test-fast lint clean
 
 # The stamp is newer than pyproject.toml when everything in it is installed.
 $(VENV)/.installed: pyproject.toml
@@ -11,6 +11,9 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
+
+demo: $(VENV)/.installed  ## the whole method on synthetic videos, about ten minutes on two cores; results in runs/demo
+	$(BIN)/python -m training.demo --output-dir runs/demo
 
 test: $(VENV)/.installed  ## lint, then all tests but those that need a GPU
 	$(BIN)/ruff check .

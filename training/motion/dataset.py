@@ -150,7 +150,7 @@ def encode_mp4(frames: np.ndarray, fps: int) -> bytes:
     return target.getvalue()
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is either there in full or not at all, whenever the process ends."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     aside.write_bytes(data)
@@ -158,7 +158,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 
 
 def _write_clip(clip: Clip, folder: Path, options: MotionOptions) -> None:
-    _write_whole(folder / clip.path, encode_mp4(render_clip(clip, options), options.fps))
+    write_whole(folder / clip.path, encode_mp4(render_clip(clip, options), options.fps))
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty and holds no dataset.json; choose a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(note, json.dumps(record, indent=2).encode())
+        write_whole(note, json.dumps(record, indent=2).encode())
         return
     try:
         found = json.loads(note.read_text())
@@ -235,11 +235,11 @@ def write_motion_dataset(
         "clips": {split: len(list_clips(options, split)) for split in SPLITS},
     }
     _claim(folder, record)
-    _write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in options.classes).encode())
+    write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in options.classes).encode())
     clips = [clip for split in SPLITS for clip in list_clips(options, split)]
     for split in SPLITS:
         lines = (f"{clip.path} {options.classes.index(clip.name)}\n" for clip in clips if clip.split == split)
-        _write_whole(folder / f"{split}.txt", "".join(lines).encode())
+        write_whole(folder / f"{split}.txt", "".join(lines).encode())
         for name in options.classes:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
             for rest in (folder / split / name).glob(".*.part"):

@@ -22,12 +22,12 @@ OBJECT_LUMAS = ((95.0, 140.0), (180.0, 245.0))
 BACKGROUND_LUMAS = ((20.0, 40.0), (40.0, 60.0))
 # The ranges of a scene, which no motion leaves: places along either axis, radii, gaps between the first two objects.
 PLACES = (0.04, 0.96)
-RADII = (0.1, 0.3)
+RADII = (0.12, 0.34)
 GAPS = (0.0, 0.52)
 # How far a motion goes within a clip: share of the side, factor of the size, turns, change of the gap.
 DISTANCES = (0.36, 0.48)
 GROWTHS = (1.6, 1.75)
-TURNS = (0.4, 0.6)
+TURNS = (0.45, 0.7)
 GAP_CHANGES = (0.36, 0.46)
 
 
@@ -89,7 +89,7 @@ def draw_scene(rng: np.random.Generator, size: int, min_frames: int, max_frames:
         min_frames: Fewest frames of a clip.
         max_frames: Most frames of a clip.
     """
-    background = draw_texture(rng, size, rng.uniform(0.8, 1.8), BACKGROUND_LUMAS)
+    background = draw_texture(rng, size, rng.uniform(0.4, 1.0), BACKGROUND_LUMAS)
     radii = np.exp(rng.uniform(*np.log(RADII), 3))
     places = _draw_pair(rng, _reach(*radii[:2]))
     places = np.concatenate([places, [_draw_far(rng, places)]])

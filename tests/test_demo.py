@@ -1,0 +1,75 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The demo: its whole machinery on a few clips and steps, and what it refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from training.demo.plan import Plan
+from training.demo.stages import Stage, StageError, run
+
+
+pytest.importorskip("av")
+ROOT = Path(__file__).parents[1]
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "training.demo", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.timeout(900)
+def test_every_stage_runs_and_its_results_lie_where_it_says(tmp_path: Path) -> None:
+    output = tmp_path / "demo"
+    done = demo("--output-dir", str(output), "--scale", "0.01")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    rows = json.loads((output / "results.json").read_text())
+    assert [row["model"] for row in rows] == [
+        "from scratch", "pre-trained", "+ post-pre-trained", "student from scratch", "distilled student",
+    ]  # fmt: skip
+    assert [row["labelled_clips"] for row in rows] == [12, 12, 20, 12, 20]
+    assert rows[0]["parameters"] == rows[1]["parameters"] > rows[3]["parameters"] == rows[4]["parameters"]
+    assert all(0.0 <= row[test] <= 1.0 for row in rows for test in ("single_view", "multi_view"))
+    assert [row["one_frame"] is not None for row in rows] == [False, True, True, False, False]
+    assert (output / "results.md").read_text().count("\n") == 2 + len(rows)
+    with Image.open(output / "reconstruction.png") as picture:
+        assert picture.size == (3 * 3 * 2 * 66, 3 * 3 * 66)
+    for path in ("results.md", "reconstruction.png"):
+        assert str(output / path) in done.stdout
+    assert "python -m training.pretrain --config training/recipes/demo_pretrain.yaml" in done.stdout
+
+    again = demo("--output-dir", str(output), "--scale", "0.02")  # the clips of another size of the demo stay
+    assert again.returncode == 1
+    assert "choose another folder or delete this one" in again.stdout
+
+
+def test_a_folder_that_holds_something_else(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("keep")
+    done = demo("--output-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert "holds no demo" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_stage_that_fails_names_its_command() -> None:
+    stage = Stage("training.pretrain", ["--config", "no such.yaml"])
+    with pytest.raises(StageError, match=r'`python -m training.pretrain --config "no such.yaml"` ended with status 2'):
+        run(stage)
+
+
+def test_the_target_has_all_classes_and_the_other_data_set_some(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, seed=3)
+    target, other = plan.datasets().values()
+    assert len(target.classes) == 12
+    assert len(other.classes) == 8
+    assert target.seed != other.seed
+    assert plan.datasets() != Plan(tmp_path, seed=4).datasets()

@@ -1,0 +1,82 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One stage of the demo: a command that the reader could type, run in a process of its own."""
+
+import multiprocessing
+import os
+import runpy
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+RECIPES = Path("training/recipes")  # as it is typed in the checkout
+CHECKOUT = Path(__file__).parents[2]
+PRELOADED = ["training.loop", "training.tasks", "training.evaluation"]  # what takes seconds to import
+
+
+class StageError(RuntimeError):
+    """A stage ended with an error, which it has told itself."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command of `training`.
+
+    Attributes:
+        module: The entry script, such as "training.pretrain".
+        arguments: What follows it on the command line.
+    """
+
+    module: str
+    arguments: Sequence[str]
+
+    @property
+    def command(self) -> str:
+        """What to type in the checkout."""
+        return " ".join(["python", "-m", self.module, *(_quoted(argument) for argument in self.arguments)])
+
+
+def _quoted(argument: str) -> str:
+    return f'"{argument}"' if any(character in argument for character in " {[*") else argument
+
+
+def run(stage: Stage) -> float:
+    """Run a stage in a process that has imported everything already, where the system can fork.
+
+    Returns:
+        The seconds it took.
+
+    Raises:
+        StageError: It failed.
+    """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(PRELOADED)
+    started = time.perf_counter()
+    process = context.Process(target=_work, args=(stage.module, list(stage.arguments)), name=stage.module)
+    process.start()
+    try:
+        process.join()
+    finally:
+        if process.is_alive():  # interrupted: do not leave it behind
+            process.terminate()
+            process.join()
+    if process.exitcode:
+        raise StageError(f"`{stage.command}` ended with status {process.exitcode}; what it says stands above.")
+    return time.perf_counter() - started
+
+
+def _work(module: str, arguments: list[str]) -> None:
+    """In the new process: what `python -m MODULE ARGUMENTS` does."""
+    import torch
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # of reading weights
+    os.chdir(CHECKOUT)
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core decodes
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
