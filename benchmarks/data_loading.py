@@ -21,7 +21,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def with_workers(folder: Path, args: argparse.Namespace) -> tuple[float, float]:
     return views / (time.perf_counter() - start), views / (processor_time() - start_processor)
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
     parser.add_argument("--videos", type=int, default=8, help="videos to write")
@@ -190,11 +190,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="workers of the loader; 0: leave it out")
     parser.add_argument("--samples", type=int, default=160, help="clips to take from the loader")
     parser.add_argument("--output", help="CSV file to write")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_arguments()
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_arguments(arguments)
     torch.set_num_threads(1)
     machine = describe(torch.device("cpu"))
     print(", ".join(f"{key} {value}" for key, value in machine.items()))

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.publishing_card_videomae_v2 import PAPER_URL, CardFacts, Result, card_text
+from modeling_videomae_v2.publishing.card import PAPER_URL, CardFacts, Result, card_text
 
 
 HERE = Path(__file__).parent

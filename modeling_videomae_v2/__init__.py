@@ -3,8 +3,9 @@
 """VideoMAE V2 for Hugging Face Transformers.
 
 Importing this package makes `AutoConfig`, `AutoModel`, `AutoModelForPreTraining`, `AutoModelForVideoClassification` and
-`AutoVideoProcessor` know the model type `videomae_v2`. What is saved with `save_pretrained` or `push_to_hub` carries
-the code with it, so that it also loads, with `trust_remote_code=True`, where this package is not installed.
+`AutoVideoProcessor` know the model type `videomae_v2`, and that of the OpenGVLab repositories, whose own code then
+never runs. What is saved with `save_pretrained` or `push_to_hub` carries the code with it, so that it also loads, with
+`trust_remote_code=True`, where this package is not installed.
 """
 
 from transformers import (
@@ -16,6 +17,7 @@ from transformers import (
 )
 
 from .configuration_videomae_v2 import VideoMAEv2Config
+from .foreign_checkpoints_videomae_v2 import register_foreign_checkpoints
 from .masking_videomae_v2 import frame_mask, random_mask, running_cell_mask, tube_mask
 from .modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
@@ -33,6 +35,7 @@ def _register() -> None:
         auto_class.register(VideoMAEv2Config, model_class, exist_ok=True)
     VideoMAEv2VideoProcessor.register_for_auto_class()
     AutoVideoProcessor.register(VideoMAEv2Config, VideoMAEv2VideoProcessor, exist_ok=True)
+    register_foreign_checkpoints()
 
 
 _register()

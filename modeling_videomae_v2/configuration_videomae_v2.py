@@ -4,12 +4,14 @@
 
 import dataclasses
 import difflib
+import os
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 
+from .foreign_settings_videomae_v2 import translate_config
 from .masking_videomae_v2 import MASKS, RUNNING_CELL_RATIOS
 
 
@@ -167,8 +169,17 @@ class VideoMAEv2Config(PreTrainedConfig):
         return cls(**{**PRESETS[name], **overrides})
 
     @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As in `PreTrainedConfig`, for other VideoMAE repositories too: OpenGVLab's and those of transformers."""
+        config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        return translate_config(config_dict, cls.model_type), kwargs
+
+    @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2Config":
         """As in `PreTrainedConfig`. Foreign keys, as other versions and tools write them, are kept as attributes."""
+        config_dict = translate_config(config_dict, cls.model_type)  # the Auto classes come here directly
         for key in (*config_dict, *kwargs):
             if not cls._is_known(key) and cls._nearest_field(key):
                 cls._refuse(key)

@@ -8,14 +8,18 @@ that stands before the encoder's keys wherever a model holds more than the encod
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 
 StateDict = dict[str, torch.Tensor]
+Weights = Mapping[str, torch.Tensor]
 Names = dict[str, str]
+# By name, what makes a weight out of those of another layout. Names are known before any weight is read.
+Recipes = dict[str, Callable[[Weights], torch.Tensor]]
 
 
 def _with_weight_and_bias(modules: Names) -> Names:
@@ -102,7 +106,7 @@ _OLD_TRANSFORMERS: Names = _in_blocks(  # where it differs: biases before transf
     encoder_blocks="encoder.layer.{i}",
     decoder_blocks="decoder.decoder_layers.{i}",
 )
-_OURS: Names = {ours: ours for ours in (*_OFFICIAL, *_TRANSFORMERS)}
+_OURS: Names = {ours: ours for ours in (*_OFFICIAL, *_TRANSFORMERS) if "attention.qkv." not in ours}
 
 # No name means different things in two layouts, so one table reads them all.
 _TO_OURS: Names = {
@@ -110,9 +114,14 @@ _TO_OURS: Names = {
 }
 
 _CONTAINERS = ("model", "module", "state_dict")
+_MOST_CONTAINERS = 4  # inside each other
 _WRAPPERS = re.compile(r"^(module\.|model\.|backbone\.)+")
 _ENCODER_PREFIXES = ("", "encoder.", "videomae.", "videomae_v2.")
 _PREFIX = "videomae_v2."
+# What a layer scale multiplies the output of, by the end of its name -> the scale's.
+_LAYER_SCALES = {"attention.o_proj": "layer_scale1.lambda1", "mlp.fc2": "layer_scale2.lambda1"}
+# In some versions of transformers; the softmax takes it out again.
+_KEY_BIAS = re.compile(r"attention\.attention\.key\.bias$")
 _QKV = re.compile(r"attention\.qkv\.weight$")
 
 
@@ -128,30 +137,39 @@ def convert_state_dict(state_dict: Mapping[str, Any]) -> StateDict:
     Returns:
         New dict for `load_state_dict(strict=True)` on the model of the same kind: `VideoMAEv2ForPreTraining` if there
         is a decoder, `VideoMAEv2ForVideoClassification` if there is a head, else `VideoMAEv2Model`. Tensors are shared
-        with the input, but for the fused query-key-value matrices, which are copied. Models of transformers without
+        with the input, but for the fused query-key-value matrices, which are copied. A key bias, which some versions of
+        transformers have and which changes nothing, is left out. Models of transformers without
         a head hold no norm when their `use_mean_pooling` is True (its default; not so in published checkpoints): they
         lack the one of ours.
 
     Raises:
         ValueError: There are no weights in it, a key is not known, or two keys mean the same parameter.
     """
-    converted: StateDict = {}
+    weights = find_weights(state_dict)
+    return {name: take(weights) for name, take in recipes_to_ours(weights).items()}
+
+
+def recipes_to_ours(keys: Iterable[str]) -> Recipes:
+    """How to make each weight of ours out of those of a checkpoint; arguments and errors as `convert_state_dict`."""
+    recipes: Recipes = {}
     unknown = []
-    for key, tensor in _find_weights(state_dict).items():
-        name = _our_name(key)
+    for key in keys:
+        name = our_name(key)
+        if name is None and _KEY_BIAS.search(key):
+            continue
         if name is None:
             unknown.append(key)
             continue
-        for part_name, part in _split_qkv(name, tensor).items():
-            if part_name in converted:
+        for part_name, take in _split_qkv(name, key).items():
+            if part_name in recipes:
                 raise ValueError(f"The state dict holds `{part_name}` twice; the second time as {key!r}.")
-            converted[part_name] = part
+            recipes[part_name] = take
     if unknown:
         raise ValueError(
-            f"{len(unknown)} of {len(unknown) + len(converted)} keys belong to no known VideoMAE layout: "
+            f"{len(unknown)} of {len(unknown) + len(recipes)} keys belong to no known VideoMAE layout: "
             f"{_listed(unknown)}. Remove them from the state dict if they are no weights of the model."
         )
-    return _prefix_encoder(converted, _PREFIX)
+    return _prefix_encoder(recipes, _PREFIX)
 
 
 def convert_to_transformers(state_dict: Mapping[str, torch.Tensor]) -> StateDict:
@@ -169,16 +187,27 @@ def convert_to_transformers(state_dict: Mapping[str, torch.Tensor]) -> StateDict
     Raises:
         ValueError: A key is not one of ours, or the other model has no place for it.
     """
-    ours = _fold_layer_scale(_strip_encoder_prefix(state_dict))
-    is_encoder = not any(_is_outside_encoder(key) for key in ours)
+    return {name: take(state_dict) for name, take in recipes_to_transformers(state_dict).items()}
+
+
+def recipes_to_transformers(keys: Iterable[str]) -> Recipes:
+    """How to make each weight of transformers' VideoMAE out of ours; arguments and errors as above."""
+    ours = {key.removeprefix(_PREFIX): key for key in keys}
+    is_encoder = not any(map(_is_outside_encoder, ours))
     lost = [key for key in ours if is_encoder and key.startswith("fc_norm.")]
     if lost:
         raise ValueError(f"`VideoMAEModel` of transformers pools nothing and has no place for {_listed(lost)}.")
-    renamed = _rename(ours, _TRANSFORMERS)
-    if is_encoder:
-        return renamed
-    outside = ("fc_norm.", "classifier.", "decoder.", "encoder_to_decoder.", "mask_token")
-    return {key if key.startswith(outside) else f"videomae.{key}": tensor for key, tensor in renamed.items()}
+    recipes: Recipes = {}
+    for bare, key in ours.items():
+        if ".layer_scale" in bare:
+            continue
+        stem, _, kind = bare.rpartition(".")
+        scale = next((stem.removesuffix(a) + b for a, b in _LAYER_SCALES.items() if stem.endswith(a)), None)
+        theirs = _renamed(bare, _TRANSFORMERS)
+        outside = ("fc_norm.", "classifier.", "decoder.", "encoder_to_decoder.", "mask_token")
+        theirs = theirs if is_encoder or theirs.startswith(outside) else f"videomae.{theirs}"
+        recipes[theirs] = partial(_scaled, key=key, scale=ours.get(scale), is_matrix=kind == "weight")
+    return recipes
 
 
 def convert_to_official(state_dict: Mapping[str, torch.Tensor]) -> StateDict:
@@ -193,40 +222,84 @@ def convert_to_official(state_dict: Mapping[str, torch.Tensor]) -> StateDict:
     Raises:
         ValueError: A key is not one of ours.
     """
-    ours = _strip_encoder_prefix(state_dict)
-    fused: StateDict = {}
-    for key, tensor in ours.items():
-        stem, _, projection = key.rpartition("_proj.weight")[0].rpartition(".")
-        if key.endswith("_proj.weight") and projection in ("q", "k", "v"):
-            if projection == "q":
-                parts = [ours[f"{stem}.{name}_proj.weight"] for name in ("q", "k", "v")]
-                fused[f"{stem}.qkv.weight"] = torch.cat(parts)
+    return {name: take(state_dict) for name, take in recipes_to_official(state_dict).items()}
+
+
+def recipes_to_official(keys: Iterable[str]) -> Recipes:
+    """How to make each weight of the research code out of ours; arguments and errors as above."""
+    ours = {key.removeprefix(_PREFIX): key for key in keys}
+    recipes: Recipes = {}
+    for bare, key in ours.items():
+        stem, _, projection = bare.rpartition("_proj.weight")[0].rpartition(".")
+        if bare.endswith("_proj.weight") and projection in ("q", "k", "v"):
+            parts = [ours.get(f"{stem}.{name}_proj.weight") for name in ("q", "k", "v")]
+            if None in parts:
+                raise ValueError(f"{key!r} has to be fused with two others, and they are not all there.")
+            recipes[_renamed(f"{stem}.qkv.weight", _OFFICIAL)] = partial(_fused, keys=parts)
         else:
-            fused[key] = tensor
-    renamed = _rename(fused, _OFFICIAL)
-    if not any(key.startswith("decoder.") for key in renamed):
-        return renamed
+            recipes[_renamed(bare, _OFFICIAL)] = partial(_taken, key=key)
+    if not any(name.startswith("decoder.") for name in recipes):
+        return recipes
     outside = ("decoder.", "encoder_to_decoder.", "mask_token")
-    return {key if key.startswith(outside) else f"encoder.{key}": tensor for key, tensor in renamed.items()}
+    return {name if name.startswith(outside) else f"encoder.{name}": take for name, take in recipes.items()}
 
 
-def _find_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
-    """The dict of tensors itself, or the one in a checkpoint."""
-    for name in _CONTAINERS:
-        if isinstance(checkpoint.get(name), Mapping):
-            return _find_weights(checkpoint[name])
-    others = [key for key, value in checkpoint.items() if not isinstance(value, torch.Tensor)]
-    if others or not checkpoint:
-        found = f"values that are no tensors: {_listed(others)}" if others else "nothing"
+def _taken(weights: Weights, key: str) -> torch.Tensor:
+    return weights[key]
+
+
+def _part(weights: Weights, key: str, number: int) -> torch.Tensor:
+    matrix = weights[key]
+    if matrix.dim() != 2 or matrix.shape[0] % 3:
+        raise ValueError(f"{key!r} of shape {tuple(matrix.shape)} cannot be cut into queries, keys and values.")
+    return matrix.chunk(3)[number].clone()
+
+
+def _fused(weights: Weights, keys: list[str]) -> torch.Tensor:
+    return torch.cat([weights[key] for key in keys])
+
+
+def _scaled(weights: Weights, key: str, scale: str | None, is_matrix: bool) -> torch.Tensor:
+    if scale is None:
+        return weights[key]
+    factor = weights[scale]
+    return weights[key] * (factor[:, None] if is_matrix else factor)
+
+
+def find_weights(checkpoint: Any) -> Mapping[str, torch.Tensor]:
+    """The dict of tensors itself, or the one in a checkpoint, under the names that research code gives it.
+
+    Raises:
+        ValueError: There is none.
+    """
+    found = checkpoint
+    for _ in range(_MOST_CONTAINERS):
+        if not isinstance(found, Mapping):
+            break
+        inner = next((found[name] for name in _CONTAINERS if isinstance(found.get(name), Mapping)), None)
+        if inner is None:
+            break
+        found = inner
+    others = [key for key, value in found.items() if not _is_weight(key, value)] if isinstance(found, Mapping) else []
+    if others or not found or not isinstance(found, Mapping):
+        what = f"a {type(found).__name__}" if not isinstance(found, Mapping) else "nothing"
+        what = f"values that are no tensors: {_listed(others)}" if others else what
         raise ValueError(
             f"No weights found: expected a dict of tensors, bare or under one of {', '.join(map(repr, _CONTAINERS))}, "
-            f"got {found}."
+            f"got {what}."
         )
-    return checkpoint
+    return found
 
 
-def _our_name(key: str) -> str | None:
-    """Our name of a parameter, without the prefix of the encoder; None if the key is not known."""
+def _is_weight(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, torch.Tensor)
+
+
+def our_name(key: str) -> str | None:
+    """Our name of a parameter in any layout, without the prefix of the encoder; None if the key is not known.
+
+    The fused matrix of queries, keys and values is `...attention.qkv.weight`, which is no parameter of ours.
+    """
     bare = _WRAPPERS.sub("", key.replace("_orig_mod.", ""))
     number = re.search(r"\.(\d+)\.", bare)
     if number:
@@ -238,56 +311,51 @@ def _our_name(key: str) -> str | None:
     return None
 
 
-def _split_qkv(name: str, tensor: torch.Tensor) -> StateDict:
+def is_our_key(key: str) -> bool:
+    """Whether a key is one of our models', with or without the prefix of the encoder."""
+    bare = key.removeprefix(_PREFIX)
+    number = re.search(r"\.(\d+)\.", bare)
+    return (bare.replace(number.group(), ".{i}.", 1) if number else bare) in _OURS
+
+
+def _split_qkv(name: str, key: str) -> Recipes:
+    """The weights of ours that come from one of theirs: one, or three from a fused matrix."""
     if not _QKV.search(name):
-        return {name: tensor}
+        return {name: partial(_taken, key=key)}
     names = [_QKV.sub(f"attention.{projection}_proj.weight", name) for projection in ("q", "k", "v")]
-    return {part_name: part.clone() for part_name, part in zip(names, tensor.chunk(3))}
+    return {part_name: partial(_part, key=key, number=i) for i, part_name in enumerate(names)}
 
 
-def _rename(state_dict: StateDict, names: Names) -> StateDict:
-    renamed: StateDict = {}
-    for key, tensor in state_dict.items():
-        number = re.search(r"\.(\d+)\.", key)
-        name = names.get(key.replace(number.group(), ".{i}.", 1) if number else key)
-        if name is None:
-            raise ValueError(
-                f"{key!r} has no counterpart in that layout; expected the state dict of one of our models."
-            )
-        renamed[name.replace(".{i}.", number.group()) if number else name] = tensor
-    return renamed
+def _renamed(bare: str, names: Names) -> str:
+    number = re.search(r"\.(\d+)\.", bare)
+    name = names.get(bare.replace(number.group(), ".{i}.", 1) if number else bare)
+    if name is None:
+        raise ValueError(f"{bare!r} has no counterpart in that layout; expected the state dict of one of our models.")
+    return name.replace(".{i}.", number.group()) if number else name
 
 
 def _is_outside_encoder(key: str) -> bool:
     return key.startswith(("classifier.", "decoder.", "encoder_to_decoder."))
 
 
-def _prefix_encoder(state_dict: StateDict, prefix: str) -> StateDict:
-    """Put the prefix before the encoder's keys, if there is more than the encoder."""
-    if not any(map(_is_outside_encoder, state_dict)):
-        return state_dict
-    return {key if _is_outside_encoder(key) else prefix + key: tensor for key, tensor in state_dict.items()}
+def _prefix_encoder(recipes: Recipes, prefix: str) -> Recipes:
+    """Put the prefix before the encoder's names, if there is more than the encoder."""
+    if not any(map(_is_outside_encoder, recipes)):
+        return recipes
+    return {name if _is_outside_encoder(name) else prefix + name: take for name, take in recipes.items()}
 
 
-def _strip_encoder_prefix(state_dict: Mapping[str, torch.Tensor]) -> StateDict:
-    return {key.removeprefix(_PREFIX): tensor for key, tensor in state_dict.items()}
-
-
-def _fold_layer_scale(state_dict: StateDict) -> StateDict:
-    folded = {key: tensor for key, tensor in state_dict.items() if "layer_scale" not in key}
-    for scale, linear in (("layer_scale1", "attention.o_proj"), ("layer_scale2", "mlp.fc2")):
-        for key in state_dict:
-            if not key.endswith(f"{scale}.lambda1"):
-                continue
-            stem = key.removesuffix(f"{scale}.lambda1") + linear
-            folded[f"{stem}.weight"] = folded[f"{stem}.weight"] * state_dict[key][:, None]
-            folded[f"{stem}.bias"] = folded[f"{stem}.bias"] * state_dict[key]
-    return folded
-
-
-def _listed(keys: list[str], most: int = 5) -> str:
+def _listed(keys: list[Any], most: int = 5) -> str:
     shown = ", ".join(repr(key) for key in keys[:most])
     return shown if len(keys) <= most else f"{shown} and {len(keys) - most} more"
 
 
-__all__ = ["convert_state_dict", "convert_to_official", "convert_to_transformers"]
+__all__ = [
+    "convert_state_dict",
+    "convert_to_official",
+    "convert_to_transformers",
+    "find_weights",
+    "recipes_to_official",
+    "recipes_to_ours",
+    "recipes_to_transformers",
+]

@@ -13,6 +13,7 @@ configuration, never from data, so nothing here waits for the device and one com
 import difflib
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,6 +32,8 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_videomae_v2 import VideoMAEv2Config
+from .cpu_attention_videomae_v2 import head_by_head_attention, suits_head_by_head
+from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
 from .masking_videomae_v2 import MASKS, Grid
 from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, num_visible, token_grid
 
@@ -38,9 +41,12 @@ from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, nu
 # Weights of a pre-training checkpoint that other models have no place for, and need not mention: the decoder, and the
 # norm of the tokens (models that pool have one of the pooled feature instead).
 PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_to_decoder\."]
+# Some versions of transformers' own VideoMAE have a key bias: the same number for all keys of a query, so that the
+# softmax takes it out again.
+KEY_BIAS = [r"attention\.attention\.key\.bias$"]
 
 # Up to so many tokens, "sdpa" trains with the plain products of "eager" on a CPU: a step of ViT-B pre-training then
-# takes 1.9 s instead of 2.4 s, for 311 MiB kept for the backward pass instead of 193 MiB (`benchmarks/model.py`).
+# takes 1.9 s instead of 2.4 s, for 311 MiB kept for the backward pass instead of 193 MiB (`docs/performance.md`).
 MAX_TOKENS_OF_PLAIN_ATTENTION = 1024
 
 # Where the Auto classes find the code that travels with the weights.
@@ -215,11 +221,7 @@ class VideoMAEv2Attention(nn.Module):
         key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(heads_shape).transpose(1, 2)
 
-        implementation = self.config._attn_implementation
-        attention = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
-        on_cpu = hidden_states.device.type == "cpu" and hidden_states.shape[1] <= MAX_TOKENS_OF_PLAIN_ATTENTION
-        plain = implementation == "sdpa" and self.training and on_cpu
-        output, weights = (eager_attention_forward if plain else attention)(
+        output, weights = self._attention_function(query)(
             self,
             query,
             key,
@@ -228,7 +230,18 @@ class VideoMAEv2Attention(nn.Module):
             dropout=self.attention_dropout if self.training else 0.0,
             scaling=self.scaling,
         )
-        return self.o_proj(output.flatten(2)), None if plain else weights
+        spelt_out = self.config._attn_implementation != "sdpa"  # "sdpa" gives no weights, whatever stands in for it
+        return self.o_proj(output.flatten(2)), weights if spelt_out else None
+
+    def _attention_function(self, query: torch.Tensor) -> Callable[..., tuple[torch.Tensor, torch.Tensor | None]]:
+        """The configured implementation; for "sdpa" on a CPU, what is faster there."""
+        implementation = self.config._attn_implementation
+        if implementation == "sdpa" and query.device.type == "cpu":
+            if self.training and query.shape[2] <= MAX_TOKENS_OF_PLAIN_ATTENTION:
+                return eager_attention_forward
+            if not self.training and suits_head_by_head(query):
+                return head_by_head_attention
+        return ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
 
 
 class VideoMAEv2MLP(nn.Module):
@@ -327,7 +340,47 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": VideoMAEv2Layer, "attentions": VideoMAEv2Attention}
+    _keys_to_ignore_on_load_unexpected = KEY_BIAS
     _xavier_init = False  # linear layers: truncated normal for fine-tuning, Xavier-uniform for pre-training
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args, **kwargs
+    ) -> "VideoMAEv2PreTrainedModel":
+        """As in transformers, with the OpenGVLab repositories and those of transformers' own VideoMAE as well.
+
+        A whole head, decoder or final norm may be missing, which transformers reports. Any other weight that is
+        missing, left over or of another shape is an error that lists it; with `output_loading_info=True` the lists of
+        what is missing and left over are returned instead. The model is built with as many heads as were trained.
+
+        Raises:
+            UnfitWeightsError: See above; a `ValueError` and a `RuntimeError`.
+        """
+        if pretrained_model_name_or_path is None:
+            return super().from_pretrained(None, *model_args, **kwargs)
+        source = str(pretrained_model_name_or_path)
+        allow_mismatch = kwargs.pop("ignore_mismatched_sizes", False)
+        with_info = kwargs.pop("output_loading_info", False)
+        trained = cls._trained_config(source, kwargs)
+        model, info = super().from_pretrained(
+            source, *model_args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
+        )
+        if not getattr(model, "_hf_peft_config_loaded", False):  # then it tells of the adapter's weights
+            lists = {**info, "missing_keys": (), "unexpected_keys": ()} if with_info else info
+            refuse_unfit_weights(model, lists, source, allow_mismatch)
+            refuse_other_heads(model, info, trained, source)
+        return (model, info) if with_info else model
+
+    @classmethod
+    def _trained_config(cls, source: str, kwargs: dict) -> VideoMAEv2Config | None:
+        """The checkpoint's own configuration, where the model is to be built with another one."""
+        if kwargs.get("config") is None and not kwargs.keys() & {"num_attention_heads", "decoder_num_attention_heads"}:
+            return None
+        places = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+        try:
+            return VideoMAEv2Config.from_pretrained(source, **{name: kwargs[name] for name in places if name in kwargs})
+        except OSError:  # weights alone, or an adapter's folder: nothing to compare with
+            return None
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs) -> None:
         """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone."""
@@ -387,7 +440,7 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
     def __init__(self, config: VideoMAEv2Config, for_pretraining: bool = False) -> None:
         super().__init__(config)
         self._xavier_init = for_pretraining
-        self._keys_to_ignore_on_load_unexpected = None if for_pretraining else PRETRAINING_KEYS
+        self._keys_to_ignore_on_load_unexpected = KEY_BIAS if for_pretraining else PRETRAINING_KEYS + KEY_BIAS
         self.embeddings = VideoMAEv2Embeddings(config)
         self.layers = build_layers(
             config,
@@ -623,7 +676,7 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
 class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
     """Encoder with a linear classifier on the feature of the clip."""
 
-    _keys_to_ignore_on_load_unexpected = PRETRAINING_KEYS
+    _keys_to_ignore_on_load_unexpected = PRETRAINING_KEYS + KEY_BIAS
 
     def __init__(self, config: VideoMAEv2Config) -> None:
         super().__init__(config)

@@ -20,6 +20,7 @@ from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
+from .foreign_settings_videomae_v2 import translate_processor
 from .video_decoding_videomae_v2 import read_video
 from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor
 from .video_sources_videomae_v2 import is_video_source
@@ -168,6 +169,11 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         self._refuse_misspelt(kwargs)
         super().__init__(**{k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)})
         self._check_settings({name: getattr(self, name) for name in (*OWN_SETTINGS, "fps", "do_center_crop")})
+
+    @classmethod
+    def from_dict(cls, video_processor_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2VideoProcessor":
+        """As in `BaseVideoProcessor`; takes over the statistics and sizes of transformers' VideoMAE processors."""
+        return super().from_dict(translate_processor(video_processor_dict, cls.__name__), **kwargs)
 
     @classmethod
     def _refuse_misspelt(cls, kwargs: dict[str, Any]) -> None:

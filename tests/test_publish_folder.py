@@ -14,8 +14,8 @@ from published_models import CLASS_NAMES, change_json, save_model
 from safetensors.torch import load_file, save_file
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model
-from modeling_videomae_v2.publishing_checks_videomae_v2 import check_finite
-from modeling_videomae_v2.publishing_staging_videomae_v2 import StagedRepository, stage_repository
+from modeling_videomae_v2.publishing.checks import check_finite
+from modeling_videomae_v2.publishing.staging import StagedRepository, stage_repository
 
 
 CODE = {"configuration_videomae_v2.py", "modeling_videomae_v2.py", "video_processing_videomae_v2.py"}

@@ -16,7 +16,7 @@ from published_models import CLASS_NAMES, save_model
 from video_files import encode
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.publishing_checks_videomae_v2 import check_clean_process
+from modeling_videomae_v2.publishing.checks import check_clean_process
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.multiprocess]
@@ -47,7 +47,7 @@ print(json.dumps({"best": classify(video, top_k=2), "logits": logits[0].tolist()
 # Publishes without the clean process, which has its own test.
 PUBLISHING = """
 import sys
-from modeling_videomae_v2 import publishing_videomae_v2 as publishing
+from modeling_videomae_v2.publishing import publish as publishing
 publishing.check_clean_process = lambda *arguments: None
 publishing.publish_folder(*sys.argv[1:])
 """

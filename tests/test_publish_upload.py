@@ -35,7 +35,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Without the clean process, which takes seconds and has tests of its own: what would be loaded in it."""
     models: list[str] = []
     monkeypatch.setattr(
-        "modeling_videomae_v2.publishing_videomae_v2.check_clean_process",
+        "modeling_videomae_v2.publishing.publish.check_clean_process",
         lambda path, architecture: models.append(architecture),
     )
     return models

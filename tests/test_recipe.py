@@ -184,3 +184,9 @@ def test_the_rows_of_table_1() -> None:
     found = {(c.decoder_mask_type, c.decoder_mask_ratio, c.decoder_loss_on) for c in rows.values()}
     cells = {("running_cell", ratio, "invisible") for ratio in (0.25, 0.5, 0.75)}
     assert found >= cells | {("running_cell", 0.5, "all"), ("frame", 0.5, "invisible"), ("random", 0.5, "invisible")}
+
+
+def test_sources_on_the_command_line_alone() -> None:
+    arguments = ["--output_dir", "x", "--data.sources.0.path", "a", "--data.sources.1.path", "b"]
+    recipe = load_recipe([*arguments, "--data.sources.1.kind", "folder"], PreTrainingRecipe)
+    assert [(source.path, source.kind) for source in recipe.data.sources] == [("a", "list"), ("b", "folder")]

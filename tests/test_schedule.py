@@ -80,6 +80,13 @@ def test_epochs_need_a_length(tmp_path: Path) -> None:
     assert Plan.of(recipe, 1, 100).max_steps == 2 * 100 // 8
 
 
+def our_names(official: str) -> list[str]:
+    """Our parameters that an official one becomes."""
+    weight = torch.zeros((3, 1) if "qkv" in official else 1)
+    names = convert_state_dict({official: weight, "head.bias": torch.zeros(1)})
+    return [name for name in names if name != "classifier.bias" or official == "head.bias"]
+
+
 def test_layer_decay_of_the_reference() -> None:
     """ViT-B, 0.75 per layer, weight decay 0.05: every parameter that the reference lists, under our name for it."""
     with torch.device("meta"):
@@ -88,15 +95,33 @@ def test_layer_decay_of_the_reference() -> None:
     parameters = dict(model.named_parameters())
     checked = set()
     for official, expected in PROTOCOL["layer_decay_vit_base_0.75_wd_0.05"].items():
-        rows = 3 if "qkv" in official else 1
-        for name in convert_state_dict({official: torch.zeros(rows), "head.bias": torch.zeros(1)}):
-            if name == "classifier.bias" and official != "head.bias":
-                continue
+        for name in our_names(official):
             assert layer_scale_and_decay(name, parameters[name], 12, recipe) == pytest.approx(tuple(expected)), name
             checked.add(name)
     kinds = {name.replace("layers.11.", "layers.0.") for name in checked}
     every = {name for name in parameters if ".layers." not in name or ".layers.0." in name}
     assert kinds == every
+
+
+def test_rates_of_the_reference_by_parameter_and_step() -> None:
+    """Layer-wise decay times the schedule, as the optimizer has it at each step, under our names of the parameters."""
+    with torch.device("meta"):
+        model = VideoMAEv2ForVideoClassification(VideoMAEv2Config.from_preset("base", num_labels=10))
+    optimizer = make_optimizer(model, 12, OptimizerRecipe(layer_decay=0.75, weight_decay=0.05))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    expected = {}
+    for official, pair in PROTOCOL["layer_decay_vit_base_0.75_wd_0.05"].items():
+        expected |= dict.fromkeys(our_names(official), pair)
+    found = set()
+    for rate in PROTOCOL["lr_schedule"]["lr_at_step"].values():
+        set_learning_rate(optimizer, rate)
+        for group in optimizer.param_groups:
+            for name in (names[id(parameter)] for parameter in group["params"]):
+                if name in expected:
+                    scale, decay = expected[name]
+                    assert (group["lr"], group["weight_decay"]) == pytest.approx((rate * scale, decay), rel=1e-12), name
+                    found.add(name)
+    assert found == set(expected)
 
 
 def test_groups_of_the_optimizer() -> None:

@@ -69,7 +69,8 @@ class CheckpointKeeper:
         optimizer: The optimizer, likewise.
         recipe: Where to, and how many to keep.
         plan: The recipe in numbers.
-        extras: Further state, by name, the same on all processes.
+        extras: Further state, by name, the same on all processes. Where a checkpoint was written without, its
+            `restart()` is called after the weights were loaded, if it has that method.
         per_process: Further state, by name, of which each process keeps its own; no tensors on devices.
     """
 
@@ -185,6 +186,9 @@ class CheckpointKeeper:
             self.model.load_checkpoint(str(folder), tag="deepspeed")
             return
         state = self._state()
+        for name in self._missing_extras(folder):
+            logger.warning(f"{folder} holds no `{name}`: it starts from here.")
+            del state["extras"][name]
         with quiet():
             dcp.load(state, storage_reader=dcp.FileSystemReader(folder))
         set_state_dict(
@@ -194,7 +198,16 @@ class CheckpointKeeper:
             optim_state_dict=state["optimizer"],
         )
         for name, extra in self.extras.items():
-            extra.load_state_dict(state["extras"][name])
+            if name in state["extras"]:
+                extra.load_state_dict(state["extras"][name])
+            elif hasattr(extra, "restart"):
+                extra.restart()
+
+    def _missing_extras(self, folder: Path) -> list[str]:
+        """Further state that a checkpoint was written without: the recipe did not ask for it then."""
+        keys = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+        found = {key.split(".")[1] for key in keys if key.startswith("extras.")}
+        return [name for name in self.extras if name not in found]
 
     def _remove_old(self) -> None:
         keep = self.recipe.checkpoint.keep

@@ -6,10 +6,18 @@ import gc
 import logging
 import os
 import sys
-from typing import NoReturn
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .recipe import Recipe, RecipeError, load_recipe
 from .tasks import Task
+
+
+if TYPE_CHECKING:
+    from .data import ClipLoader
+
+
+SECONDS_TO_SPEAK = 3.0  # that the first process has to say what is wrong
 
 
 def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str] | None = None) -> int:
@@ -29,16 +37,31 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
         from .launch import check_launch  # after the arguments: `--help` need not wait for it
 
         check_launch(recipe)
+        task = task_class(recipe)
+        from .loop import train
+
+        train(recipe, task, build_loader)
     except RecipeError as error:
         if int(os.environ.get("LOCAL_RANK", "0")) == 0:
             sys.stderr.write(f"{error}\n")
+        else:
+            time.sleep(SECONDS_TO_SPEAK)  # the launcher ends all processes as soon as one of them ends
         return 2
-
-    from .data import build_loader
-    from .loop import train
-
-    train(recipe, task_class(recipe), build_loader)
     return 0
+
+
+def build_loader(*args: Any, **kwargs: Any) -> "ClipLoader":
+    """As `training.data.build_loader`, with an error of the recipe where a source cannot be opened.
+
+    Raises:
+        RecipeError: A source is not there, or does not hold what the recipe says.
+    """
+    from . import data
+
+    try:
+        return data.build_loader(*args, **kwargs)
+    except (OSError, ValueError, ImportError) as error:
+        raise RecipeError(f"The data cannot be opened. {error}") from error
 
 
 def leave(status: int) -> NoReturn:

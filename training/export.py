@@ -5,7 +5,6 @@
 import shutil
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
 from accelerate.logging import get_logger
 from torch import nn
@@ -17,7 +16,7 @@ from .tasks import Task
 logger = get_logger(__name__)
 
 
-def save_model(accelerator: Accelerator, model: nn.Module, task: Task) -> Path:
+def save_model(accelerator: Accelerator, model: nn.Module, task: Task, name: str = "model") -> Path:
     """Save weights, configuration and video processor to `output_dir/model`; every process calls it.
 
     The folder is written under another name and renamed at the end.
@@ -26,17 +25,15 @@ def save_model(accelerator: Accelerator, model: nn.Module, task: Task) -> Path:
         accelerator: The processes.
         model: The model, as `accelerator.prepare` returned it.
         task: Knows the class of the model and its video processor.
+        name: Another name for the folder.
     """
     weights = accelerator.get_state_dict(model)  # gathers the shards
-    folder = Path(task.recipe.output_dir) / "model"
+    folder = Path(task.recipe.output_dir) / name
     if accelerator.is_main_process:
-        writing = folder.with_name(".model-writing")
+        writing = folder.with_name(f".{name}-writing")
         shutil.rmtree(writing, ignore_errors=True)
-        with torch.device("meta"):  # a fresh model, without what engines and options did to the one that was trained
-            clean = task.model_class(task.config)
         weights = {name: tensor.detach().float().contiguous().cpu() for name, tensor in weights.items()}
-        clean.save_pretrained(writing, state_dict=weights)
-        task.processor.save_pretrained(writing)
+        task.save_model(weights, writing)
         force_to_disk(writing)
         shutil.rmtree(folder, ignore_errors=True)
         writing.rename(folder)

@@ -50,6 +50,10 @@ def check_launch(recipe: Recipe) -> None:
             "decoder_precision: fp32 does not exist with DeepSpeed, which turns the whole model into one format: use "
             "DDP or FSDP2, or decoder_precision: same with bf16, whose range is that of fp32."
         )
+    if recipe.ema.decay is not None and wants("DEEPSPEED"):
+        raise RecipeError(
+            "ema.decay does not exist with DeepSpeed, which keeps the weights to itself: use DDP or FSDP2."
+        )
 
 
 def on_cpu(recipe: Recipe) -> bool:

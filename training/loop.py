@@ -5,6 +5,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import nn
 
 from .checkpoint import CheckpointKeeper, Progress
 from .data import ClipLoader
+from .ema import WeightAverage
 from .export import save_model
 from .launch import make_accelerator, whole_weights
 from .optimizer import clip_gradients, guard_step, make_optimizer, poison_unless_finite, set_learning_rate
@@ -24,6 +26,7 @@ from .recipe import Recipe
 from .schedule import Plan
 from .tasks import Batch, Task
 from .tracking import Monitor
+from .validation import Validation
 
 
 logger = get_logger(__name__)
@@ -48,6 +51,14 @@ class Run:
     progress: Progress
     keeper: CheckpointKeeper
     monitor: Monitor
+    average: WeightAverage | None = None
+    validation: Validation | None = None
+
+    def exported_weights(self) -> AbstractContextManager[None]:
+        """Within it, the model has the weights that are evaluated and saved: the averaged ones, if there are any."""
+        if self.average is None or not self.recipe.ema.export:
+            return nullcontext()
+        return self.average.swapped()
 
 
 def fit(run: Run) -> bool:
@@ -62,6 +73,7 @@ def fit(run: Run) -> bool:
     """
     recipe, plan, progress = run.recipe, run.plan, run.progress
     asked = StopSignal()
+    eval_every = run.validation and run.validation.recipe.steps(plan.steps_per_epoch, recipe.tracking.log_every)
     run.model.train()
     while progress.step < plan.max_steps:
         values, inputs = train_step(run)
@@ -72,6 +84,8 @@ def fit(run: Run) -> bool:
             stop = run.monitor.report(asked.stop)
         if recipe.tracking.picture_every and (progress.step % recipe.tracking.picture_every == 0 or last):
             draw_picture(run, inputs)
+        if run.validation and (last or (eval_every and progress.step % eval_every == 0)):
+            evaluate(run, run.validation)
         if progress.step % recipe.checkpoint.every == 0 or last or stop:  # always just after a report
             run.keeper.save(progress)
             run.monitor.skip_time()
@@ -105,6 +119,8 @@ def train_step(run: Run) -> tuple[dict[str, torch.Tensor], Batch]:
         passes.append({name: part.detach() for name, part in parts.items()})
         progress.samples_seen += plan.videos_per_pass
     progress.step += 1
+    if run.average is not None:
+        run.average.update()
     means = {name: torch.stack([values[name] for values in passes]).mean() for name in passes[0]}
     return {**means, "grad_norm": norm}, inputs
 
@@ -116,6 +132,16 @@ def draw_picture(run: Run, inputs: Batch) -> None:
         picture = run.task.picture(run.model, inputs)
     run.model.train()
     run.monitor.picture(picture)
+
+
+def evaluate(run: Run, validation: Validation) -> None:
+    """Measure the model on the validation set, and keep it if it is the best so far; every process calls it."""
+    with run.exported_weights():
+        values = validation.measure(run.model)
+        if validation.is_best(values):
+            save_model(run.accelerator, run.model, run.task, name="best")
+    run.model.train()
+    run.monitor.evaluation(values)
 
 
 def batches_of(loader: ClipLoader) -> Iterator[Batch]:
@@ -161,15 +187,24 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         num_processes=accelerator.num_processes,
         process_index=accelerator.process_index,
         pin_memory=accelerator.device.type == "cuda",
+        classes=task.classes,
     )
+    task.check_data(loader)
     plan = Plan.of(recipe, accelerator.num_processes, loader.samples_per_epoch)
     # fixed tables, the same on all processes: DDP would send them around before every pass
     model._ddp_params_and_buffers_to_ignore = [name for name, _ in model.named_buffers()]
     if recipe.compile:
         compile_model(accelerator, model)
     model, optimizer = accelerator.prepare(model, optimizer)
+    task.start(accelerator)
     set_seed(recipe.seed, device_specific=True)  # dropout differs between processes
-    keeper = CheckpointKeeper(accelerator, model, optimizer, recipe, plan, per_process={"faults": loader.faults})
+    decay = recipe.ema.decay
+    average = None if decay is None else WeightAverage(accelerator.unwrap_model(model), decay)
+    validation = task.make_validation(accelerator, build_loader)
+    extras = {name: extra for name, extra in (("ema", average), ("validation", validation)) if extra is not None}
+    keeper = CheckpointKeeper(
+        accelerator, model, optimizer, recipe, plan, extras=extras, per_process={"faults": loader.faults}
+    )
     progress = keeper.resume()
     loader.set_position(progress.samples_seen)
     monitor = Monitor(accelerator, task, recipe, plan, progress)
@@ -185,6 +220,8 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         progress=progress,
         keeper=keeper,
         monitor=monitor,
+        average=average,
+        validation=validation,
     )
 
 
@@ -199,7 +236,8 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
     run = start(recipe, task, build_loader)
     try:
         if fit(run):
-            save_model(run.accelerator, run.model, task)
+            with run.exported_weights():
+                save_model(run.accelerator, run.model, task)
             report_faults(run)
         else:
             logger.info(f"Stopped on request after step {run.progress.step}; the same command goes on from there.")

@@ -41,6 +41,45 @@ class SourceRecipe:
     label_column: str | None = knob("label", "datasets: column with the class, if there is one")
     split: str = knob("train", "datasets: split to take")
     streaming: bool = knob(False, "datasets: read as a stream, without a copy on this machine")
+    num_videos: int | None = knob(None, "datasets: number of videos of a stream, where it does not know it")
+
+
+@dataclass
+class AugmentRecipe:
+    """What happens to the views of a clip in training, beside data.flip; the same for all frames."""
+
+    crop: Literal["multi_scale", "random_resized", "centre"] | None = knob(
+        None,
+        "multi_scale: nearly square parts of a few scales (paper); random_resized: parts of any area and aspect, as in "
+        "the released fine-tuning script; centre; default: multi_scale or centre, as data.multi_scale_crop says",
+    )
+    crop_area: list[float] = knob(lambda: [0.08, 1.0], "random_resized: smallest and largest share of the frame")
+    crop_aspect: list[float] = knob(lambda: [3 / 4, 4 / 3], "random_resized: smallest and largest width over height")
+    rand_augment: bool = knob(False, "RandAugment, by default with the strength of the released fine-tuning script")
+    num_ops: int = knob(4, "RandAugment: operations that are drawn for a view")
+    magnitude: float = knob(7.0, "RandAugment: their strength, from 0 to 10")
+    noise_std: float = knob(0.5, "RandAugment: standard deviation of the noise on the strength")
+    op_prob: float = knob(0.5, "RandAugment: share of the drawn operations that are carried out")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, in words."""
+        found = []
+        for name, largest in (("crop_area", 1.0), ("crop_aspect", math.inf)):
+            pair = getattr(self, name)
+            if len(pair) != 2 or not 0.0 < pair[0] <= pair[1] <= largest or math.isinf(pair[1]):
+                limit = "above 0" if math.isinf(largest) else "in (0, 1]"
+                found.append(f"data.augment.{name} must be two numbers {limit}, the smaller one first, got {pair}")
+        if self.num_ops < 1:
+            found.append(
+                f"data.augment.num_ops must be at least 1, got {self.num_ops}; rand_augment: false turns it off"
+            )
+        if not 0.0 <= self.magnitude <= 10.0:
+            found.append(f"data.augment.magnitude must lie in [0, 10], got {self.magnitude}")
+        if not 0.0 <= self.noise_std < math.inf:
+            found.append(f"data.augment.noise_std must not be negative, got {self.noise_std}")
+        if not 0.0 <= self.op_prob <= 1.0:
+            found.append(f"data.augment.op_prob must lie in [0, 1], got {self.op_prob}")
+        return found
 
 
 @dataclass
@@ -57,6 +96,7 @@ class DataRecipe:
     views: int = knob(1, "clips cut from one decoded video (repeated augmentation)")
     multi_scale_crop: bool = knob(True, "crop of random scale, position and aspect; otherwise a centre crop")
     flip: bool = knob(False, "mirror half of the clips; never where left and right are classes")
+    augment: AugmentRecipe = knob(AugmentRecipe, "further augmentation, for fine-tuning and distillation")
     workers: int = knob(8, "processes per training process that decode; 0 decodes in the training process")
     prefetch: int = knob(2, "batches that each worker holds ready")
     max_bad_share: float = knob(0.01, "share of unreadable videos above which training stops")
@@ -68,6 +108,11 @@ class DataRecipe:
                  if getattr(self, name) < low]  # fmt: skip
         if not 0.0 <= self.max_bad_share <= 1.0:
             found.append(f"data.max_bad_share must lie in [0, 1], got {self.max_bad_share}")
+        found += self.augment.problems()
+        if not self.multi_scale_crop and self.augment.crop not in (None, "centre"):
+            found.append(
+                f"data.augment.crop ({self.augment.crop}) contradicts data.multi_scale_crop (false); leave one out"
+            )
         if not self.sources:
             found.append("data.sources is empty; name at least one collection of videos")
         for i, source in enumerate(self.sources):
@@ -77,6 +122,8 @@ class DataRecipe:
                 found.append(f"data.sources.{i}.weight must be above 0, got {source.weight}")
             if source.sampling_rate is not None and source.sampling_rate < 1:
                 found.append(f"data.sources.{i}.sampling_rate must be at least 1, got {source.sampling_rate}")
+            if source.num_videos is not None and source.num_videos < 1:
+                found.append(f"data.sources.{i}.num_videos must be at least 1, got {source.num_videos}")
         return found
 
 
@@ -115,10 +162,7 @@ class OptimizerRecipe:
             found.append(f"optimizer.layer_decay must lie in (0, 1], got {self.layer_decay}")
         if self.clip_grad is not None and not self.clip_grad > 0:
             found.append(f"optimizer.clip_grad must be above 0, got {self.clip_grad}; null turns clipping off")
-        for name in ("base_lr", "weight_decay", "eps"):
-            if not 0 <= getattr(self, name) < math.inf:
-                found.append(f"optimizer.{name} must not be negative, got {getattr(self, name)}")
-        return found
+        return found + below_zero("optimizer", self, "base_lr", "weight_decay", "eps")
 
 
 @dataclass
@@ -126,6 +170,7 @@ class ScheduleRecipe:
     """Length of the run and course of the learning rate: linear warm-up, then cosine to a floor, per step."""
 
     epochs: float = knob(1.0, "how often each video is sampled; every view counts (paper, Table 10)")
+    count_views: bool = knob(True, "false: an epoch is one pass over the videos, however many views are cut from each")
     warmup_epochs: float = knob(0.0, "epochs of warm-up, counted the same way")
     max_steps: int | None = knob(None, "optimizer steps, instead of epochs; needed for streams of unknown length")
     warmup_steps: int | None = knob(None, "steps of warm-up, instead of warmup_epochs")
@@ -139,14 +184,37 @@ class ScheduleRecipe:
             found.append(f"schedule.max_steps must be at least 1, got {self.max_steps}")
         if self.max_steps is None and self.epochs <= 0:
             found.append(f"schedule.epochs must be above 0, got {self.epochs}")
-        for name in ("warmup_epochs", "warmup_steps", "warmup_lr", "min_lr"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                found.append(f"schedule.{name} must not be negative, got {value}")
+        found += below_zero("schedule", self, "warmup_epochs", "warmup_steps", "warmup_lr", "min_lr")
         for part, whole in (("warmup_epochs", "epochs"), ("warmup_steps", "max_steps")):
             if None not in (getattr(self, part), getattr(self, whole)) and getattr(self, part) > getattr(self, whole):
                 found.append(f"schedule.{part} ({getattr(self, part)}) is more than schedule.{whole}")
         return found
+
+
+@dataclass
+class EmaRecipe:
+    """Exponential moving average of the weights."""
+
+    decay: float | None = knob(
+        None, "share of the average that stays at each step, such as 0.9999; about 1 - 10 / steps; default: no average"
+    )
+    export: bool = knob(True, "evaluate and save the averaged weights; otherwise they are only kept in checkpoints")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, in words."""
+        if self.decay is None or 0.0 < self.decay < 1.0:
+            return []
+        return [f"ema.decay must lie between 0 and 1, got {self.decay}; null turns the average off"]
+
+
+def below_zero(where: str, part: Any, *names: str) -> list[str]:
+    """In words, which of these values of a part of a recipe are negative or not finite."""
+    values = {name: getattr(part, name) for name in names}
+    return [
+        f"{where}.{name} must not be negative, got {value}"
+        for name, value in values.items()
+        if value is not None and not 0 <= value < math.inf
+    ]
 
 
 @dataclass
@@ -192,6 +260,7 @@ class Recipe:
     data: DataRecipe = knob(DataRecipe, "the data")
     optimizer: OptimizerRecipe = knob(OptimizerRecipe, "the optimizer")
     schedule: ScheduleRecipe = knob(ScheduleRecipe, "length and learning rate")
+    ema: EmaRecipe = knob(EmaRecipe, "averaged weights")
     checkpoint: CheckpointRecipe = knob(CheckpointRecipe, "checkpoints")
     tracking: TrackingRecipe = knob(TrackingRecipe, "progress, logs and pictures")
 
@@ -201,7 +270,8 @@ class Recipe:
         Raises:
             RecipeError: A list of what is wrong.
         """
-        found = [*self.data.problems(), *self.optimizer.problems(), *self.schedule.problems(), *self.problems()]
+        parts = (self.data, self.optimizer, self.schedule, self.ema, self)
+        found = [problem for part in parts for problem in part.problems()]
         found = found or self.contradictions()
         if found:
             raise RecipeError("The recipe cannot be run:\n" + "\n".join(f"- {problem}." for problem in found))

@@ -67,6 +67,8 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if hint is Any:
         return value
     if origin is Literal:
+        if value is False and "no" in arguments:  # YAML 1.1 takes the bare word for a truth value
+            return "no"
         if value in arguments:
             return value
         raise RecipeError(f"`{where}` must be one of {', '.join(map(repr, arguments))}, got {value!r}.")
@@ -163,24 +165,29 @@ def split_arguments(argv: Sequence[str]) -> list[tuple[str, Any]]:
 
 
 def assign(values: dict[str, Any], key: str, value: Any) -> None:
-    """Put `value` at a dotted `key` of nested dicts and lists, making the dicts that are missing.
+    """Put `value` at a dotted `key` of nested dicts and lists, making what is missing; a list grows by one at its end.
 
     Raises:
         RecipeError: The path leads through something that is neither, or past the end of a list.
     """
     *path, last = key.split(".")
     place: Any = values
-    for part in path:
+    for part, following in zip(path, [*path[1:], last]):
+        missing: Any = [] if following == "0" else {}
         if isinstance(place, list):
-            place = place[_index(place, part, key)]
+            index = _index(place, part, key)
+            if index == len(place):
+                place.append(missing)
+            place = place[index]
         elif isinstance(place, dict):
             if place.get(part) is None:
-                place[part] = {}
+                place[part] = missing
             place = place[part]
         else:
             break
     if isinstance(place, list):
-        place[_index(place, last, key)] = value
+        index = _index(place, last, key)
+        place[index : index + 1] = [value]
     elif isinstance(place, dict):
         place[last] = value
     else:
@@ -205,7 +212,7 @@ def describe(cls: type, prefix: str = "") -> Iterator[str]:
 
 
 def _index(place: list, part: str, key: str) -> int:
-    if not part.isdigit() or int(part) >= len(place):
+    if not part.isdigit() or int(part) > len(place):
         raise RecipeError(f"`--{key}`: {part!r} is no place in a list of {len(place)} (they count from 0).")
     return int(part)
 

@@ -46,7 +46,7 @@ class Plan:
         peak_lr: Highest learning rate.
         warmup_lr: Learning rate of the first step of the warm-up.
         min_lr: Floor of the cosine.
-        steps_per_epoch: Optimizer steps per epoch, every view counted; 0 if the number of videos is not known.
+        steps_per_epoch: Optimizer steps per epoch; 0 if the number of videos is not known.
     """
 
     num_processes: int
@@ -75,14 +75,15 @@ class Plan:
         accumulation = recipe.accumulation_for(num_processes)
         total = recipe.batch_size * recipe.data.views * num_processes * accumulation
         schedule, scale = recipe.schedule, total / REFERENCE_BATCH
+        samples = None if num_videos is None else num_videos * (1 if schedule.count_views else recipe.data.views)
 
         def steps(epochs: float, name: str) -> int:
-            if num_videos is None:
+            if samples is None:
                 raise RecipeError(
                     f"The number of videos is not known, so that schedule.{name}epochs has no meaning: set "
                     f"schedule.max_steps and schedule.warmup_steps."
                 )
-            return int(epochs * num_videos / total)
+            return int(epochs * samples / total)
 
         max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs, "")
         if schedule.warmup_steps is not None:
@@ -105,7 +106,7 @@ class Plan:
             peak_lr=recipe.optimizer.base_lr * scale,
             warmup_lr=schedule.warmup_lr * scale,
             min_lr=schedule.min_lr * scale,
-            steps_per_epoch=(num_videos or 0) / total,
+            steps_per_epoch=(samples or 0) / total,
         )
 
     @property

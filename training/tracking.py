@@ -98,6 +98,18 @@ class Monitor:
         self.window.clear()
         return stop
 
+    def evaluation(self, values: dict[str, float]) -> None:
+        """Report what was measured on the validation set, in the trackers and in `output_dir/evaluation.jsonl`."""
+        step = self.progress.step
+        self.accelerator.log(values, step=step)
+        if self.accelerator.is_main_process:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            with open(self.output_dir / "evaluation.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **values}) + "\n")
+            text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            logger.info(f"step {step}/{self.plan.max_steps}: {text}")
+        self.skip_time()
+
     def picture(self, picture: torch.Tensor | None) -> None:
         """Save a picture, and show it to TensorBoard if it runs; the main process has it."""
         if picture is None or not self.accelerator.is_main_process:
@@ -173,6 +185,7 @@ def training_flops(task: Task) -> float:
     config, data = task.config, task.recipe.data
     with torch.device("meta"):
         model = task.model_class._from_config(config, attn_implementation="eager").train()
+        task.freeze(model)
         clip = torch.empty(1, data.num_frames, config.num_channels, data.image_size, data.image_size)
         labels = {"labels": torch.empty(1, dtype=torch.long)} if hasattr(model, "classifier") else {}
         with FlopCounterMode(display=False) as counter:

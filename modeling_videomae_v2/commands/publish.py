@@ -13,8 +13,8 @@ from rich.table import Table
 
 
 if TYPE_CHECKING:
-    from ..publishing_staging_videomae_v2 import StagedRepository
-    from ..publishing_upload_videomae_v2 import Plan
+    from ..publishing.staging import StagedRepository
+    from ..publishing.upload import Plan
 
 
 COLOURS = {
@@ -54,7 +54,7 @@ def publish(
     It is first loaded in a clean process, as somebody without this package would. All files go in one commit. Cut off,
     the same command goes on with what has not arrived.
     """
-    from ..publishing_videomae_v2 import Progress, publish_folder
+    from ..publishing.publish import Progress, publish_folder
 
     console = Console(highlight=False, soft_wrap=True)
 

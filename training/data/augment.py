@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Views of a clip: multi-scale crop and flip, on uint8 frames, the same for all frames of a view."""
+"""Views of a clip: random crop, flip and RandAugment, on uint8 frames, the same for all frames of a view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from .randaugment import RandAugment
 
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
@@ -17,6 +19,8 @@ PLACES = (
 )  # fmt: skip
 # A crop within so many pixels of the wanted size is taken at that size, without scaling.
 SNAP = 3
+# Crops of random area and aspect that are drawn before the largest one in the middle is taken.
+TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,34 @@ def multi_scale_crop(
     return Crop(down * ((height - crop_height) // 4), right * ((width - crop_width) // 4), crop_height, crop_width)
 
 
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """Draws crops of random area, aspect and place.
+
+    Attributes:
+        area: Smallest and largest share of the frame.
+        aspect: Smallest and largest width over height; its logarithm is spread evenly.
+    """
+
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def __call__(self, height: int, width: int, rng: np.random.Generator) -> Crop:
+        """Draw a crop of a frame of this size."""
+        area = rng.uniform(*self.area, size=TRIES) * height * width
+        aspect = np.exp(rng.uniform(*np.log(self.aspect), size=TRIES))
+        wide, tall = np.rint(np.sqrt(area * aspect)).astype(int), np.rint(np.sqrt(area / aspect)).astype(int)
+        fitting = np.flatnonzero((wide > 0) & (wide <= width) & (tall > 0) & (tall <= height))
+        if len(fitting):
+            high, broad = int(tall[fitting[0]]), int(wide[fitting[0]])
+            top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - broad + 1))
+            return Crop(top, left, high, broad)
+        nearest = min(max(width / height, self.aspect[0]), self.aspect[1])
+        broad = max(min(width, round(height * nearest)), 1)
+        high = max(min(height, round(broad / nearest)), 1)
+        return Crop((height - high) // 2, (width - broad) // 2, high, broad)
+
+
 def centre_crop(height: int, width: int) -> Crop:
     """The largest square in the middle of the frame."""
     side = min(height, width)
@@ -87,14 +119,18 @@ class ViewMaker:
     Attributes:
         size: Side of a view, in pixels.
         views: How many.
-        multi_scale: Random crops; otherwise the centre.
+        multi_scale: Crops of random scale, as in pre-training; otherwise the centre.
         flip: Mirror each view with probability 1/2.
+        random_resized: Crops of random area instead.
+        rand_augment: What happens to each view after crop and flip.
     """
 
     size: int = 224
     views: int = 1
     multi_scale: bool = True
     flip: bool = False
+    random_resized: RandomResizedCrop | None = None
+    rand_augment: RandAugment | None = None
 
     def __call__(self, frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Cut the views.
@@ -110,7 +146,13 @@ class ViewMaker:
         views = torch.empty((self.views, count, self.size, self.size, channels), dtype=frames.dtype)
         views = views.permute(0, 1, 4, 2, 3)
         for view in views:
-            crop = multi_scale_crop(height, width, self.size, rng) if self.multi_scale else centre_crop(height, width)
-            cut = resized_crop(frames, crop, self.size)
-            view.copy_(cut.flip(-1) if self.flip and rng.random() < 0.5 else cut)
+            cut = resized_crop(frames, self._crop(height, width, rng), self.size)
+            if self.flip and rng.random() < 0.5:
+                cut = cut.flip(-1)
+            view.copy_(cut if self.rand_augment is None else self.rand_augment(cut, rng))
         return views
+
+    def _crop(self, height: int, width: int, rng: np.random.Generator) -> Crop:
+        if self.random_resized is not None:
+            return self.random_resized(height, width, rng)
+        return multi_scale_crop(height, width, self.size, rng) if self.multi_scale else centre_crop(height, width)

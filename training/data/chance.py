@@ -15,6 +15,8 @@ class Purpose(IntEnum):
     CLIP = 3
     REPLACEMENT = 4
     STREAM = 5
+    MIX = 6
+    ERASE = 7
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:

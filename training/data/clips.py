@@ -132,7 +132,7 @@ def _read_pictures(video: Video, choose: Callable[[int], np.ndarray]) -> torch.T
     return torch.from_numpy(np.stack([pictures[i] for i in positions.tolist()])).permute(0, 3, 1, 2)
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def unreadable_errors() -> tuple[type[Exception], ...]:
     """What an unreadable video raises; anything else is a fault of the program and is not caught."""
     kinds: list[type[Exception]] = [VideoDecodingError, OSError, Image.DecompressionBombError]
     try:
@@ -162,7 +162,7 @@ class ClipDataset(Dataset):
     choose: Callable[[int, int | None, np.random.Generator], np.ndarray]
     make_views: Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
     seed: int = 0
-    _unreadable: tuple[type[Exception], ...] = field(default_factory=_failures, init=False, repr=False)
+    _unreadable: tuple[type[Exception], ...] = field(default_factory=unreadable_errors, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.mixture)

@@ -5,16 +5,17 @@
 import gc
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from .augment import ViewMaker
+from .augment import RandomResizedCrop, ViewMaker
 from .clips import ClipDataset, FrameSampler
 from .faults import FaultCounter
 from .mixture import Mixture, open_sources
+from .randaugment import RandAugment
 from .sampler import EpochSampler
 
 
@@ -101,9 +102,21 @@ class ClipLoader(DataLoader):
             yield batch
 
 
+def make_view_maker(recipe: "DataRecipe", training: bool = True) -> ViewMaker:
+    """Crops, flips and augmentation of a recipe; without RandAugment and crops of random area unless in training."""
+    augment = recipe.augment
+    resized = randomly = None
+    if training and augment.crop == "random_resized":
+        resized = RandomResizedCrop(tuple(augment.crop_area), tuple(augment.crop_aspect))
+    if training and augment.rand_augment:
+        randomly = RandAugment(augment.num_ops, augment.magnitude, augment.noise_std, augment.op_prob)
+    multi_scale = recipe.multi_scale_crop and augment.crop in (None, "multi_scale")
+    return ViewMaker(recipe.image_size, recipe.views, multi_scale, recipe.flip, resized, randomly)
+
+
 def build_loader(
     recipe: "DataRecipe", *, batch_size: int, seed: int = 0, labelled: bool = False, num_processes: int = 1,
-    process_index: int = 0, pin_memory: bool = False, training: bool = True,
+    process_index: int = 0, pin_memory: bool = False, training: bool = True, classes: Sequence[str] | None = None,
 ) -> ClipLoader:  # fmt: skip
     """Open the sources of a recipe and make the loader of one process.
 
@@ -116,14 +129,15 @@ def build_loader(
         process_index: Which of them this is.
         pin_memory: Put batches where a GPU can fetch them.
         training: Random order, frames and crops, without end. False: every video once, whatever its weight, in order,
-            the frames in the middle and, unless `recipe.multi_scale_crop`, of the picture too; the last batches may be
-            short.
+            the frames in the middle and, unless `recipe.multi_scale_crop`, of the picture too, without RandAugment; the
+            last batches may be short.
+        classes: Names of the classes that labels number; sources that name theirs in another order are brought to it.
 
     Raises:
         FileNotFoundError, ValueError: A source cannot be opened; before any video is read.
     """
     seed = seed if recipe.seed is None else recipe.seed
-    mixture = open_sources(recipe, labelled=labelled, seed=seed, shuffle=training)
+    mixture = open_sources(recipe, labelled=labelled, seed=seed, shuffle=training, classes=classes)
     if not training and not len(mixture):
         raise ValueError(
             f"{mixture.sources[0].name} does not say how many videos it has, so it cannot be gone through once. Set "
@@ -133,7 +147,7 @@ def build_loader(
         for source in mixture.sources:
             source.weight = 1.0
     choose = FrameSampler(recipe.num_frames, recipe.sampling_rate, recipe.sampling, random=training)
-    make_views = ViewMaker(recipe.image_size, recipe.views, recipe.multi_scale_crop, recipe.flip)
+    make_views = make_view_maker(recipe, training)
     sampler = EpochSampler(
         mixture.sources, batch_size=batch_size, seed=seed, num_processes=num_processes, process_index=process_index,
         shuffle=training, num_samples=None if training else len(mixture),

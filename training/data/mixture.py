@@ -9,6 +9,7 @@ import numpy as np
 
 from .files import FolderSource, ListSource
 from .hub import open_hub_source
+from .relabel import with_classes
 from .shards import TarSource
 from .sources import Source
 
@@ -50,7 +51,8 @@ class Mixture:
         if len(named) > 1:
             raise ValueError(
                 "The sources name different classes, so that one label would mean two things: "
-                f"{', '.join(repr(source.name) for source in self.sources)}. Give them one common list of classes."
+                f"{', '.join(repr(source.name) for source in self.sources)}. Give them one common list of classes "
+                "(labels_file)."
             )
         self.classes = named.pop() if named else None
 
@@ -97,6 +99,17 @@ def open_source(recipe: "SourceRecipe", *, labelled: bool, seed: int, shuffle: b
     return source
 
 
-def open_sources(recipe: "DataRecipe", *, labelled: bool, seed: int, shuffle: bool = True) -> Mixture:
-    """All sources of a recipe, see `open_source`."""
-    return Mixture([open_source(source, labelled=labelled, seed=seed, shuffle=shuffle) for source in recipe.sources])
+def open_sources(
+    recipe: "DataRecipe", *, labelled: bool, seed: int, shuffle: bool = True, classes: Sequence[str] | None = None
+) -> Mixture:
+    """All sources of a recipe, see `open_source`.
+
+    Args:
+        recipe: The data.
+        labelled: Whether labels are wanted.
+        seed: Seed of the order of streams.
+        shuffle: Whether streams are shuffled.
+        classes: What labels number; a source that names its classes in another order is brought to this one.
+    """
+    sources = [open_source(source, labelled=labelled, seed=seed, shuffle=shuffle) for source in recipe.sources]
+    return Mixture([with_classes(source, classes) for source in sources])

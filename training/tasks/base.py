@@ -3,15 +3,22 @@
 """What a model is trained for. The loop knows none of this: it hands batches to a task and gets losses back."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 from transformers import PreTrainedModel
 
-from modeling_videomae_v2 import VideoMAEv2VideoProcessor
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 
 from ..recipe import Recipe
 
+
+if TYPE_CHECKING:
+    from ..validation import Validation
 
 Batch = dict[str, torch.Tensor]
 
@@ -25,27 +32,63 @@ class Task(ABC):
 
     model_class: type[PreTrainedModel]
     labelled = False  # whether batches need `labels`
+    classes: Sequence[str] | None = None  # what labels number, where that has names
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.config = recipe.model_config()
+        self.config = self.make_config()
         self.processor = self._make_processor()
         mean, std = (torch.tensor(values) for values in (self.processor.image_mean, self.processor.image_std))
         self.scale = (1.0 / (255.0 * std)).view(-1, 1, 1)
         self.shift = (-mean / std).view(-1, 1, 1)
 
+    def make_config(self) -> VideoMAEv2Config:
+        """Configuration of the model."""
+        return self.recipe.model_config()
+
     def build_model(self) -> PreTrainedModel:
-        """The model, from random weights or from `recipe.model.init_from`, in fp32 on the CPU."""
+        """The model, ready to be trained, in fp32 on the CPU."""
         options = {"attn_implementation": self.recipe.model.attention} if self.recipe.model.attention else {}
-        folder = self.recipe.model.init_from
-        if folder is None:
-            model = self.model_class._from_config(self.config, **options)
-        else:
-            model = self.model_class.from_pretrained(folder, config=self.config, dtype=torch.float32, **options)
+        model = self.load_model(**options)
         if self.recipe.gradient_checkpointing:
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})
         return model
+
+    def load_model(self, **options: str) -> PreTrainedModel:
+        """The model from random weights or from `recipe.model.init_from`, with `options` of transformers."""
+        folder = self.recipe.model.init_from
+        if folder is None:
+            return self.model_class._from_config(self.config, **options)
+        return self.model_class.from_pretrained(folder, config=self.config, dtype=torch.float32, **options)
+
+    def freeze(self, model: PreTrainedModel) -> None:
+        """Freeze what is not trained, in a model without memory whose cost is counted."""
+        return None
+
+    def save_model(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
+        """Write a folder for `from_pretrained`, the video processor too.
+
+        Args:
+            weights: State dict of what `build_model` returned, whole and on the CPU.
+            folder: Where to; it does not exist.
+        """
+        with torch.device("meta"):  # a fresh model, without what engines and options did to the one that was trained
+            clean = self.model_class(self.config)
+        clean.save_pretrained(folder, state_dict=weights)
+        self.processor.save_pretrained(folder)
+
+    def check_data(self, loader: Any) -> None:
+        """Refuse data that this task cannot learn from (`RecipeError`), before the first step."""
+        return None
+
+    def make_validation(self, accelerator: Accelerator, build_loader: Callable[..., Any]) -> "Validation | None":
+        """What measures the model during the training, if the recipe asks for it."""
+        return None
+
+    def start(self, accelerator: Accelerator) -> None:
+        """Get ready what the loss needs beside the model; called once, after the model has been made and spread."""
+        return None
 
     @abstractmethod
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dual-masked pre-training: its recipe and its loss (paper, section 3.2)."""
 
-
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from .configuration_videomae_v2 import VideoMAEv2Config
-from .modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from ..configuration_videomae_v2 import VideoMAEv2Config
+from ..modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 
 
 ARCHITECTURES = {

@@ -8,8 +8,8 @@ from string import Template
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from .configuration_videomae_v2 import PRESETS, VideoMAEv2Config
-from .publishing_texts_videomae_v2 import (
+from ..configuration_videomae_v2 import PRESETS, VideoMAEv2Config
+from .texts import (
     CLASSIFIER_LIMITS,
     COMMON_LIMITS,
     DEFAULT_LICENCE,

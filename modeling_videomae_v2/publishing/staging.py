@@ -13,18 +13,18 @@ import yaml
 from huggingface_hub import ModelCard
 from transformers.dynamic_module_utils import custom_object_save
 
-from .labels_videomae_v2 import read_labels
-from .modeling_videomae_v2 import AUTO_MAP, VideoMAEv2Model
-from .publishing_card_videomae_v2 import CardFacts, card_text, size_name
-from .publishing_checks_videomae_v2 import (
+from ..labels_videomae_v2 import read_labels
+from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2Model
+from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from .card import CardFacts, card_text, size_name
+from .checks import (
     PROCESSOR_FILES,
     ModelFolder,
     check_private_values,
     read_model_folder,
     shorten,
 )
-from .publishing_texts_videomae_v2 import DEFAULT_LICENCE, KINDS, LICENCES
-from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from .texts import DEFAULT_LICENCE, KINDS, LICENCES
 
 
 CARD, LICENCE, CODE_LICENCE = "README.md", "LICENSE", "LICENSE-CODE"
@@ -235,7 +235,7 @@ def _card(model: ModelFolder, repo_id: str, licence: str) -> str:
 
 def _code_licence() -> str:
     """Text of the licence of this package, from where it is installed or from its checkout."""
-    places = [Path(__file__).parent.parent / "LICENSE"]
+    places = [Path(__file__).parents[2] / "LICENSE"]
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
         places += [Path(str(distribution.locate_file(f))) for f in distribution.files or () if f.name == "LICENSE"]

@@ -8,9 +8,9 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
-from .publishing_checks_videomae_v2 import check_clean_process, check_finite
-from .publishing_staging_videomae_v2 import StagedRepository, stage_repository
-from .publishing_upload_videomae_v2 import (
+from .checks import check_clean_process, check_finite
+from .staging import StagedRepository, stage_repository
+from .upload import (
     Plan,
     hub_errors,
     plan_upload,

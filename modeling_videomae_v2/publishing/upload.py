@@ -22,8 +22,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id
 
-from .publishing_checks_videomae_v2 import shorten
-from .publishing_staging_videomae_v2 import StagedRepository
+from .checks import shorten
+from .staging import StagedRepository
 
 
 # Weights that `from_pretrained` would take before those that are sent, or mix with them.

@@ -1,0 +1,137 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The models that are timed: ours, transformers' own VideoMAE, and the research way (`research_way.py`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import VideoMAEConfig, VideoMAEForPreTraining, VideoMAEForVideoClassification
+
+from benchmarks.flops import NUM_LABELS, our_macs
+from benchmarks.research_way import ResearchClassifier, ResearchPreTraining
+from benchmarks.settings import TINY
+from modeling_videomae_v2 import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    tube_mask,
+)
+
+
+Task = Literal["pretraining", "finetuning", "inference"]
+
+SHARED_FIELDS = (
+    "image_size", "patch_size", "num_channels", "num_frames", "tubelet_size", "hidden_size", "num_hidden_layers",
+    "num_attention_heads", "intermediate_size", "hidden_act", "layer_norm_eps", "use_mean_pooling", "norm_pix_loss",
+    "decoder_hidden_size", "decoder_num_hidden_layers", "decoder_num_attention_heads", "decoder_intermediate_size",
+)  # fmt: skip
+TINY_FIELDS = {
+    "image_size": 32, "patch_size": 8, "num_frames": 4, "hidden_size": 32, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": 64, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1,
+    "decoder_num_attention_heads": 2, "decoder_intermediate_size": 32,
+}  # fmt: skip
+BLOCKS = ("VideoMAEv2Layer", "VideoMAELayer", "ResearchBlock")  # what "layers" compiles
+
+DUAL, ENCODER_ONLY = "ours, dual masking", "ours, encoder-only masking"
+TRANSFORMERS, RESEARCH = "transformers, sdpa", "research way"
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """One model to time.
+
+    Args:
+        name: What the tables call it.
+        build: Makes the model, on the device of the surrounding `torch.device`.
+        run: `(model, pixel_values, labels)` to the loss, or the logits where there are no labels.
+        macs: Multiply-accumulates of one forward pass over one clip that the task needs.
+        baseline: Name of the competitor whose speed it is compared with.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    run: Callable[[nn.Module, torch.Tensor, torch.Tensor | None], torch.Tensor]
+    macs: int
+    baseline: str = TRANSFORMERS
+
+
+def make_config(preset: str, **overrides: Any) -> VideoMAEv2Config:
+    """Configuration of a preset, or of a model for tests."""
+    overrides = {"num_labels": NUM_LABELS, **overrides}
+    if preset == TINY:
+        return VideoMAEv2Config(**{**TINY_FIELDS, **overrides})
+    return VideoMAEv2Config.from_preset(preset, **overrides)
+
+
+def their_config(config: VideoMAEv2Config) -> VideoMAEConfig:
+    """transformers' configuration of the same architecture."""
+    shared = {name: getattr(config, name) for name in SHARED_FIELDS}
+    return VideoMAEConfig(**shared, num_labels=config.num_labels)
+
+
+def _ours(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    return model(pixel_values).loss
+
+
+def _classify(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    outputs = model(pixel_values)
+    logits = outputs if isinstance(outputs, torch.Tensor) else outputs.logits
+    return logits if labels is None else nn.functional.cross_entropy(logits.float(), labels)
+
+
+def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
+    """Dual masking, encoder-only masking, transformers' (encoder-only, two attention functions), the research way.
+
+    All draw their masks within the step.
+    """
+    config = make_config(preset, **overrides)
+    encoder_only = make_config(preset, decoder_mask_type=None, **overrides)
+    macs, macs_encoder_only = our_macs(config, "pretraining"), our_macs(encoder_only, "pretraining")
+
+    def ours(config: VideoMAEv2Config) -> Callable[[], nn.Module]:
+        return lambda: VideoMAEv2ForPreTraining._from_config(config, attn_implementation="sdpa")
+
+    def theirs(attention: str) -> Callable[[], nn.Module]:
+        return lambda: VideoMAEForPreTraining._from_config(their_config(config), attn_implementation=attention)
+
+    def run_theirs(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        mask = tube_mask(len(pixel_values), config.grid_size, config.mask_ratio, device=pixel_values.device)
+        return model(pixel_values, bool_masked_pos=mask).loss
+
+    def run_research(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        return model(pixel_values)
+
+    return [
+        Competitor(TRANSFORMERS, theirs("sdpa"), run_theirs, macs_encoder_only),
+        Competitor("transformers, eager", theirs("eager"), run_theirs, macs_encoder_only),
+        Competitor(RESEARCH, lambda: ResearchPreTraining(config), run_research, macs),
+        Competitor(ENCODER_ONLY, ours(encoder_only), _ours, macs_encoder_only),
+        Competitor(DUAL, ours(config), _ours, macs),
+    ]
+
+
+def classification_competitors(preset: str, **overrides: Any) -> list[Competitor]:
+    """Our classifier, transformers' with two attention functions, the research way."""
+    config = make_config(preset, **overrides)
+    macs = our_macs(config, "classification")
+
+    def theirs(attention: str) -> Callable[[], nn.Module]:
+        return lambda: VideoMAEForVideoClassification._from_config(their_config(config), attn_implementation=attention)
+
+    def ours() -> nn.Module:
+        return VideoMAEv2ForVideoClassification._from_config(config, attn_implementation="sdpa")
+
+    return [
+        Competitor(TRANSFORMERS, theirs("sdpa"), _classify, macs),
+        Competitor("transformers, eager", theirs("eager"), _classify, macs),
+        Competitor(RESEARCH, lambda: ResearchClassifier(config), _classify, macs),
+        Competitor("ours", ours, _classify, macs),
+    ]
+
+
+def competitors(task: Task, preset: str, **overrides: Any) -> list[Competitor]:
+    """Who takes part in a task; `overrides` change the configuration."""
+    return (pretraining_competitors if task == "pretraining" else classification_competitors)(preset, **overrides)

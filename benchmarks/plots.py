@@ -1,0 +1,170 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of measured rows: speed against batch size and against size of model, and where the time goes.
+
+python -m benchmarks.plots benchmarks/results/*.csv --output FOLDER
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.flops import PRESET_NAMES
+from benchmarks.profiling import SHARES
+from benchmarks.tables import read_csv
+
+
+Rows = list[dict[str, Any]]
+TITLES = {"pretraining": "Pre-training step", "finetuning": "Fine-tuning step", "inference": "Inference"}
+COLOURS = {"ours": "#1b6ca8", "transformers": "#c8553d", "research": "#8a8a8a"}
+LINES = ("-", "--", ":", "-.")
+SHARE_COLOURS = ("#1b6ca8", "#5fa8d3", "#f2a65a", "#c8b8a0", "#8f5da8", "#d9d9d9")
+
+
+def style(variant: str, all_variants: Sequence[str]) -> dict[str, Any]:
+    """Colour by whose model it is, line by which of theirs."""
+    family = next((name for name in COLOURS if variant.startswith(name)), "research")
+    siblings = [name for name in all_variants if name.startswith(family)]
+    return {"color": COLOURS[family], "linestyle": LINES[siblings.index(variant) % len(LINES)], "marker": "o"}
+
+
+def measured(rows: Rows, section: str) -> Rows:
+    """Rows of one kind of step that have figures."""
+    return [row for row in rows if row.get("section") == section and isinstance(row.get("clips_per_s"), float)]
+
+
+def label(row: dict[str, Any]) -> str:
+    compiled = "" if row["compiled"] == "off" else f", compiled: {row['compiled'].split()[0]}"
+    return f"{row['variant']}, {row['dtype']}{compiled}"
+
+
+def caption(rows: Rows) -> str:
+    threads = "" if "cpu" not in str(rows[0].get("clock", "cpu")) else f", {rows[0]['threads']:g} threads, CPU time"
+    return f"{rows[0]['device']}{threads}; torch {rows[0]['torch']}, {rows[0]['date']}"
+
+
+def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
+    """One panel for each size of model with more than one batch size; False if there is none."""
+    rows = measured(rows, section)
+    presets = [p for p in PRESET_NAMES if len({row["batch_size"] for row in rows if row["preset"] == p}) > 1]
+    if not presets:
+        return False
+    figure, panels = new_figure(len(presets))
+    for panel, preset in zip(panels, presets):
+        labels = list(dict.fromkeys(label(row) for row in rows))
+        for name in labels:
+            points = sorted(
+                (r["batch_size"], r["clips_per_s"]) for r in rows if label(r) == name and r["preset"] == preset
+            )
+            if points:
+                panel.plot(*zip(*points), label=name, **style(name, labels))
+        panel.set(xlabel="clips per call", title=preset, xscale="log", ylim=(0, None))
+        sizes = sorted({row["batch_size"] for row in rows if row["preset"] == preset})
+        panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        panel.minorticks_off()
+    save(figure, panels, f"{TITLES[section]}: speed against batch size", caption(rows), path)
+    return True
+
+
+def against_model_size(rows: Rows, section: str, path: Path) -> bool:
+    """Bars of the best speed of every variant, relative to the baseline; False if nothing was measured."""
+    rows = [row for row in measured(rows, section) if row["best_batch"] in (True, "True")]
+    if not rows:
+        return False
+    presets = [p for p in (*PRESET_NAMES, "tiny") if any(row["preset"] == p for row in rows)]
+    figure, panels = new_figure(len(presets), height=0.6 + 0.28 * len({label(row) for row in rows}))
+    for panel, preset in zip(panels, presets):
+        chosen = [row for row in rows if row["preset"] == preset][::-1]
+        colours = [style(label(row), [label(row)])["color"] for row in chosen]
+        bars = panel.barh([label(row) for row in chosen], [row["clips_per_s"] for row in chosen], color=colours)
+        texts = [f"{row['clips_per_s']:.3g} ({100 * row['utilisation']:.0f}% of peak)" for row in chosen]
+        panel.bar_label(bars, texts, padding=3, fontsize=8)
+        panel.set(title=preset, xlim=(0, 1.5 * max(row["clips_per_s"] for row in chosen)))
+        panel.grid(axis="y", visible=False)
+    save(figure, panels, f"{TITLES[section]}: clips per second", caption(rows), path, legend=False)
+    return True
+
+
+def where_time_goes(rows: Rows, section: str, path: Path) -> bool:
+    """Stacked bars of the profiler's shares; False if there are none."""
+    rows = [row for row in rows if row.get("section") == section and isinstance(row.get(SHARES[0]), float)]
+    if not rows:
+        return False
+    figure, panels = new_figure(1, height=1.2 + 0.3 * len(rows))
+    names = [f"{row['preset']}, {label(row)}" for row in rows][::-1]
+    left = [0.0] * len(rows)
+    for share, colour in zip(SHARES, SHARE_COLOURS):
+        widths = [100 * row[share] for row in rows][::-1]
+        panels[0].barh(names, widths, left=left, color=colour, label=share)
+        left = [start + width for start, width in zip(left, widths)]
+    panels[0].set(xlabel="% of the time of a step", xlim=(0, 100))
+    save(figure, panels, f"{TITLES[section]}: where the time goes", caption(rows), path)
+    return True
+
+
+def new_figure(panels: int, height: float = 3.6) -> tuple[Any, list[Any]]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    columns = min(panels, 2)
+    lines = -(-panels // columns)
+    size = (10 if panels == 1 else 7.5 * columns, (height + 0.8) * lines)
+    figure, axes = pyplot.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    for panel in axes.flat:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25)
+        panel.set_axisbelow(True)
+    for panel in axes.flat[panels:]:
+        panel.set_visible(False)
+    return figure, list(axes.flat[:panels])
+
+
+def save(figure: Any, panels: list[Any], title: str, note: str, path: Path, legend: bool = True) -> None:
+    from matplotlib import pyplot
+
+    if legend:
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.suptitle(f"{title}\n", fontsize=12)
+    figure.text(0.5, 0.985, f"\n\n{note}", ha="center", va="top", fontsize=8, color="#555555")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+PLOTS: dict[str, Callable[[Rows, str, Path], bool]] = {
+    "speed-batch": against_batch_size, "speed-size": against_model_size, "time": where_time_goes,
+}  # fmt: skip
+
+
+def draw_all(rows: Rows, folder: Path, suffix: str) -> list[Path]:
+    """Draw what the rows allow; returns the files. Without matplotlib it says so and draws nothing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        print("matplotlib is not installed (`pip install matplotlib`): no pictures")
+        return []
+    paths = []
+    for section in TITLES:
+        for name, draw in PLOTS.items():
+            path = folder / f"{section}-{name}-{suffix}.png"
+            if draw(rows, section, path):
+                paths.append(path)
+    return paths
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("files", nargs="+", type=Path, help="CSV files of one machine")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder for the pictures")
+    parser.add_argument("--suffix", default="cpu", help="end of the names of the pictures")
+    args = parser.parse_args()
+    for path in draw_all(read_csv(args.files), args.output, args.suffix):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A pre-training step: dual masking beside encoder-only masking (Table 2), transformers' VideoMAE and the research way.
+
+    python -m benchmarks.pretrain_step [--presets base] [--batch-sizes 2] [--compile off layers] [--profile]
+
+A step is a forward and a backward pass, with AdamW if `--optimizer` says so; masks are drawn within it. Without other
+orders precision is bf16 autocast over fp32 weights.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.competitors import DUAL, ENCODER_ONLY
+from benchmarks.measuring import measure
+from benchmarks.profiling import profile_piece
+from benchmarks.settings import Settings, parse
+from benchmarks.tables import finish, print_machine, print_table
+
+
+CPU_BATCH = 2
+
+
+def run(settings: Settings) -> list[dict[str, Any]]:
+    """Measure, print and write; returns the rows."""
+    print_machine(settings.device)
+    rows: list[dict[str, Any]] = []
+    for dtype in settings.dtypes or ("bf16-autocast",):
+        rows += measure("pretraining", dtype, settings, CPU_BATCH)
+    print_table(rows)
+    for line in ratios_of_table_2(rows):
+        print(line)
+    finish(rows, "pretrain_step", settings.device, settings.output)
+    if settings.profile:
+        profile_piece("pretraining", "bf16-autocast", settings, rows, CPU_BATCH)
+    return rows
+
+
+def ratios_of_table_2(rows: list[dict[str, Any]]) -> list[str]:
+    """Dual over encoder-only masking in our own code, at every setting that was measured with both, as sentences."""
+    by_setting: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        if row["status"] == "ok" and row["variant"] in (DUAL, ENCODER_ONLY):
+            key = tuple(row[name] for name in ("preset", "dtype", "compiled", "batch_size"))
+            by_setting.setdefault(key, {})[row["variant"]] = row
+    lines = []
+    for (preset, dtype, compiled, batch_size), pair in by_setting.items():
+        if len(pair) < 2:
+            continue
+        dual, single = pair[DUAL], pair[ENCODER_ONLY]
+        memory = "peak_mib" if dual["peak_mib"] != "" else "kept_mib"
+        share = f", {dual[memory] / single[memory]:.2f} of the memory" if dual[memory] != "" and single[memory] else ""
+        lines.append(
+            f"{preset}, {dtype}, compiled {compiled}, batch {batch_size}: dual over encoder-only masking "
+            f"{single['median_ms'] / dual['median_ms']:.2f} times the speed{share}"
+        )
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    run(parse(__doc__.split("\n")[0], arguments))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,106 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a step goes: matrix products, attention, elementwise work, the optimizer, and nothing at all."""
+
+import re
+import time
+from typing import Any
+
+import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.competitors import Task, competitors, make_config
+from benchmarks.measuring import failure
+from benchmarks.settings import Settings, stored_dtype
+from benchmarks.steps import Inputs, Step
+from benchmarks.tables import finish, print_table
+
+
+ROUNDS = 3
+# Names of kernels (GPU) or operators (CPU), tried in this order. A batched product occurs in plain attention alone.
+KINDS = (
+    ("optimizer", re.compile(r"adam|multi_tensor", re.I)),
+    ("attention", re.compile(r"flash|fmha|attention|sdpa|mha|softmax|aten::bmm|aten::baddbmm|batched", re.I)),
+    ("matrix products", re.compile(r"gemm|nvjet|cutlass|xmma|cublas|conv|aten::(add)?mm|linear|_int_mm", re.I)),
+    (
+        "copies and gathers",
+        re.compile(r"memcpy|memset|copy|index|gather|scatter|cat\b|CatArray|_to_copy|sort|fill", re.I),
+    ),
+)
+REST = "elementwise and norms"
+OPERATORS = ("aten::", "mkldnn::", "onednn::", "quantized::", "cpp_fused", "graph_")  # and what inductor generates
+SHARES = ("matrix products", "attention", REST, "copies and gathers", "optimizer", "idle")
+
+
+def kind_of(name: str) -> str:
+    """What a kernel or operator does, by its name."""
+    return next((kind for kind, pattern in KINDS if pattern.search(name)), REST)
+
+
+def shares_of(events: Any, span: float, on_cuda: bool) -> dict[str, float]:
+    """Share of every kind of work in the time of a profile.
+
+    Args:
+        events: `FunctionEvent`s of the profiler.
+        span: Microseconds from the first step to the end of the last.
+        on_cuda: Count kernels; else operators, without what they call.
+    """
+    spent = dict.fromkeys(SHARES, 0.0)
+    for event in events:
+        if on_cuda and event.device_type == DeviceType.CUDA:
+            if not getattr(event, "is_user_annotation", False) and not event.name.startswith(
+                ("Optimizer.", "ProfilerStep")
+            ):
+                spent[kind_of(event.name)] += event.time_range.elapsed_us()
+        elif not on_cuda and event.name.startswith(OPERATORS):
+            spent[kind_of(event.name)] += event.self_cpu_time_total
+    spent["idle"] = max(0.0, span - sum(spent.values()))
+    return {kind: round(value / span, 3) for kind, value in spent.items()}
+
+
+def profile_step(step: Step, inputs: Inputs) -> dict[str, float]:
+    """Shares of a few rounds of a step, and `ms`, the time of one of them under the profiler."""
+    on_cuda = step.settings.device.type == "cuda"
+    for number in range(2):
+        step(*inputs(number))
+    if on_cuda:
+        torch.cuda.synchronize()
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
+    with profile(activities=activities) as profiler:
+        start = time.perf_counter() if on_cuda else step.settings.clock()
+        for number in range(ROUNDS):
+            step(*inputs(number))
+        if on_cuda:
+            torch.cuda.synchronize()
+        span = (time.perf_counter() if on_cuda else step.settings.clock()) - start
+    shares = shares_of(profiler.events(), 1e6 * span, on_cuda)
+    return {**shares, "ms": round(1e3 * span / ROUNDS, 1)}
+
+
+def profile_piece(task: Task, dtype: str, settings: Settings, rows: list[dict[str, Any]], default_batch: int) -> None:
+    """Profile every variant that was measured, at its best batch size; print and write the shares."""
+    result = []
+    for row in rows:
+        if not row["best_batch"] or settings.late:
+            continue
+        competitor = next((c for c in competitors(task, row["preset"]) if c.name == row["variant"]), None)
+        if competitor is None or row["dtype"] != dtype:
+            continue
+        step = None
+        try:
+            inputs = Inputs(make_config(row["preset"]), row["batch_size"], settings.device, stored_dtype(dtype))
+            step = Step(competitor, task, dtype, row["compiled"].split()[0], settings)
+            shares = profile_step(step, inputs)
+        except Exception as error:
+            print(f"{row['variant']}: {failure(error)}")
+            continue
+        finally:
+            if step is not None:
+                step.release()
+        keys = ("section", "preset", "variant", "dtype", "compiled", "batch_size")
+        machine = {key: row[key] for key in ("device", "threads", "torch", "transformers", "date", "command")}
+        result.append({**{key: row[key] for key in keys}, **shares, **machine})
+    columns = ("preset", "variant", "compiled", "batch_size", "ms", *SHARES)
+    print_table(result, {key: key for key in columns})
+    finish(result, f"profile_{task}", settings.device, settings.output)

@@ -1,0 +1,84 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of figures on the screen and in files."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import describe
+
+
+COLUMNS = {
+    "preset": "size", "variant": "variant", "dtype": "dtype", "compiled": "compiled", "batch_size": "batch",
+    "median_ms": "median ms", "clips_per_s": "clips/s", "tflops": "TFLOP/s", "utilisation": "of peak",
+    "speedup": "speed", "speedup_at_best_batch": "at best batch", "kept_mib": "kept MiB", "peak_mib": "peak MiB",
+    "status": "status",
+}  # fmt: skip
+
+
+def device_name(device: torch.device) -> str:
+    """Short name of a device, for names of files."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def print_machine(device: torch.device) -> None:
+    print(", ".join(f"{key} {value}" for key, value in describe(device).items()), flush=True)
+
+
+def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str] | None = None) -> None:
+    """A plain table of those of the columns that hold anything."""
+    if not rows:
+        return
+    headings = {key: text for key, text in (columns or COLUMNS).items() if any(row.get(key, "") != "" for row in rows)}
+    cells = [list(headings.values())] + [[str(row.get(key, "")) for key in headings] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(headings))]
+    numeric = [
+        all(isinstance(row.get(key, ""), (int, float)) or row.get(key, "") == "" for row in rows) for key in headings
+    ]
+    for line in cells:
+        print(
+            "  ".join(
+                cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric)
+            ).rstrip()
+        )
+    print(flush=True)
+
+
+def write_csv(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> Path:
+    """Write rows to `folder/name.csv`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.csv"
+    fields = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=fields, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def read_csv(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Rows of several files, numbers as numbers."""
+    rows = []
+    for path in paths:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows += [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return rows
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def finish(rows: list[dict[str, Any]], piece: str, device: torch.device, folder: Path | None) -> None:
+    """Write the rows of a piece, if there is a folder for them."""
+    if folder is not None and rows:
+        print(f"written: {write_csv(rows, folder, f'{piece}-{device_name(device)}')}\n", flush=True)

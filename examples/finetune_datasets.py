@@ -1,0 +1,112 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Fine-tune on a data set of `datasets` with a video column, in a training loop of `accelerate`.
+
+Any data set with a column of type `Video` and one of type `ClassLabel` will do: one of the Hub, Parquet files, or a
+folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out on a CPU:
+
+    python -m training.motion data/motion --classes appears,vanishes,approaches,recedes --size 48
+    python examples/finetune_datasets.py --data data/motion --output runs/datasets
+
+On several GPUs: `accelerate launch examples/finetune_datasets.py ...`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from datasets import Video, load_dataset
+from torch.utils.data import DataLoader, default_collate
+from transformers import get_cosine_schedule_with_warmup
+
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+
+
+# A model that learns on a CPU: 8 frames of 48 x 48 pixels, cubes of 4 x 8 x 8.
+SMALL = {
+    "num_frames": 8, "image_size": 48, "tubelet_size": 4, "patch_size": 8,
+    "hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512,
+}  # fmt: skip
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Fine-tune on a data set with a video column.")
+    parser.add_argument("--data", required=True, help="folder, or name of a data set on the Hub")
+    parser.add_argument("--model", help="checkpoint to start from; default: a small new model")
+    parser.add_argument("--output", default="runs/datasets", help="where the model is saved")
+    parser.add_argument("--video_column", default="video")
+    parser.add_argument("--label_column", default="label")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch_size", type=int, default=16, help="videos per process")
+    parser.add_argument("--learning_rate", type=float, default=5e-4)
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def evaluate(accelerator: Accelerator, model: torch.nn.Module, loader: DataLoader) -> float:
+    """Share of right answers, each video counted once."""
+    model.eval()
+    right = []
+    for batch in loader:
+        with torch.inference_mode():
+            answers = model(pixel_values=batch["pixel_values"]).logits.argmax(dim=-1)
+        right.append(accelerator.gather_for_metrics(answers == batch["labels"]))
+    return torch.cat(right).float().mean().item()
+
+
+def main(arguments: Sequence[str] | None = None) -> float:
+    """Train, evaluate, save; returns the top-1 accuracy."""
+    options = parse(arguments)
+    accelerator = Accelerator()
+    set_seed(options.seed)
+    videos = load_dataset(options.data)
+    classes = videos["train"].features[options.label_column].names
+    labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    if options.model is None:
+        model = VideoMAEv2ForVideoClassification(VideoMAEv2Config(**SMALL, **labels))
+    else:  # a head for other classes is replaced by a new one
+        model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+    size = model.config.image_size
+    processor = VideoMAEv2VideoProcessor(
+        num_frames=model.config.num_frames, sampling="uniform", size={"shortest_edge": size},
+        crop_size={"height": size, "width": size},
+    )  # fmt: skip
+
+    def to_clips(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        films = [
+            row["bytes"] or row["path"] for row in rows[options.video_column]
+        ]  # only the frames needed are decoded
+        return {"pixel_values": list(processor(films, return_tensors="pt")["pixel_values"]),
+                "labels": rows[options.label_column]}  # fmt: skip
+
+    videos = videos.cast_column(options.video_column, Video(decode=False)).with_transform(to_clips)
+    loading = {"batch_size": options.batch_size, "num_workers": options.workers, "collate_fn": default_collate}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.05)
+    model, optimizer, train_loader, test_loader = accelerator.prepare(
+        model, optimizer, DataLoader(videos["train"], shuffle=True, **loading), DataLoader(videos["test"], **loading)
+    )
+    schedule = get_cosine_schedule_with_warmup(optimizer, 20, options.epochs * len(train_loader))
+
+    for epoch in range(options.epochs):
+        model.train()
+        for batch in train_loader:
+            loss = model(**batch).loss
+            accelerator.backward(loss)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        accuracy = evaluate(accelerator, model, test_loader)
+        accelerator.print(f"epoch {epoch + 1}: loss {loss.item():.3f}, top-1 {accuracy:.3f}")
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        accelerator.unwrap_model(model).save_pretrained(options.output)
+        processor.save_pretrained(options.output)
+    return accuracy
+
+
+if __name__ == "__main__":
+    main()

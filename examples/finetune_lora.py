@@ -1,0 +1,99 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Fine-tune low-rank adapters (LoRA, by PEFT) of a frozen model on a folder of videos: ViT-g fits a GPU of 24 GB.
+
+The folder holds `train/CLASS/*.mp4` and `test/CLASS/*.mp4`. To try it out on a CPU, with the model that
+`finetune_with_trainer.py` has left:
+
+    python -m training.motion data/motion --classes appears,vanishes,approaches,recedes --size 48
+    python examples/finetune_lora.py --data data/motion --model runs/trainer --output_dir runs/lora
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from peft import LoraConfig, get_peft_model
+from torch.utils.data import Dataset
+from transformers import EvalPrediction, HfArgumentParser, Trainer, TrainingArguments
+
+from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+
+
+@dataclass
+class Options:
+    """What to train, and on what."""
+
+    data: Path = field(metadata={"help": "folder with train/CLASS/*.mp4 and test/CLASS/*.mp4"})
+    model: str = field(metadata={"help": "checkpoint to start from: folder or name on the Hub"})
+    rank: int = field(default=16, metadata={"help": "rank of the adapters"})
+    sampling: str = field(default="uniform", metadata={"help": "frames of a clip: uniform over the video, or dense"})
+
+
+class VideoFolder(Dataset):
+    """Clips of `folder/CLASS/*.mp4`, as the model takes them."""
+
+    def __init__(self, folder: Path, classes: Sequence[str], processor: VideoMAEv2VideoProcessor) -> None:
+        self.processor = processor
+        self.videos = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).glob("*.mp4"))]
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, index: int) -> dict:
+        path, label = self.videos[index]
+        return {"pixel_values": self.processor(path, return_tensors="pt")["pixel_values"][0], "labels": label}
+
+
+def top1(prediction: EvalPrediction) -> dict[str, float]:
+    """Share of right answers."""
+    return {"top1": float(np.mean(prediction.predictions.argmax(axis=-1) == prediction.label_ids))}
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
+    """Train, evaluate, save the adapters and the merged model; returns what was measured."""
+    parser = HfArgumentParser((Options, TrainingArguments))
+    parser.set_defaults(
+        output_dir="runs/lora", num_train_epochs=3, per_device_train_batch_size=16, learning_rate=1e-3,
+        warmup_steps=10, lr_scheduler_type="cosine", gradient_checkpointing=True, eval_strategy="epoch",
+        logging_steps=10, save_strategy="no", report_to="none", label_names=["labels"],
+    )  # fmt: skip
+    options, training = parser.parse_args_into_dataclasses(arguments)
+    classes = sorted(path.name for path in (options.data / "train").glob("*") if path.is_dir())
+    if not classes:
+        parser.error(f"{options.data} holds no train/CLASS folders")
+
+    labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    base = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+    size = base.config.image_size
+    processor = VideoMAEv2VideoProcessor(
+        num_frames=base.config.num_frames, sampling=options.sampling, size={"shortest_edge": size},
+        crop_size={"height": size, "width": size},
+    )  # fmt: skip
+    # Adapters on queries and values; the head, and the norm before it, are trained whole.
+    lora = LoraConfig(
+        r=options.rank, lora_alpha=2 * options.rank, target_modules=["q_proj", "v_proj"],
+        modules_to_save=["classifier", "fc_norm"],
+    )  # fmt: skip
+    model = get_peft_model(base, lora)
+    model.print_trainable_parameters()
+    trainer = Trainer(
+        model,
+        training,
+        train_dataset=VideoFolder(options.data / "train", classes, processor),
+        eval_dataset=VideoFolder(options.data / "test", classes, processor),
+        compute_metrics=top1,
+    )
+    trainer.train()
+    metrics = trainer.evaluate()
+    output = Path(training.output_dir)
+    model.save_pretrained(output / "adapter")  # for `PeftModel.from_pretrained(base, ...)`
+    model.merge_and_unload().save_pretrained(output / "model")  # for `from_pretrained` and `pipeline`
+    processor.save_pretrained(output / "model")
+    return metrics
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Writes converted checkpoints: weights one part after the other, the rest beside them, all of it or nothing."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+from transformers import PreTrainedConfig
+from transformers.dynamic_module_utils import custom_object_save
+
+from .convert_videomae_v2 import Recipes, StateDict
+from .modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
+from .weight_sources_videomae_v2 import CONFIG_FILE, WeightSource
+
+
+INDEX_FILE = "model.safetensors.index.json"
+SHARD_PATTERN = "model{suffix}.safetensors"
+
+
+@contextlib.contextmanager
+def new_folder(destination: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `destination` when the context ends well, and is gone when it does not.
+
+    Raises:
+        FileExistsError: `destination` exists and is not an empty folder.
+    """
+    check_free(destination)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    folder = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+    folder.mkdir()
+    try:
+        yield folder
+        if destination.is_dir():
+            destination.rmdir()
+        folder.rename(destination)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def new_file(destination: Path) -> Iterator[Path]:
+    """The same for a single file.
+
+    Raises:
+        FileExistsError: `destination` exists.
+    """
+    if destination.exists():
+        raise FileExistsError(f"{destination} exists. Name another file, or remove it first.")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    path = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+    try:
+        yield path
+        path.rename(destination)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def check_free(destination: Path) -> None:
+    """Refuse a destination with something in it (`FileExistsError`)."""
+    if destination.is_dir() and not any(destination.iterdir()):
+        return
+    if destination.exists():
+        what = "is not empty" if destination.is_dir() else "is a file"
+        raise FileExistsError(f"{destination} {what}. Name another folder, or remove it first.")
+
+
+def write_weights(
+    folder: Path, recipes: Recipes, shapes: StateDict, source: WeightSource, shard_size: str
+) -> list[str]:
+    """Write weights as safetensors, in as many files as `shard_size` makes of them, holding one file's at a time.
+
+    Args:
+        folder: Where to; `config.json` is there already.
+        recipes: How to make each weight out of those of `source`.
+        shapes: The same weights on the meta device.
+        source: Where from. It is opened anew for each file, so that what was read of it does not pile up.
+        shard_size: Largest size of a file, such as `"1GB"`.
+
+    Returns:
+        Names of the files.
+    """
+    plan = split_torch_state_dict_into_shards(shapes, filename_pattern=SHARD_PATTERN, max_shard_size=shard_size)
+    for file, names in plan.filename_to_tensors.items():
+        with source.open() as tensors:
+            part = {name: recipes[name](tensors).contiguous() for name in names}
+            save_file(part, folder / file, metadata={"format": "pt"})
+            del part
+        (folder / file).chmod((folder / CONFIG_FILE).stat().st_mode)  # safetensors makes files for the user alone
+    files = list(plan.filename_to_tensors)
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": dict(sorted(plan.tensor_to_filename.items()))}
+        (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        files.append(INDEX_FILE)
+    return files
+
+
+def write_our_config(folder: Path, model: VideoMAEv2PreTrainedModel, dtype: torch.dtype) -> None:
+    """Write `config.json` and the code, as `save_pretrained` of a model does it, without its weights."""
+    config = model.config
+    name_config(config, type(model), dtype)
+    config.auto_map = dict(AUTO_MAP)
+    custom_object_save(model, folder, config=config)
+    config.save_pretrained(folder)
+
+
+def name_config(config: PreTrainedConfig, model_class: type, dtype: torch.dtype) -> None:
+    """Set what transformers writes into the configuration of a model that it saves."""
+    config.architectures = [model_class.__name__]
+    config.dtype = dtype

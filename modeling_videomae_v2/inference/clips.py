@@ -1,0 +1,147 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which clips the commands take of a video, and their pixels: cropped, but not yet normalised."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from .windows import Length, WindowReader
+
+
+# Stop short of the model: what is left to do costs little there, and a byte a value is quick to hand over.
+UNFINISHED = {"do_rescale": False, "do_normalize": False, "return_tensors": "pt"}
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What to take of every video.
+
+    Attributes:
+        window: Length of a sliding window; None takes the processor's clips, spread over the video.
+        stride: From window to window. Default: the length of a window.
+        by_clip: Without a window, every clip on its own; otherwise all of them are views of one.
+    """
+
+    window: Length | None = None
+    stride: Length | None = None
+    by_clip: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"window": str(self.window) if self.window else None, "stride": str(self.stride or self.window or "")}
+
+
+@dataclass
+class Clip:
+    """A clip of a video, in as many views as are averaged.
+
+    Attributes:
+        number: Which clip of the video, from 0.
+        count: Clips of the video, as far as its length is known.
+        start: Seconds from the start of the video.
+        end: Seconds from the start of the video to where its last frame is over.
+        duration: Seconds that the video lasts.
+        fps: Frames per second of the video, on average.
+        views: uint8 `(views, frames, channels, height, width)`; empty once the model has seen them.
+    """
+
+    number: int
+    count: int
+    start: float
+    end: float
+    duration: float
+    fps: float
+    views: torch.Tensor
+
+
+def choose_sampling(
+    processor: VideoMAEv2VideoProcessor,
+    window: str | None,
+    stride: str | None,
+    clips: int | None,
+    *,
+    slides: bool,
+    by_clip: bool,
+) -> Sampling:
+    """The sampling that a user asks for.
+
+    Args:
+        processor: Gives the length of a clip.
+        window: "clip" (a clip of the processor), seconds ("2.5") or frames ("64f").
+        stride: Seconds or frames.
+        clips: Clips over the length of each video, in place of a window.
+        slides: Whether a window of one clip slides where nothing is asked for.
+        by_clip: See `Sampling`.
+
+    Raises:
+        ValueError: The wishes exclude each other or are not valid.
+    """
+    if clips is not None and (window or stride):
+        raise ValueError(
+            f"`--clips` {clips} spreads clips over the video; `--window` and `--stride` slide over it. Leave out one."
+        )
+    if clips is not None or not (window or stride or slides):
+        return Sampling(by_clip=by_clip)
+    length = _clip_length(processor) if window in (None, "clip") else Length.parse(window, "--window")
+    return Sampling(length, Length.parse(stride, "--stride") if stride else length)
+
+
+def _clip_length(processor: VideoMAEv2VideoProcessor) -> Length:
+    if processor.sampling != "dense" or processor.fps:
+        raise ValueError(
+            "The processor of this model spreads its frames over the whole video, so that a clip has no length of its "
+            "own. Say how long a window shall be: `--window 4` (seconds) or `--window 64f` (frames); or `--clips 1`."
+        )
+    return Length(processor.num_frames * processor.sampling_rate, in_frames=True)
+
+
+def clips_of(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling) -> Iterator[Clip]:
+    """Decode the clips of a video, in order.
+
+    Raises:
+        FileNotFoundError, VideoDecodingError: As `VideoReader`; the clips before the fault have been yielded.
+    """
+    return (
+        _spread_clips(source, processor, sampling) if sampling.window is None else _slide(source, processor, sampling)
+    )
+
+
+def _spread_clips(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling) -> Iterator[Clip]:
+    batch = processor(source, return_metadata=True, **UNFINISHED)
+    about = batch["video_metadata"][0]
+    views = batch["pixel_values"][0]
+    views = views[None] if views.ndim == 4 else views
+    groups = views.chunk(processor.num_clips) if sampling.by_clip else (views,)
+    frames = torch.tensor(about.frames_indices).view(len(groups), -1)
+    for number, group in enumerate(groups):
+        start, end = frames[number].min().item() / about.fps, (frames[number].max().item() + 1) / about.fps
+        yield Clip(number, len(groups), start, end, about.duration, about.fps, group)
+
+
+def _slide(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling) -> Iterator[Clip]:
+    crops_late = processor.num_crops > 1  # several crops of a clip share its resized frames
+
+    def prepare(frames: torch.Tensor) -> torch.Tensor:
+        late = {"do_center_crop": False} if crops_late else {}
+        return processor(frames, do_sample_frames=False, num_clips=1, num_crops=1, **late, **UNFINISHED)[
+            "pixel_values"
+        ][0]
+
+    def finish(frames: torch.Tensor) -> torch.Tensor:
+        if not crops_late:
+            return frames[None]
+        return processor(frames, do_sample_frames=False, num_clips=1, do_resize=False, **UNFINISHED)["pixel_values"][0]
+
+    with WindowReader(source) as reader:
+        for window in reader.windows(
+            processor.num_frames, sampling.window, sampling.stride or sampling.window, prepare
+        ):
+            number, count, start, end, frames = window
+            yield Clip(number, count, start, end, reader.duration, reader.fps, finish(frames))
+
+
+__all__ = ["Clip", "Sampling", "choose_sampling", "clips_of"]

@@ -1,0 +1,106 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a command is given as videos (files, folders, URLs) as a list of single videos with names of their own."""
+
+import hashlib
+import os
+import re
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+})  # fmt: skip
+# Longest file name that common file systems take, less what is put behind it.
+MAX_NAME = 200
+
+
+class Source(NamedTuple):
+    """One video.
+
+    Attributes:
+        address: Path or URL, as it is opened and reported.
+        name: Relative path, with forward slashes, for what is made of the video: below a folder that was given, the
+            path in it; else the name of the file. Two sources never share one.
+    """
+
+    address: str
+    name: str
+
+
+def printable(text: str) -> str:
+    """A file name that is not valid UTF-8 cannot be printed or written as text; what is wrong in it becomes `?`."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Sorting key that puts `clip2` before `clip10`."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part] + [(2, 0, text)]
+
+
+def find_sources(addresses: Sequence[str], unique_names: bool = True) -> list[Source]:
+    """List the videos that a user names.
+
+    Args:
+        addresses: Files, folders (every video file in them, at any depth, in natural order) and http(s) URLs. What does
+            not exist is kept, for the error to come when it is opened, so that the others go on.
+
+        unique_names: Whether something is going to be written under the names of the videos.
+
+    Raises:
+        ValueError: There is none, a folder holds no video, or two videos have the same name.
+    """
+    sources: list[Source] = []
+    for address in addresses:
+        if os.path.isdir(address):
+            sources += _in_folder(Path(address))
+        else:
+            sources.append(Source(address, _name_of(address)))
+    if not sources:
+        raise ValueError("No video is given. Pass files, folders or URLs.")
+    sources = list(dict.fromkeys(sources))
+    by_name: dict[str, str] = {}
+    for source in sources if unique_names else ():
+        other = by_name.setdefault(source.name, source.address)
+        if other != source.address:
+            raise ValueError(
+                f"{other} and {source.address} have the same name, {source.name}, so that the results would "
+                "be mixed up. Pass the folder that holds both, or run the command once for each."
+            )
+    return sources
+
+
+def _in_folder(folder: Path) -> list[Source]:
+    found = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(place, name)
+            for name in files
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+        ]
+    if not found:
+        raise ValueError(
+            f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). Check the path, or pass "
+            "the files by name."
+        )
+    sources = [Source(str(path), path.relative_to(folder).as_posix()) for path in found]
+    return sorted(sources, key=lambda source: natural_key(source.name))
+
+
+def _name_of(address: str) -> str:
+    if "://" not in address:
+        return Path(address).name
+    name = urllib.parse.unquote(PurePosixPath(urllib.parse.urlparse(address).path).name)
+    name = re.sub(r"[^\w.-]+", "_", name)[-MAX_NAME:].lstrip(".") or "video"
+    if address.lower().startswith("file:"):
+        return name
+    return f"{hashlib.sha256(address.encode()).hexdigest()[:8]}-{name}"  # many servers call every file the same
+
+
+__all__ = ["Source", "find_sources", "natural_key", "printable"]

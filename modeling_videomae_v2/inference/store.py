@@ -1,0 +1,211 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of features: one file for each video, an index with times, and the settings that all of them share."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from .sources import Source, printable
+
+
+FORMATS = ("safetensors", "npy")
+SETTINGS, INDEX, PARQUET = "settings.json", "index.jsonl", "index.parquet"
+MADE_FROM = "model_name"  # for people: the same weights may lie elsewhere
+
+
+@dataclass
+class VideoFeatures:
+    """Features of the clips of one video.
+
+    Attributes:
+        features: float32 `(clips, ...)`.
+        start: Seconds at which each clip starts.
+        end: Seconds at which each clip is over.
+        duration: Seconds that the video lasts.
+        fps: Its frames per second, on average.
+    """
+
+    features: torch.Tensor
+    start: list[float]
+    end: list[float]
+    duration: float
+    fps: float
+
+
+class FeatureStore:
+    """Writes features so that a run which was interrupted can go on.
+
+    `settings.json` says what the features were made with. `index.jsonl` has a line for each finished video; it is added
+    after the file has been written under another name and renamed, so what it lists is whole.
+
+    Args:
+        folder: Is made where it does not exist.
+        settings: What decides the values, as plain values; `model_name` alone may differ from run to run.
+        file_format: "safetensors" (tensors `features`, `start`, `end`) or "npy" (the features alone).
+
+    Raises:
+        ValueError: The folder holds features that were made with other settings; the message names them.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any], file_format: str = "safetensors") -> None:
+        if file_format not in FORMATS:
+            raise ValueError(f"`--format` must be one of {', '.join(FORMATS)}, got {file_format!r}.")
+        self._folder, self._format = folder, file_format
+        self._settings = {**settings, "format": file_format}
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is a file. `--out` must name a folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._check_settings()
+        self._records = self._read_index()
+
+    def _check_settings(self) -> None:
+        path = self._folder / SETTINGS
+        if not path.exists():
+            if (self._folder / INDEX).exists():
+                raise ValueError(f"{self._folder} holds an index but no {SETTINGS}. Choose another folder for --out.")
+            text = json.dumps(self._settings, indent=2, sort_keys=True) + "\n"
+            _write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+            return
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}). Choose another folder for --out.") from error
+        now = json.loads(json.dumps(self._settings))
+        names = sorted(name for name in {*before, *now} - {MADE_FROM} if before.get(name) != now.get(name))
+        if names:
+            changes = "; ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in names)
+            raise ValueError(
+                f"{self._folder} holds features that were made otherwise ({changes}). Choose another folder for --out, "
+                "or use the same model and settings to go on."
+            )
+
+    def _read_index(self) -> dict[str, dict[str, Any]]:
+        """Records by name; a line that an interruption cut short is taken away."""
+        path = self._folder / INDEX
+        if not path.exists():
+            return {}
+        whole, _, rest = path.read_bytes().rpartition(b"\n")
+        if rest:
+            with open(path, "r+b") as file:
+                file.truncate(len(whole) + bool(whole))
+        records: dict[str, dict[str, Any]] = {}
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                record = json.loads(line)
+                records[record["name"]] = record
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"Line {number} of {path} is damaged. Delete the line, to have that video done again, or choose "
+                    "another folder for --out."
+                ) from error
+        return records
+
+    def is_finished(self, source: Source) -> bool:
+        """Whether the features of this video, of the same size in bytes, are there."""
+        record = self._records.get(source.name)
+        if record is None or record["bytes"] != _size(source.address):
+            return False
+        path = self._folder / record["file"]
+        return path.is_file() and path.stat().st_size == record["file_bytes"]
+
+    def write(self, source: Source, video: VideoFeatures) -> Path:
+        """Write the features of a video, and then its line of the index."""
+        path = self._folder / f"{source.name}.{self._format}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_aside(path, lambda aside: self._write_file(aside, source, video))
+        record = {
+            "name": source.name,
+            "video": printable(source.address),
+            "file": path.relative_to(self._folder).as_posix(),
+            "bytes": _size(source.address),
+            "file_bytes": path.stat().st_size,
+            "shape": list(video.features.shape),
+            "duration": round(video.duration, 6),
+            "fps": round(video.fps, 6),
+            "start": [round(value, 6) for value in video.start],
+            "end": [round(value, 6) for value in video.end],
+        }
+        with open(self._folder / INDEX, "ab") as file:
+            file.write((json.dumps(record) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._records[source.name] = record
+        return path
+
+    def _write_file(self, path: Path, source: Source, video: VideoFeatures) -> None:
+        if self._format == "npy":
+            with open(path, "wb") as file:
+                np.save(file, video.features.numpy())
+            return
+        tensors = {
+            "features": video.features.contiguous(),
+            "start": torch.tensor(video.start, dtype=torch.float64),
+            "end": torch.tensor(video.end, dtype=torch.float64),
+        }
+        about = {"video": printable(source.address), "settings": json.dumps(self._settings, sort_keys=True)}
+        save_file(tensors, path, metadata=about)
+        shutil.copymode(self._folder / SETTINGS, path)  # or nobody else could read it
+
+    def write_parquet(self) -> Path:
+        """Write the index as a table with a row for each clip: name, video, file, row, start, end, duration, fps."""
+        import pyarrow
+        import pyarrow.parquet
+
+        records = [self._records[name] for name in sorted(self._records)]
+        lengths = [len(record["start"]) for record in records]
+        columns: dict[str, Any] = {
+            name: np.repeat([record[name] for record in records], lengths).tolist() if records else []
+            for name in ("name", "video", "file", "duration", "fps")
+        }
+        columns["row"] = [row for length in lengths for row in range(length)]
+        for name in ("start", "end"):
+            columns[name] = [time for record in records for time in record[name]]
+        path = self._folder / PARQUET
+        _write_aside(path, lambda aside: pyarrow.parquet.write_table(pyarrow.table(columns), aside))
+        return path
+
+
+def require_pyarrow() -> None:
+    """Say at once, and not after hours, that there can be no Parquet file.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "`--parquet` needs pyarrow, which is not installed. Run `pip install pyarrow`, or leave it out: "
+            f"{INDEX} holds the same."
+        ) from error
+
+
+def _size(address: str) -> int | None:
+    """Bytes of a file; None for a URL."""
+    try:
+        return os.stat(address).st_size
+    except OSError:
+        return None
+
+
+def _write_aside(path: Path, write: Any) -> None:
+    """Have `write` fill a file beside `path`, force it to the disk and rename it: `path` is whole or absent."""
+    aside = path.with_name(f".{path.name[-200:]}.{os.getpid()}")
+    try:
+        write(aside)
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+__all__ = ["FORMATS", "FeatureStore", "VideoFeatures", "require_pyarrow"]

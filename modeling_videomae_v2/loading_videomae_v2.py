@@ -1,0 +1,110 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What `from_pretrained` must not pass over: weights that do not fit the model."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import nn
+
+
+# Parts that a checkpoint of another kind may lack or have on its own, each as a whole. All else belongs to the encoder.
+PARTS = {
+    "classifier": ("classifier.",),
+    "decoder": ("decoder.", "encoder_to_decoder."),
+    "norm of the pooled feature": ("fc_norm.",),
+    "norm of the tokens": ("layernorm.",),
+}
+
+
+ADVICE = (
+    "Correct the configuration (width, depth, patch size, layer scale, number of classes). For a head with another "
+    "number of classes pass `ignore_mismatched_sizes=True`; `output_loading_info=True` returns the lists of what is "
+    "missing or left over, instead of raising."
+)
+
+
+class UnfitWeightsError(ValueError, RuntimeError):
+    """Weights and model do not fit. A `RuntimeError` too, as torch and transformers raise it."""
+
+
+def part_of(key: str, prefix: str) -> str | None:
+    """The part of a model, of those in `PARTS`, that a parameter belongs to; None for the encoder's."""
+    bare = key.removeprefix(f"{prefix}.")
+    return next((part for part, starts in PARTS.items() if bare.startswith(starts)), None)
+
+
+def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool) -> None:
+    """Raise if loading left a weight to chance, or threw one away, other than a whole head or decoder.
+
+    A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
+    reports it as new), or be left over where the model has no such part. Anything else is a checkpoint of another
+    architecture.
+
+    Args:
+        model: A model of this package, loaded.
+        info: What `from_pretrained(..., output_loading_info=True)` gives.
+        source: Name of the checkpoint, for the message.
+        allow_mismatch: Whether the caller asked for weights of another shape to be drawn anew.
+
+    Raises:
+        UnfitWeightsError: With the list of the weights.
+    """
+    mismatched = {entry[0]: entry for entry in info.get("mismatched_keys", ())}
+    problems = []
+    if not allow_mismatch:
+        problems += [
+            f"{key}: {tuple(there)} in the checkpoint, {tuple(here)} in the model"
+            for key, there, here in sorted(mismatched.values())
+        ]
+    prefix = model.base_model_prefix
+    owned = _by_part(model.state_dict(), prefix)
+    missing = _by_part((key for key in info.get("missing_keys", ()) if key not in mismatched), prefix)
+    unexpected = _by_part(info.get("unexpected_keys", ()), prefix)
+    for part, keys in missing.items():
+        if part is None or set(keys) != set(owned[part]):
+            problems += [f"{key}: not in the checkpoint" for key in sorted(keys)]
+    for part, keys in unexpected.items():
+        if part is None or part in owned:
+            problems += [f"{key}: not in the model" for key in sorted(keys)]
+    if problems:
+        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, ADVICE))
+
+
+def unfit_message(source: str, model_name: str, problems: list[str], advice: str, most: int = 12) -> str:
+    """The list of what does not fit, with the way out."""
+    shown = "\n  ".join(problems[:most])
+    more = f"\n  and {len(problems) - most} more" if len(problems) > most else ""
+    return f"The weights of {source} do not fit {model_name} as it is configured:\n  {shown}{more}\n{advice}"
+
+
+def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, source: str) -> None:
+    """Raise if a model splits the width of a checkpoint into other heads than were trained; the weights do not show it.
+
+    Args:
+        model: A model of this package, loaded.
+        info: What `from_pretrained(..., output_loading_info=True)` gives.
+        trained: The checkpoint's own configuration; None where there is no other than the model's.
+        source: Name of the checkpoint, for the message.
+
+    Raises:
+        UnfitWeightsError: The numbers of heads differ.
+    """
+    if trained is None:
+        return
+    new = set(info.get("missing_keys", ()))
+    has_decoder = "encoder_to_decoder.weight" in model.state_dict().keys() - new  # and not one of its own
+    for name in ("num_attention_heads", *(["decoder_num_attention_heads"] if has_decoder else [])):
+        here, there = getattr(model.config, name), getattr(trained, name)
+        if here != there:
+            raise UnfitWeightsError(
+                f"`{name}` is {here}, but the weights of {source} were trained with {there}: they load, and compute "
+                f"something else. Leave `{name}` as it is in the checkpoint."
+            )
+
+
+def _by_part(keys: Iterable[str], prefix: str) -> dict[str | None, list[str]]:
+    parts: dict[str | None, list[str]] = {}
+    for key in keys:
+        parts.setdefault(part_of(key, prefix), []).append(key)
+    return parts

@@ -1,0 +1,191 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks run, on a tiny model, and compare what they claim to compare."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import clips, masks, tiny_model
+
+from benchmarks import attention, end_to_end, finetune_step, inference, memory, pretrain_step, run
+from benchmarks.competitors import DUAL, ENCODER_ONLY, competitors
+from benchmarks.measuring import make_rows, measure
+from benchmarks.peak import matmul_peak
+from benchmarks.profiling import SHARES, kind_of, profile_step
+from benchmarks.research_way import ResearchClassifier, ResearchPreTraining, load_ours
+from benchmarks.settings import Settings, parse
+from benchmarks.steps import Inputs, Step, kept_for_backward
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+
+
+CPU = torch.device("cpu")
+QUICK = Settings(device=CPU, presets=("tiny",), repeats=2, warmup=1)
+
+
+@pytest.fixture(autouse=True)
+def _small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.peak.SIDES", {"cpu": (64,)})
+    monkeypatch.setattr("benchmarks.peak.SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("decoder_mask_type", ["running_cell", None])
+def test_research_way_has_our_loss_and_gradients(decoder_mask_type: str | None) -> None:
+    ours = tiny_model(VideoMAEv2ForPreTraining, decoder_mask_type=decoder_mask_type)
+    theirs = ResearchPreTraining(ours.config)
+    load_ours(theirs, ours.state_dict())
+    given = masks() if decoder_mask_type else {"bool_masked_pos": masks()["bool_masked_pos"]}
+    losses = [ours(clips(), **given).loss, theirs(clips(), **given)]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    torch.testing.assert_close(theirs.head.weight.grad, ours.decoder.head.weight.grad)
+    torch.testing.assert_close(
+        theirs.encoder.embed.weight.grad, ours.videomae_v2.embeddings.patch_embeddings.projection.weight.grad
+    )
+
+
+def test_research_way_has_our_logits() -> None:
+    ours = tiny_model(VideoMAEv2ForVideoClassification)
+    theirs = ResearchClassifier(ours.config)
+    load_ours(theirs, ours.state_dict())
+    torch.testing.assert_close(theirs(clips()), ours(clips()).logits)
+
+
+@pytest.mark.parametrize("piece", [pretrain_step, finetune_step, inference])
+def test_timed_piece_gives_a_complete_row_for_each_competitor(piece: object, tmp_path: Path) -> None:
+    settings = Settings(device=CPU, presets=("tiny",), repeats=2, warmup=1, optimizer="fused", output=tmp_path)
+    rows = piece.run(settings)
+    assert {row["status"] for row in rows} == {"ok"}
+    names = {row["variant"] for row in rows}
+    assert {"transformers, sdpa", "transformers, eager", "research way"} < names
+    for row in rows:
+        assert row["clips_per_s"] > 0
+        assert row["speedup"] > 0
+        assert row["device"]
+        assert row["torch"] == torch.__version__
+    (path,) = tmp_path.glob("*.csv")
+    with path.open() as file:
+        assert len(list(csv.DictReader(file))) == len(rows)
+
+
+def test_one_that_fails_leaves_the_others() -> None:
+    settings = Settings(device=CPU, presets=("tiny",), repeats=1, warmup=0, checkpointing="selective")
+    rows = {row["variant"]: row for row in measure("pretraining", "fp32", settings, 1)}
+    assert "no checkpointing" in rows["research way"]["status"]
+    assert rows["research way"]["clips_per_s"] == ""
+    assert rows[DUAL]["status"] == "ok"
+
+
+def test_one_by_one_stops_where_a_larger_batch_brings_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {1: 1.0, 2: 1.0, 4: 2.0, 8: 4.0, 16: 8.0}
+    monkeypatch.setattr("benchmarks.measuring.time_steps", lambda steps, inputs, _: {"": [seconds[inputs.batch_size]]})
+    from benchmarks.measuring import one_by_one
+
+    competitor = competitors("pretraining", "tiny")[-1]
+    found = list(one_by_one(competitor, "pretraining", "tiny", "fp32", "off", tuple(seconds), True, QUICK))
+    assert [m.batch_size for m in found] == [1, 2, 4, 8]
+    rows = make_rows(found, "pretraining", "tiny", "fp32", "off", QUICK)
+    assert [row["batch_size"] for row in rows if row["best_batch"]] == [2, 4, 8]
+
+
+def test_dual_masking_computes_and_keeps_less() -> None:
+    by_name = {c.name: c for c in competitors("pretraining", "base")}
+    assert by_name[DUAL].macs < 0.75 * by_name[ENCODER_ONLY].macs
+    kept = [memory.kept_mib("pretraining", "small", name, QUICK) for name in (DUAL, ENCODER_ONLY)]
+    assert kept[0] < 0.75 * kept[1]  # the decoder: 944 tokens for 1568; the encoder is the same
+
+
+def test_memory_of_full_depth_follows_from_shallow_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.PLAIN_LIMIT, 0)
+    step = Step(competitors("pretraining", "tiny")[-1], "pretraining", memory.DTYPE, "off", QUICK)
+    direct = kept_for_backward(step, *Inputs(step.model.config, 1, CPU, torch.float32)(0))
+    assert memory.kept_mib("pretraining", "tiny", DUAL, QUICK) == pytest.approx(direct, rel=1e-6)
+
+
+def test_inputs_differ_from_round_to_round() -> None:
+    inputs = Inputs(step_config(), 2, CPU, torch.float32)
+    assert not torch.equal(inputs(0)[0], inputs(1)[0])
+    assert inputs(3)[0].shape == inputs(0)[0].shape
+
+
+def step_config() -> object:
+    return tiny_model(VideoMAEv2ForPreTraining).config
+
+
+def test_shares_of_a_profile_add_up() -> None:
+    step = Step(competitors("pretraining", "tiny")[-1], "pretraining", "fp32", "off", QUICK)
+    shares = profile_step(step, Inputs(step.model.config, 1, CPU, torch.float32))
+    assert sum(shares[name] for name in SHARES) == pytest.approx(1.0, abs=0.02)
+    assert shares["matrix products"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n", "matrix products"),
+        ("nvjet_hsh_128x256_64x4_1x2_h_bz_coopA_TNT", "matrix products"),
+        ("void pytorch_flash::flash_fwd_kernel<...>", "attention"),
+        ("cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16", "attention"),
+        ("void at::native::multi_tensor_apply_kernel<...FusedAdamMathFunctor...>", "optimizer"),
+        ("Memcpy HtoD (Pinned -> Device)", "copies and gathers"),
+        ("triton_per_fused_native_layer_norm_0", "elementwise and norms"),
+    ],
+)
+def test_kinds_of_kernels(name: str, kind: str) -> None:
+    assert kind_of(name) == kind
+
+
+def test_attention_piece_finds_all_ways_equal() -> None:
+    qkv = tuple(torch.randn(2, 2, 8, 4) for _ in range(3))
+    outputs = {name: way(qkv) for name, way in attention.ways(QUICK).items()}
+    for name in ("eager", "head by head"):
+        torch.testing.assert_close(outputs[name], outputs["sdpa"].transpose(1, 2))
+    rows = attention.run(QUICK)
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_end_to_end_from_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    arguments = ["--presets", "tiny", "--batch-sizes", "4", "--workers", "0", "--repeats", "1", "--warmup", "1"]
+    rows = end_to_end.main([*arguments, "--device", "cpu", "--output", str(tmp_path)])
+    assert [row["variant"] for row in rows] == ["synthetic, on the device", "loader, frames in memory (no PyAV)"]
+    assert all(row["clips_per_s"] > 0 for row in rows)
+
+
+def test_run_measures_writes_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    arguments = ["--presets", "tiny", "--pieces", "pretrain_step", "--repeats", "1", "--warmup", "1", "--device", "cpu"]
+    assert run.main([*arguments, "--batch-sizes", "1", "2", "--only", "ours", "--output", str(tmp_path)]) == 0
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"pretrain_step-cpu.csv", "profile_pretraining-cpu.csv"} < written
+    assert {"pretraining-speed-size-cpu.png", "pretraining-time-cpu.png"} < written
+    assert "times the speed" in capsys.readouterr().out
+
+
+def test_run_reports_a_piece_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: object) -> None:
+    def fail(settings: Settings) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setitem(run.PIECES, "memory", fail)
+    assert run.main(["--pieces", "memory", "--device", "cpu", "--output", str(tmp_path)]) == 1
+    assert "failed: memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repeats", "0"], "--repeats must be at least 1"),
+        (["--batch-sizes", "0"], "--batch-sizes must be at least 1"),
+        (["--compile", "layers", "--compile-mode", "reduce-overhead"], "add --compile model"),
+    ],
+)
+def test_wrong_options_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("", ["--device", "cpu", *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_peak_is_a_rate() -> None:
+    assert matmul_peak(CPU, torch.float32) > 0

@@ -1,0 +1,489 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`videomae-v2 convert`: files and folders of every origin, to ours and back, by numbers."""
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from crafted_pickles import EXECUTING
+from foreign_repositories import (
+    ARCH,
+    MEAN,
+    clips,
+    randomised,
+    stock_config,
+    write_opengvlab,
+    write_transformers,
+)
+from naive_reference import Arch, random_finetune_state_dict, random_pretrain_state_dict
+from safetensors.torch import save_file
+from transformers import (
+    VideoMAEForPreTraining,
+    VideoMAEForVideoClassification,
+    VideoMAEImageProcessor,
+    VideoMAEVideoProcessor,
+    pipeline,
+)
+from typer.testing import CliRunner
+
+from modeling_videomae_v2 import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    VideoMAEv2VideoProcessor,
+    tube_mask,
+)
+from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
+from modeling_videomae_v2.converting_videomae_v2 import convert_checkpoint
+
+
+TINY = ["--num-attention-heads", "4", "--image-size", "32"]
+TINY_PRETRAINING = [*TINY, "--decoder-num-attention-heads", "2"]
+
+
+def run(*args: Any) -> str:
+    """Output of a conversion that ends well."""
+    result = CliRunner().invoke(app, ["convert", *map(str, args)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refusal(*args: Any) -> str:
+    """What a conversion that must fail says; never a traceback."""
+    result = CliRunner().invoke(app, ["convert", *map(str, args)])
+    assert result.exit_code in (1, 2), result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def save(path: Path, weights: dict[str, torch.Tensor], **kwargs: Any) -> Path:
+    torch.save({"model": weights, "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="vit")}, path, **kwargs)
+    return path
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["model"]
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert [key for key in a if not torch.equal(a[key], b[key])] == []
+
+
+@pytest.fixture
+def finetuned() -> dict[str, torch.Tensor]:
+    return random_finetune_state_dict(ARCH, seed=0)
+
+
+# ---- official
+
+
+@pytest.mark.parametrize("layer_scale", [0.0, 0.1])
+@pytest.mark.parametrize("qkv_bias", [True, False])
+@pytest.mark.parametrize("kind", ["classification", "pretraining", "encoder"])
+def test_official_to_ours_and_back(kind: str, qkv_bias: bool, layer_scale: float, tmp_path: Path) -> None:
+    arch = Arch(qkv_bias=qkv_bias, layer_scale_init_value=layer_scale)
+    official = (random_pretrain_state_dict if kind == "pretraining" else random_finetune_state_dict)(arch, seed=0)
+    if kind == "encoder":
+        official = {key: tensor for key, tensor in official.items() if not key.startswith("head.")}
+    classes = {
+        "classification": VideoMAEv2ForVideoClassification,
+        "pretraining": VideoMAEv2ForPreTraining,
+        "encoder": VideoMAEv2Model,
+    }
+    save(tmp_path / "theirs.pth", official)
+    output = run(tmp_path / "theirs.pth", tmp_path / "ours", *(TINY_PRETRAINING if kind == "pretraining" else TINY))
+    assert classes[kind].__name__ in output
+
+    model = classes[kind].from_pretrained(tmp_path / "ours")
+    assert_same(dict(model.state_dict()), convert_state_dict(official))
+    fields = {name: value for name, value in asdict(arch).items() if name not in ("layer_scale_init_value",)}
+    if kind != "classification":
+        fields.pop("num_labels")
+    if kind != "pretraining":
+        fields = {name: value for name, value in fields.items() if not name.startswith("decoder_")}
+    assert {name: getattr(model.config, name) for name in fields} == fields
+    assert bool(model.config.layer_scale_init_value) == bool(layer_scale)
+
+    run(tmp_path / "ours", tmp_path / "back.pth", "--to", "official")
+    assert_same(weights_of(tmp_path / "back.pth"), official)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda sd: sd,
+        lambda sd: {"module": sd, "ds_version": "0.8", "buffer_names": []},
+        lambda sd: {"model": {f"module._orig_mod.{k}": v for k, v in sd.items()}},
+        lambda sd: {"state_dict": {f"backbone.{k}": v for k, v in sd.items()}},
+    ],
+    ids=["bare", "DeepSpeed", "compiled", "backbone"],
+)
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "old"])
+def test_containers_and_formats(finetuned, wrap, new: bool, tmp_path: Path) -> None:
+    torch.save(wrap(finetuned), tmp_path / "a.pth", _use_new_zipfile_serialization=new)
+    run(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
+    assert_same(dict(model.state_dict()), convert_state_dict(finetuned))
+
+
+def test_deepspeed_folder(finetuned, tmp_path: Path) -> None:
+    step = tmp_path / "run/checkpoint-9"
+    step.mkdir(parents=True)
+    torch.save({"module": finetuned}, step / "mp_rank_00_model_states.pt")
+    (tmp_path / "run/latest").write_text("checkpoint-9\n")
+    run(step, tmp_path / "a", *TINY)
+    run(tmp_path / "run", tmp_path / "b", *TINY)
+    shutil.copy(step / "mp_rank_00_model_states.pt", step / "mp_rank_01_model_states.pt")
+    assert "2 parts" in refusal(step, tmp_path / "c", *TINY)
+
+
+def test_safetensors_file(finetuned, tmp_path: Path) -> None:
+    save_file({key: tensor.clone() for key, tensor in finetuned.items()}, tmp_path / "a.safetensors")
+    run(tmp_path / "a.safetensors", tmp_path / "ours", *TINY)
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
+    assert_same(dict(model.state_dict()), convert_state_dict(finetuned))
+
+
+def test_half_precision_stays(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", {key: tensor.half() for key, tensor in finetuned.items()})
+    assert "float16" in run(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float16}
+
+
+def test_many_shards(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    run(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", "50KB")
+    shards = list((tmp_path / "ours").glob("model-*.safetensors"))
+    assert len(shards) > 3
+    index = json.loads((tmp_path / "ours/model.safetensors.index.json").read_text())
+    assert set(index["weight_map"].values()) == {path.name for path in shards}
+    assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in finetuned.values())
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
+    assert_same(dict(model.state_dict()), convert_state_dict(finetuned))
+    run(tmp_path / "ours", tmp_path / "back.pth", "--to", "official")
+    assert_same(weights_of(tmp_path / "back.pth"), finetuned)
+
+
+def test_the_folder_is_complete(finetuned, tmp_path: Path) -> None:
+    """As `save_pretrained` writes it: weights, configuration, code, processor."""
+    save(tmp_path / "a.pth", finetuned)
+    run(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--sampling", "uniform", "--num-frames", "16")
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
+    processor = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "ours")
+    assert (processor.sampling, processor.num_frames, processor.size.shortest_edge) == ("uniform", 16, 32)
+    model.save_pretrained(tmp_path / "saved")
+    processor.save_pretrained(tmp_path / "saved")
+    names = [{path.name for path in (tmp_path / folder).iterdir()} for folder in ("ours", "saved")]
+    assert names[0] == names[1]
+    configs = [json.loads((tmp_path / folder / "config.json").read_text()) for folder in ("ours", "saved")]
+    assert configs[0] == configs[1]
+    assert not list(tmp_path.glob(".*")), "nothing is left over"
+    modes = {path.stat().st_mode for path in (tmp_path / "ours").iterdir()}
+    assert len(modes) == 1
+
+
+def test_patch_and_tubelet_are_read(tmp_path: Path) -> None:
+    arch = Arch(patch_size=4, tubelet_size=4, num_frames=8, num_channels=1)
+    save(tmp_path / "a.pth", random_finetune_state_dict(arch, seed=0))
+    run(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--num-frames", 8)
+    config = VideoMAEv2Config.from_pretrained(tmp_path / "ours")
+    assert (config.patch_size, config.tubelet_size, config.num_channels, config.num_frames) == (4, 4, 1, 8)
+
+
+def test_known_widths_need_no_heads(tmp_path: Path) -> None:
+    """Width 384 is ViT-S, its decoder 192; whatever the depth."""
+    arch = Arch(
+        hidden_size=384, num_attention_heads=6, intermediate_size=32, num_hidden_layers=1, decoder_hidden_size=192,
+        decoder_num_attention_heads=3, decoder_num_hidden_layers=1, decoder_intermediate_size=16,
+    )  # fmt: skip
+    save(tmp_path / "a.pth", random_pretrain_state_dict(arch, seed=0))
+    run(tmp_path / "a.pth", tmp_path / "ours")
+    config = VideoMAEv2Config.from_pretrained(tmp_path / "ours")
+    assert (config.num_attention_heads, config.decoder_num_attention_heads) == (6, 3)
+    assert (config.num_frames, config.image_size) == (16, 224)
+
+
+# ---- repositories
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_opengvlab_folder(finetuned, pickled: bool, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    write_opengvlab(tmp_path / "theirs", finetuned, pickled=pickled, sentinel=tmp_path / "sentinel")
+    run(tmp_path / "theirs", tmp_path / "ours")
+    model = VideoMAEv2Model.from_pretrained(tmp_path / "ours")
+    with torch.no_grad():
+        expected = VideoMAEv2Model.from_pretrained(tmp_path / "theirs")(clips()).pooler_output
+        assert torch.equal(model(clips()).pooler_output, expected)
+    assert list(VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "ours").image_mean) == MEAN
+    assert not (tmp_path / "sentinel").exists()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_transformers_folder(old: bool, tmp_path: Path) -> None:
+    names = {i: f"class {i}" for i in range(7)}
+    config = stock_config(id2label=names, label2id={name: i for i, name in names.items()}, layer_norm_eps=1e-6)
+    stock = randomised(VideoMAEForVideoClassification(config))
+    write_transformers(tmp_path / "theirs", stock, old)
+    run(tmp_path / "theirs", tmp_path / "ours")
+    run(tmp_path / "ours", tmp_path / "back", "--to", "transformers")
+    again = VideoMAEForVideoClassification.from_pretrained(tmp_path / "back")
+    assert_same(dict(again.state_dict()), dict(stock.state_dict()))
+    assert again.config.id2label == names
+    assert again.config.layer_norm_eps == 1e-6
+    assert list(VideoMAEVideoProcessor.from_pretrained(tmp_path / "back").image_mean) == MEAN
+
+
+def test_hub_repository_that_was_downloaded(finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "hub/models--OpenGVLab--VideoMAEv2-Base"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text("0123456789abcdef0123456789abcdef01234567")
+    snapshot = repository / "snapshots/0123456789abcdef0123456789abcdef01234567"
+    snapshot.mkdir(parents=True)
+    write_opengvlab(snapshot, finetuned)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    run("OpenGVLab/VideoMAEv2-Base", tmp_path / "ours")
+    assert VideoMAEv2Config.from_pretrained(tmp_path / "ours").hidden_size == ARCH.hidden_size
+    assert "repository of the Hub" in refusal("OpenGVLab/VideoMAEv2-Large", tmp_path / "b")
+
+
+# ---- going back
+
+
+@pytest.mark.parametrize("layer_scale", [0.0, 0.3])
+@pytest.mark.parametrize("pools", [True, False])
+def test_classifier_in_transformers(layer_scale: float, pools: bool, tmp_path: Path) -> None:
+    config = VideoMAEv2Config(**asdict(Arch(layer_scale_init_value=layer_scale, use_mean_pooling=pools)))
+    model = randomised(VideoMAEv2ForVideoClassification(config))
+    model.save_pretrained(tmp_path / "ours")
+    VideoMAEv2VideoProcessor(size={"shortest_edge": 40}, crop_size=32, image_mean=MEAN).save_pretrained(
+        tmp_path / "ours"
+    )
+    output = run(tmp_path / "ours", tmp_path / "theirs", "--to", "transformers")
+    assert "VideoMAEForVideoClassification" in output
+    stock, info = VideoMAEForVideoClassification.from_pretrained(tmp_path / "theirs", output_loading_info=True)
+    assert not any(info.values())
+    with torch.no_grad():
+        torch.testing.assert_close(stock(clips()).logits, model(clips()).logits, rtol=0, atol=1e-4)
+    assert not list((tmp_path / "theirs").glob("*.py"))
+    assert "auto_map" not in json.loads((tmp_path / "theirs/config.json").read_text())
+
+    frames = torch.randint(0, 256, (16, 3, 48, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "ours")(frames, return_tensors="pt").pixel_values
+    for processor_class in (VideoMAEVideoProcessor, VideoMAEImageProcessor):
+        processor = processor_class.from_pretrained(tmp_path / "theirs")
+        videos = frames if processor_class is VideoMAEVideoProcessor else list(frames)
+        found = processor(videos, return_tensors="pt").pixel_values
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_autoencoder_in_transformers(tmp_path: Path) -> None:
+    model = randomised(VideoMAEv2ForPreTraining(VideoMAEv2Config(**asdict(ARCH), decoder_mask_type=None)))
+    model.save_pretrained(tmp_path / "ours")
+    run(tmp_path / "ours", tmp_path / "theirs", "--to", "transformers")
+    stock, info = VideoMAEForPreTraining.from_pretrained(tmp_path / "theirs", output_loading_info=True)
+    assert not any(info.values())
+    mask = tube_mask(2, model.config.grid_size, 0.75, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        ours, theirs = model(clips(), mask), stock(clips(), mask)
+    torch.testing.assert_close(theirs.logits, ours.logits, rtol=0, atol=1e-4)
+    torch.testing.assert_close(theirs.loss, ours.loss, rtol=1e-4, atol=0)
+
+
+def test_pipeline_of_transformers_takes_the_folder(tmp_path: Path) -> None:
+    config = VideoMAEv2Config(**asdict(ARCH), id2label={i: f"class {i}" for i in range(7)})
+    randomised(VideoMAEv2ForVideoClassification(config)).save_pretrained(tmp_path / "ours")
+    run(tmp_path / "ours", tmp_path / "theirs", "--to", "transformers")
+    classify = pipeline("video-classification", model=str(tmp_path / "theirs"))
+    assert type(classify.model) is VideoMAEForVideoClassification
+
+
+def test_pooled_features_have_no_place_in_transformers(tmp_path: Path) -> None:
+    VideoMAEv2Model(VideoMAEv2Config(**asdict(ARCH))).save_pretrained(tmp_path / "ours")
+    assert "pools nothing" in refusal(tmp_path / "ours", tmp_path / "theirs", "--to", "transformers")
+    assert not (tmp_path / "theirs").exists()
+
+
+@pytest.mark.slow
+def test_vit_s_of_real_size(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = randomised(VideoMAEv2ForVideoClassification(VideoMAEv2Config.from_preset("small", num_labels=710)))
+    model.save_pretrained(tmp_path / "ours")
+    run(tmp_path / "ours", tmp_path / "official.pth", "--to", "official")
+    assert "small, 22,153,286 weights" in run(tmp_path / "official.pth", tmp_path / "again")
+    run(tmp_path / "again", tmp_path / "official2.pth", "--to", "official")
+    assert_same(weights_of(tmp_path / "official.pth"), weights_of(tmp_path / "official2.pth"))
+    run(tmp_path / "again", tmp_path / "theirs", "--to", "transformers")
+    stock = VideoMAEForVideoClassification.from_pretrained(tmp_path / "theirs")
+    clip = torch.randn(1, 16, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(stock(clip).logits, model(clip).logits, rtol=0, atol=1e-4)
+
+
+# ---- classes
+
+
+def test_classes_are_named(finetuned, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join("abcdefg"))
+    save(tmp_path / "a.pth", finetuned)
+    run(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--labels", tmp_path / "labels.txt")
+    config = VideoMAEv2Config.from_pretrained(tmp_path / "ours")
+    assert config.id2label == dict(enumerate("abcdefg"))
+    assert config.label2id["g"] == 6
+
+
+@pytest.mark.parametrize("wanted", [[5, 0, 2], ["F", "a", "C"]], ids=["ids", "names"])
+def test_some_classes_are_kept(finetuned, wanted: list, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join("abcdefg"))
+    (tmp_path / "map.json").write_text(json.dumps(wanted))
+    save(tmp_path / "a.pth", finetuned)
+    options = ["--labels", tmp_path / "labels.txt", "--label-map", tmp_path / "map.json"]
+    assert "3 classes" in run(tmp_path / "a.pth", tmp_path / "ours", *TINY, *options)
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
+    assert [name.lower() for name in model.config.id2label.values()] == ["f", "a", "c"]
+    assert torch.equal(model.classifier.weight, finetuned["head.weight"][[5, 0, 2]])
+    assert torch.equal(model.classifier.bias, finetuned["head.bias"][[5, 0, 2]])
+    run(tmp_path / "ours", tmp_path / "theirs", "--to", "transformers")
+    stock = VideoMAEForVideoClassification.from_pretrained(tmp_path / "theirs")
+    assert torch.equal(stock.classifier.weight, model.classifier.weight)
+
+
+def test_classes_of_a_model_without_a_head(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join("abcdefg"))
+    save(tmp_path / "a.pth", random_pretrain_state_dict(ARCH, seed=0))
+    options = [*TINY_PRETRAINING, "--labels", tmp_path / "labels.txt"]
+    assert "no classifier" in refusal(tmp_path / "a.pth", tmp_path / "ours", *options)
+
+
+# ---- what is wrong
+
+
+def test_unknown_width(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    said = refusal(tmp_path / "a.pth", tmp_path / "ours")
+    assert "width 48" in said
+    assert "--num-attention-heads" in said
+    save(tmp_path / "b.pth", random_pretrain_state_dict(ARCH, seed=0))
+    assert "--decoder-num-attention-heads" in refusal(tmp_path / "b.pth", tmp_path / "ours", *TINY)
+    assert "decoder_num_attention_heads" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY_PRETRAINING)
+    assert "hidden_size" in refusal(tmp_path / "a.pth", tmp_path / "ours", "--num-attention-heads", 5)
+    assert "num_frames" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--num-frames", 3)
+
+
+def test_destination_in_use(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/precious").write_text("x")
+    assert "not empty" in refusal(tmp_path / "a.pth", tmp_path / "full", *TINY)
+    assert "is a file" in refusal(tmp_path / "a.pth", tmp_path / "a.pth", *TINY)
+    assert "exists" in refusal(tmp_path / "a.pth", tmp_path / "a.pth", *TINY, "--to", "official")
+    assert ".pth" in refusal(tmp_path / "a.pth", tmp_path / "new", *TINY, "--to", "official")
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["precious"]
+    (tmp_path / "empty").mkdir()
+    run(tmp_path / "a.pth", tmp_path / "empty", *TINY)
+
+
+def test_settings_that_a_folder_says_itself(finetuned, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    write_opengvlab(tmp_path / "theirs", finetuned)
+    assert "num_attention_heads" in refusal(tmp_path / "theirs", tmp_path / "ours", "--num-attention-heads", 6)
+
+
+@pytest.mark.parametrize("key", ["blocks.1.mlp.fc1.weight", "head.bias", "patch_embed.proj.bias"])
+def test_missing_weight(finetuned, key: str, tmp_path: Path) -> None:
+    finetuned.pop(key)
+    save(tmp_path / "a.pth", finetuned)
+    assert "not in the checkpoint" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda sd: {**sd, "pos_embed": torch.zeros(1, 2, 48)}, "pos_embed"),
+        (lambda sd: {**sd, "blocks.999999999.norm1.weight": torch.zeros(48)}, "999999999"),
+        (lambda sd: {**sd, "blocks.0.attn.qkv.weight": torch.zeros(145, 48)}, "queries, keys and values"),
+        (lambda sd: {**sd, "blocks.0.mlp.fc1.weight": torch.zeros(0, 48)}, "is empty"),
+        (lambda sd: {**sd, "patch_embed.proj.weight": torch.zeros(48, 3, 8, 8)}, "5 dimensions"),
+        (lambda sd: {**sd, "patch_embed.proj.weight": torch.zeros(48, 3, 2, 8, 4)}, "square"),
+        (lambda sd: {"head.weight": sd["head.weight"]}, "no VideoMAE checkpoint"),
+        (lambda sd: {"epoch": 3}, "'epoch'"),
+        (lambda sd: {**sd, "head.bias": sd["head.bias"].to_sparse()}, "asks for `torch._utils._rebuild_sparse_tensor`"),
+    ],
+)
+def test_checkpoints_that_are_none(finetuned, change, said: str, tmp_path: Path) -> None:
+    torch.save(change(finetuned), tmp_path / "a.pth")
+    message = refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    assert said in message
+    assert "a.pth" in message
+    assert not (tmp_path / "ours").exists()
+
+
+def test_malicious_files_and_folders(finetuned, tmp_path: Path) -> None:
+    sentinel = tmp_path / "sentinel"
+    EXECUTING["os.system"](tmp_path / "a.pth", sentinel)
+    assert "nothing of it was run" in refusal(tmp_path / "a.pth", tmp_path / "ours")
+    (tmp_path / "theirs").mkdir()
+    write_opengvlab(tmp_path / "theirs", finetuned, pickled=True)
+    EXECUTING["builtins.eval"](tmp_path / "theirs/pytorch_model.bin", sentinel)
+    assert "nothing of it was run" in refusal(tmp_path / "theirs", tmp_path / "ours")
+    assert not sentinel.exists()
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ({"weight_map": {"a": "../secret.safetensors"}}, "own folder"),
+        ({"weight_map": {"a": "part.safetensors"}}, "lacks part.safetensors"),
+        ({"weight_map": {}}, "or none"),
+        ({}, "no valid index"),
+        ("nonsense", "no valid index"),
+    ],
+)
+def test_wrong_index(index: object, said: str, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/model.safetensors.index.json").write_text(json.dumps(index))
+    assert said in refusal(tmp_path / "theirs", tmp_path / "ours")
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert "no file or folder" in refusal(tmp_path / "nothing.pth", tmp_path / "ours")
+    assert "no file or folder" in refusal("nothing/at/all", tmp_path / "ours")
+    assert "no weights" in refusal(tmp_path, tmp_path / "ours")
+    (tmp_path / "a.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
+    assert "a.safetensors" in refusal(tmp_path / "a.safetensors", tmp_path / "ours")
+    (tmp_path / "a.safetensors").write_bytes(b"nonsense")
+    assert "damaged" in refusal(tmp_path / "a.safetensors", tmp_path / "ours")
+
+
+def test_a_failure_leaves_nothing_behind(finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    save(tmp_path / "a.pth", finetuned)
+    monkeypatch.setattr("modeling_videomae_v2.folder_writing_videomae_v2.save_file", no_space)
+    assert "No space left" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_from_python(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    with pytest.raises(ValueError, match="'onnx'"):
+        convert_checkpoint(tmp_path / "a.pth", tmp_path / "ours", to="onnx")
+    (tmp_path / "theirs").mkdir()
+    write_opengvlab(tmp_path / "theirs", finetuned)
+    done = convert_checkpoint(tmp_path / "theirs", tmp_path / "ours")
+    assert (done.kind, done.size, done.num_labels, done.dtype) == ("VideoMAEv2Model", None, None, "float32")
+    assert done.files == ["model.safetensors"]

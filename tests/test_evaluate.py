@@ -1,0 +1,426 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation in one process: views, averages, sources, unreadable videos, going on, wrong input."""
+
+import csv
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from tiny import tiny_model
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+from training.data.sources import Video
+from training.evaluation import EvaluationRecipe, ViewMaker, run
+from training.evaluation.cli import main
+from training.evaluation.inference import Classifier
+from training.recipe import load_recipe
+from training.recipe_parsing import describe
+
+
+pytest.importorskip("av")
+from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_videos
+from video_files import encode
+
+
+@pytest.fixture(autouse=True)
+def _fresh_processes() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_videos(tmp_path_factory.mktemp("videos"))
+
+
+@pytest.fixture(scope="module")
+def plain(model: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An evaluation with nothing special about it."""
+    output = tmp_path_factory.mktemp("plain")
+    assert main(arguments(model, videos, output, "--keep_views", "true")) == 0
+    return output
+
+
+def listed(folder: Path, lines: list[str]) -> Path:
+    path = folder / "list.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def labelled(videos: Path) -> list[str]:
+    """`path label` for each video, in the order in which a folder has them."""
+    folders = sorted(path for path in videos.iterdir() if path.is_dir())
+    return [f"{video} {i}" for i, folder in enumerate(folders) for video in sorted(folder.iterdir())]
+
+
+@pytest.mark.parametrize("sampling", ["dense", "uniform"])
+@pytest.mark.parametrize(("num_clips", "num_crops"), [(5, 3), (2, 3), (7, 3), (1, 3), (4, 1)])
+def test_views_are_those_of_the_processor(sampling: str, num_clips: int, num_crops: int, tmp_path: Path) -> None:
+    processor = VideoMAEv2VideoProcessor(
+        num_frames=4, sampling=sampling, sampling_rate=3, size={"shortest_edge": 16},
+        crop_size={"height": 16, "width": 16},
+    )  # fmt: skip
+    make_views = ViewMaker(processor, num_clips, num_crops)
+    for frames, width, height in ((2, 40, 20), (30, 20, 40), (31, 24, 24)):
+        path = str(encode(tmp_path / "video.mp4", num_frames=frames, width=width, height=height))
+        found = make_views.normalise(make_views(Video(path, path)))
+        many = processor(path, num_clips=num_clips, num_crops=num_crops, return_tensors="pt").pixel_values[0]
+        single = processor(path, return_tensors="pt").pixel_values[0]
+        torch.testing.assert_close(found, torch.cat([many, single[None]]), rtol=0, atol=0)
+
+
+def test_a_part_of_a_video_and_its_own_rate(tmp_path: Path) -> None:
+    """Frames 10 to 29 of a longer video, with the distance that their source says."""
+    processor = VideoMAEv2VideoProcessor(
+        num_frames=4, size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    )
+    whole, part = str(encode(tmp_path / "whole.mp4", "ffv1", 40)), str(tmp_path / "part.mp4")
+    from video_files import numbered_video
+
+    encode(part, "ffv1", frames=numbered_video(40)[10:30])
+    make_views = ViewMaker(processor, 3, 2)
+    found = make_views.normalise(make_views(Video(whole, whole, start=10, total=20), 2))
+    expected = processor(part, num_clips=3, num_crops=2, sampling_rate=2, return_tensors="pt").pixel_values[0]
+    torch.testing.assert_close(found[:-1], expected, rtol=0, atol=0)
+
+
+def test_probabilities_are_averaged_over_views(model: Path, plain: Path) -> None:
+    """Against one view after the other by hand, the classes in the order of the folders."""
+    classifier = VideoMAEv2ForVideoClassification.from_pretrained(model).eval()
+    processor = VideoMAEv2VideoProcessor.from_pretrained(model)
+    found = rows(plain)
+    assert len(found) == NUM_VIDEOS
+    for row in (found[0], found[-1]):
+        views = processor(row["path"], num_clips=2, num_crops=3, return_tensors="pt").pixel_values
+        with torch.no_grad():
+            by_hand = [classifier(view[None]).logits.softmax(-1)[0] for view in views[0]]
+            single = classifier(**processor(row["path"], return_tensors="pt")).logits.softmax(-1)[0]
+            together = classifier(views).logits.exp()[0]
+        mean = torch.stack(by_hand).mean(0)
+        torch.testing.assert_close(torch.tensor(row["probabilities"]), mean, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(torch.tensor(row["probabilities"]), together, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(torch.tensor(row["single_view_probabilities"]), single, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(torch.tensor(row["view_probabilities"]), torch.stack([*by_hand, single]))
+
+
+def test_numbers_and_files_agree(plain: Path) -> None:
+    found, summary = rows(plain), metrics(plain)
+    right = [row["predicted"] == row["label"] for row in found]
+    assert summary["multi_view"]["top1"] == pytest.approx(np.mean(right))
+    single = [int(np.argmax(row["single_view_probabilities"])) == row["label"] for row in found]
+    assert summary["single_view"]["top1"] == pytest.approx(np.mean(single))
+    by_class = [np.mean([r for r, row in zip(right, found) if row["label"] == c]) for c in range(3)]
+    assert summary["multi_view"]["mean_class_accuracy"] == pytest.approx(np.mean(by_class))
+    assert summary["matched"] == "by name: the same 3 classes"
+    table = list(csv.DictReader((plain / "classes.csv").open()))
+    assert [float(line["multi_view_top1"]) for line in table] == pytest.approx(by_class, abs=1e-6)
+    assert [row["path"] for row in found] == sorted(row["path"] for row in found)
+    assert (plain / "confusion.png").stat().st_size > 1000
+    assert not (plain / "parts").exists()
+    assert not (plain / "unreadable.csv").exists()
+
+
+def test_one_view_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
+    """Computed in groups of another size, so equal but for the last bits."""
+    assert main(arguments(model, videos, tmp_path, "--num_clips", "1", "--num_crops", "1")) == 0
+    assert "multi_view" not in metrics(tmp_path)
+    assert metrics(tmp_path)["single_view"] == metrics(plain)["single_view"]
+    for row, expected in zip(rows(tmp_path), rows(plain)):
+        assert row["single_view_probabilities"] == pytest.approx(expected["single_view_probabilities"], rel=1e-5)
+        assert row["probabilities"] is None
+
+
+def test_many_views_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
+    assert main(arguments(model, videos, tmp_path, "--single_view", "false", "--batch_size", "4")) == 0
+    assert "single_view" not in metrics(tmp_path)
+    assert metrics(tmp_path)["multi_view"] == metrics(plain)["multi_view"]
+
+
+def test_every_kind_of_source(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
+    import datasets
+
+    lines = labelled(videos)
+    paths, labels = zip(*((Path(line.split()[0]), int(line.split()[1])) for line in lines))
+    (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for path, label in zip(paths, labels):
+            for suffix, data in ((".mp4", path.read_bytes()), (".cls", str(label).encode())):
+                (tmp_path / "part").write_bytes(data)
+                tar.add(tmp_path / "part", path.stem + suffix)
+    features = datasets.Features({"video": datasets.Value("binary"), "label": datasets.ClassLabel(names=list(CLASSES))})
+    columns = {"video": [path.read_bytes() for path in paths], "label": list(labels)}
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(tmp_path / "clips.parquet")
+    for source in (
+        f"kind: list, path: {listed(tmp_path, lines)}",
+        f"kind: tar, path: {tmp_path / 'shard.tar'}",
+        f"kind: datasets, path: {tmp_path / 'clips.parquet'}",
+    ):
+        more = ["--data.sources", f"[{{{source}}}]", "--data.classes", str(tmp_path / "classes.txt")]
+        assert main(arguments(model, videos, tmp_path / "output", *more, "--overwrite", "true")) == 0
+        found = rows(tmp_path / "output")
+        assert [row["probabilities"] for row in found] == [row["probabilities"] for row in rows(plain)]
+        assert [row["label"] for row in found] == list(labels)
+
+
+def test_more_frames_and_a_larger_picture(model: Path, videos: Path, tmp_path: Path) -> None:
+    """The position table is interpolated; here 4 x 16 becomes 8 x 20."""
+    more = ["--data.num_frames", "8", "--data.image_size", "20", "--data.sampling", "uniform"]
+    assert main(arguments(model, videos, tmp_path, *more)) == 0
+    test = metrics(tmp_path)["test"]
+    assert (test["num_frames"], test["image_size"], test["sampling"]) == (8, 20, "uniform")
+
+
+def test_fewer_classes_in_the_data(videos: Path, tmp_path: Path) -> None:
+    """A model of four classes, in another order: its logits are those of the cut head."""
+    names = ("jumping", "rising", "turning round", "falling")
+    model = save_model(tmp_path / "model", names)
+    assert main(arguments(model, videos, tmp_path / "cut")) == 0
+    assert main(arguments(model, videos, tmp_path / "all", "--restrict", "false")) == 0
+    classifier = VideoMAEv2ForVideoClassification.from_pretrained(model).eval()
+    row = rows(tmp_path / "cut")[4]
+    inputs = VideoMAEv2VideoProcessor.from_pretrained(model)(row["path"], return_tensors="pt")
+    with torch.no_grad():
+        logits = classifier(**inputs).logits[0]
+    expected = logits[[3, 1, 2]].softmax(-1)
+    torch.testing.assert_close(torch.tensor(row["single_view_probabilities"]), expected, rtol=1e-5, atol=1e-6)
+    free = rows(tmp_path / "all")[4]
+    torch.testing.assert_close(torch.tensor(free["single_view_probabilities"]), logits.softmax(-1))
+    assert (row["label_name"], free["label_name"]) == (row["label_name"], names[free["label"]])
+    assert metrics(tmp_path / "cut")["classes"] == 3
+    assert metrics(tmp_path / "all")["classes"] == 4
+
+
+def test_a_list_of_numbers_and_a_model_without_names(videos: Path, tmp_path: Path) -> None:
+    model = save_model(tmp_path / "model", None)
+    path = listed(tmp_path, labelled(videos))
+    assert main(arguments(model, path, tmp_path / "output")) == 0
+    assert metrics(tmp_path / "output")["matched"] == "by number: 3 classes"
+
+
+def test_no_video_processor_beside_the_weights(model: Path, videos: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
+        (copy / name).unlink(missing_ok=True)
+    assert main(arguments(copy, videos, tmp_path / "output")) == 0
+    test = metrics(tmp_path / "output")["test"]
+    assert (test["num_frames"], test["image_size"]) == (4, 16)
+
+
+def test_a_single_video(model: Path, tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "videos", 1)
+    assert main(arguments(model, videos, tmp_path / "output", "--data.workers", "2")) == 0
+    summary = metrics(tmp_path / "output")
+    assert summary["videos"] == 1
+    assert summary["multi_view"]["top1"] == summary["multi_view"]["mean_class_accuracy"]
+
+
+def test_unreadable_videos(
+    model: Path, videos: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One is damaged and one is missing: named, counted in both ways, tried again when they are there."""
+    copy = shutil.copytree(videos, tmp_path / "videos")
+    lines = labelled(copy)
+    damaged, missing = (Path(lines[i].split()[0]) for i in (1, 6))
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    missing.unlink()
+    argv = arguments(model, listed(tmp_path, lines), tmp_path / "output")
+    assert main(argv) == 1
+    message = capsys.readouterr().err
+    assert "At least 1 of 11 videos cannot be read, more than data.max_bad_share = 0.01" in message
+    assert str(damaged) in message
+    assert not (tmp_path / "output" / "metrics.json").exists()
+
+    assert main([*argv, "--data.max_bad_share", "0.2"]) == 0
+    found, summary = rows(tmp_path / "output"), metrics(tmp_path / "output")
+    assert [row["video"] for row in found if row["error"]] == [1, 6]
+    assert (summary["videos"], summary["unreadable"]) == (11, 2)
+    right = sum(row["predicted"] == row["label"] for row in found)
+    assert summary["multi_view"]["top1"] == pytest.approx(right / 11)
+    assert summary["otherwise"]["multi_view"]["top1"] == pytest.approx(right / 9)
+    named = list(csv.DictReader((tmp_path / "output" / "unreadable.csv").open()))
+    assert [row["path"] for row in named] == [str(damaged), str(missing)]
+    assert "2 videos could not be read and count as wrong answers" in capsys.readouterr().out
+
+    assert main([*argv, "--data.max_bad_share", "0.2", "--data.unreadable", "exclude"]) == 0
+    assert metrics(tmp_path / "output")["multi_view"] == summary["otherwise"]["multi_view"]
+
+    for path in (damaged, missing):
+        shutil.copy(videos / path.relative_to(copy), path)
+    computed: list[int] = []
+    classify = Classifier.__call__
+    monkeypatch.setattr(
+        run.Classifier,
+        "__call__",
+        lambda self, group: computed.extend(s.number for s in group) or classify(self, group),
+    )
+    assert main(argv) == 0
+    assert computed == [1, 6]
+    assert metrics(tmp_path / "output")["unreadable"] == 0
+    assert not (tmp_path / "output" / "unreadable.csv").exists()
+    for row, expected in zip(rows(tmp_path / "output"), rows(plain)):
+        assert row["probabilities"] == pytest.approx(expected["probabilities"], rel=1e-5)
+
+
+def test_nothing_is_computed_twice(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = arguments(model, videos, tmp_path / "output")
+    assert main(argv) == 0
+    before = rows(tmp_path / "output")
+    monkeypatch.setattr(run.Classifier, "__call__", None)
+    assert main([*argv, "--batch_size", "3", "--data.workers", "1"]) == 0
+    assert rows(tmp_path / "output") == before
+    other = save_model(tmp_path / "other", seed=1)
+    capsys.readouterr()
+    assert main(arguments(other, videos, tmp_path / "output")) == 2
+    assert "predictions of another evaluation (other model)" in capsys.readouterr().err
+    moved = shutil.copytree(model, tmp_path / "moved")
+    assert main(arguments(moved, videos, tmp_path / "output")) == 0
+    monkeypatch.undo()
+    assert main(arguments(other, videos, tmp_path / "output", "--overwrite", "true")) == 0
+    assert rows(tmp_path / "output") != before
+
+
+def test_a_stop_in_the_middle_keeps_what_is_there(
+    model: Path, videos: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by SIGTERM: an exception leaves the loop, and nothing was saved on the way so far."""
+    classify, calls = Classifier.__call__, []
+
+    def stopping(self: Classifier, group: list) -> list:
+        calls.append(1)
+        if len(calls) == 3:
+            raise SystemExit(143)
+        return classify(self, group)
+
+    argv = arguments(model, videos, tmp_path, "--keep_views", "true")
+    monkeypatch.setattr(run.Classifier, "__call__", stopping)
+    with pytest.raises(SystemExit):
+        main(argv)
+    (part,) = (tmp_path / "parts").glob("*.parquet")
+    (tmp_path / "parts" / ".writing-half.parquet").write_bytes(b"half")
+    assert main(argv) == 0
+    assert len(calls) == 3 + 4  # of 6 groups, 2 were done
+    assert rows(tmp_path) == rows(plain)
+    assert not part.exists()
+
+
+def test_damaged_part(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(arguments(model, videos, tmp_path)) == 0
+    (tmp_path / "predictions.parquet").write_bytes(b"PAR1 no")
+    assert main(arguments(model, videos, tmp_path)) == 2
+    assert "predictions.parquet is damaged" in capsys.readouterr().err
+
+
+def test_bf16(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
+    assert main(arguments(model, videos, tmp_path, "--mixed_precision", "bf16")) == 0
+    for row, expected in zip(rows(tmp_path), rows(plain)):
+        assert row["probabilities"] == pytest.approx(expected["probabilities"], abs=0.05)
+        assert row["probabilities"] != expected["probabilities"]
+
+
+def test_outputs_that_are_not_finite(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    classifier = VideoMAEv2ForVideoClassification.from_pretrained(model)
+    with torch.no_grad():
+        classifier.classifier.weight.fill_(torch.inf)
+    copy = shutil.copytree(model, tmp_path / "model")
+    classifier.save_pretrained(copy)
+    assert main(arguments(copy, videos, tmp_path / "output")) == 1
+    assert "are not finite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["{0} 0", "{1} 7"], "The data has the label 7"),
+        (["{0} 1", "{1} -1"], "labels start from 0"),
+        (["{0}"], "a line must be one of"),
+    ],
+)
+def test_wrong_labels(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, lines: list[str], message: str
+) -> None:
+    paths = [line.split()[0] for line in labelled(videos)]
+    path = listed(tmp_path, [line.format(*paths) for line in lines])
+    assert main(arguments(model, path, tmp_path / "output")) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_label_that_shows_up_late(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """-1, as test sets without labels have it, in a data set that does not look at its labels in advance."""
+    import datasets
+
+    paths = [line.split()[0] for line in labelled(videos)][:3]
+    columns = {"video": paths, "label": [0, 1, -1]}
+    datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "clips.parquet")
+    more = ["--data.sources", f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}}}]"]
+    assert main(arguments(model, videos, tmp_path / "output", *more)) == 1
+    assert "the label -1 is none of the 3 class ids" in capsys.readouterr().err
+
+
+def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    tiny_model(VideoMAEv2ForPreTraining).save_pretrained(tmp_path / "model")
+    assert main(arguments(tmp_path / "model", videos, tmp_path / "output")) == 2
+    assert "is no classifier, it has no classifier.bias" in capsys.readouterr().err
+    assert main(arguments(tmp_path / "nothing", videos, tmp_path / "output")) == 2
+    assert "cannot be loaded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--num_clips", "0"], "num_clips must be at least 1, got 0"),
+        (["--num_crop", "3"], "did you mean `num_crops`"),
+        (["--data.sources", "[]"], "data.sources is empty"),
+        (["--data.sources", "[{kind: folder, path: nowhere}]"], "nowhere"),
+        (["--data.sources", "[{kind: datasets, path: x, streaming: true}]"], "streaming must be false"),
+        (["--match", "id", "--renames", "x.json"], "renames has no effect"),
+        (["--mixed_precision", "fp16"], "fp16 needs a GPU"),
+        (["--data.classes", "nowhere.txt"], "data.classes: There is no label file nowhere.txt"),
+        (["--data.max_bad_share", "2"], "must lie in [0, 1]"),
+        (["--output_dir", "''"], "output_dir is missing"),
+    ],
+)
+def test_wrong_recipes(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str], message: str
+) -> None:
+    assert main(arguments(model, videos, tmp_path / "output", *more)) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "test"),
+    [
+        ("kinetics", (5, 3, 16, "dense", 4, 224)),
+        ("kinetics_64x266", (2, 3, 64, "dense", 2, 266)),
+        ("ssv2", (2, 3, 16, "uniform", None, 224)),
+    ],
+)
+def test_published_protocols(name: str, test: tuple) -> None:
+    """Views and inputs of Tables 1, 2 and 6."""
+    path = Path(__file__).parents[1] / "training" / "recipes" / f"evaluate_{name}.yaml"
+    recipe = load_recipe(["--config", str(path), "--model", "x", "--output_dir", "y"], EvaluationRecipe)
+    data = recipe.data
+    found = (recipe.num_clips, recipe.num_crops, data.num_frames, data.sampling, data.sampling_rate, data.image_size)
+    assert found == test
+    assert not any(Path(source.path).is_absolute() for source in data.sources)
+
+
+def test_every_knob_is_documented(capsys: pytest.CaptureFixture) -> None:
+    assert all(len(line.split(": ", 1)[1]) > 5 for line in describe(EvaluationRecipe))
+    with pytest.raises(SystemExit):
+        load_recipe(["--help"], EvaluationRecipe)
+    assert "--data.max_bad_share" in capsys.readouterr().out

@@ -1,0 +1,200 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics against counts by hand; tables and picture made of them."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from training.evaluation.metrics import MeanClassAccuracy, TopKAccuracy, true_class_ranks
+from training.evaluation.picture import draw_confusion
+from training.evaluation.report import Results, write_csv
+from training.evaluation.store import SCHEMA, Prediction
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def random_scores(videos: int = 200, classes: int = 7, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores that often favour the true class, and labels; the last class has no videos."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes - 1, videos)
+    scores = generator.normal(size=(videos, classes)).astype(np.float32)
+    scores[np.arange(videos), labels] += 1.0
+    return scores, labels
+
+
+def counted(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Top-k accuracy, one video after the other."""
+    right = 0
+    for row, label in zip(scores.tolist(), labels.tolist()):
+        order = sorted(range(len(row)), key=lambda i: (-row[i], i))
+        right += label in order[:k]
+    return right / len(labels)
+
+
+def test_against_a_count_by_hand() -> None:
+    scores, labels = random_scores()
+    found = TopKAccuracy(k=(1, 3, 5)).compute(predictions=scores, references=labels)
+    assert found == pytest.approx({f"top{k}": counted(scores, labels, k) for k in (1, 3, 5)})
+    assert 0.2 < found["top1"] < found["top3"] < found["top5"] < 1.0
+    by_class = [counted(scores[labels == c], labels[labels == c], 1) for c in range(6)]
+    mean = MeanClassAccuracy().compute(predictions=scores, references=labels)
+    assert mean == {"mean_class_accuracy": pytest.approx(np.mean(by_class))}
+
+
+def test_in_batches_and_one_by_one() -> None:
+    scores, labels = random_scores()
+    expected = TopKAccuracy().compute(predictions=scores, references=labels)
+    metric = TopKAccuracy()
+    metric.add_batch(predictions=scores[:0], references=labels[:0])
+    for first in range(0, 190, 60):
+        metric.add_batch(predictions=scores[first : first + 60], references=labels[first : first + 60])
+    metric.add_batch(predictions=scores[:0].tolist() or np.zeros((0, 7)), references=[])
+    assert metric.compute() == expected
+    assert metric.compute(predictions=scores, references=labels) == expected  # and anew
+    single = TopKAccuracy()
+    for row, label in zip(scores, labels):
+        single.add(prediction=row, reference=label)
+    assert single.compute() == expected
+
+
+def test_equal_scores_and_videos_without_an_answer() -> None:
+    scores = [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [np.nan] * 3, [0.0, 0.0, 0.0]]
+    ranks = true_class_ranks(scores, [0, 1, 2, 2])
+    assert ranks[:2].tolist() == [0, 1]  # the lower id comes first
+    assert ranks[3] == 2
+    assert TopKAccuracy(k=1_000).compute(predictions=scores, references=[0, 1, 2, 2]) == {"top1000": 0.75}
+
+
+def test_no_videos_at_all() -> None:
+    found = TopKAccuracy(k=1).compute(predictions=np.zeros((0, 3)), references=np.zeros(0, dtype=int))
+    assert np.isnan(found["top1"])
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([[0.1, 0.9]], [2], "label 2 is none of the 2 classes"),
+        ([[0.1, 0.9]], [-1], "label -1 is none"),
+        ([[0.1, 0.9]], [0, 1], r"got \(1, 2\) and \(2,\)"),
+        ([0.1, 0.9], [0, 1], r"Expected predictions \(videos, classes\)"),
+    ],
+)
+def test_inputs_that_make_no_sense(scores: Any, labels: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TopKAccuracy().compute(predictions=scores, references=labels)
+    with pytest.raises(ValueError, match="`k` must be at least 1"):
+        TopKAccuracy(k=())
+
+
+@pytest.mark.slow
+def test_no_network_and_no_files(tmp_path: Path) -> None:
+    """In a process that may not connect, with a home folder of its own, which stays empty."""
+    code = """
+import socket
+def refuse(*_): raise AssertionError("network")
+socket.socket.connect = socket.getaddrinfo = refuse
+import evaluate
+from training.evaluation.metrics import MeanClassAccuracy, TopKAccuracy
+both = evaluate.combine([TopKAccuracy(k=(1, 2)), MeanClassAccuracy()])
+print(both.compute(predictions=[[0.9, 0.1], [0.6, 0.4]], references=[0, 1]))
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_"))}
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=work, capture_output=True, text=True, check=False, timeout=200,
+        env={**environment, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "{'top1': 0.5, 'top2': 1.0, 'mean_class_accuracy': 0.5}"
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in left if "metric" in str(path) or "evaluate" in str(path) or path.suffix == ".arrow"]
+
+
+def results(bad: tuple[int, ...] = (), unreadable: str = "wrong", classes: int = 7) -> Results:
+    """Results of two tests over 40 videos; some cannot be read."""
+    scores, labels = random_scores(40, classes)
+    scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    single = np.roll(scores, 1, axis=0)
+    predictions = [
+        Prediction(i, f"{i}.mp4", int(labels[i]), error="broken")
+        if i in bad
+        else Prediction(i, f"{i}.mp4", int(labels[i]), scores[i], single[i])
+        for i in range(40)
+    ]
+    table = pa.Table.from_pylist([prediction.as_row() for prediction in predictions], SCHEMA)
+    return Results(table, [f"name {i}" for i in range(classes)], unreadable=unreadable)
+
+
+def test_both_ways_to_count_unreadable_videos() -> None:
+    scores, labels = random_scores(40)
+    good = np.arange(40) >= 3
+    right = counted(scores[good], labels[good], 1) * 37
+    summary = results((0, 1, 2)).summary()
+    assert (summary["videos"], summary["unreadable"]) == (40, 3)
+    assert summary["multi_view"]["top1"] == pytest.approx(right / 40)
+    assert summary["otherwise"]["multi_view"]["top1"] == pytest.approx(right / 37)
+    excluded = results((0, 1, 2), "exclude").summary()
+    assert excluded["multi_view"] == summary["otherwise"]["multi_view"]
+    assert excluded["otherwise"]["multi_view"] == summary["multi_view"]
+    assert excluded["single_view"] != excluded["multi_view"]
+    assert "otherwise" not in results().summary()
+
+
+def test_nothing_can_be_read() -> None:
+    found = results(tuple(range(40)))
+    assert found.summary()["multi_view"] == {"top1": 0.0, "top5": 0.0, "mean_class_accuracy": 0.0}
+    assert found.summary()["otherwise"]["multi_view"]["top1"] is None
+    assert found.confusion.sum() == 0
+    assert found.confusion_rows() == []
+    assert found.predictions()["predicted"].null_count == 40
+
+
+def test_classes_and_confusions_agree_with_the_whole(tmp_path: Path) -> None:
+    found = results((5,))
+    by_class = found.class_rows()
+    videos = np.array([row["videos"] for row in by_class])
+    top1 = np.array([row["multi_view_top1"] or 0.0 for row in by_class])
+    assert (videos * top1).sum() / 40 == pytest.approx(found.summary()["multi_view"]["top1"], abs=1e-5)
+    assert by_class[6]["multi_view_top1"] == ""  # no videos, no number
+    assert found.confusion.sum() == 39
+    mistakes = found.confusion_rows()
+    assert sum(row["videos"] for row in mistakes) == 39 - np.trace(found.confusion)
+    assert [row["videos"] for row in mistakes] == sorted((row["videos"] for row in mistakes), reverse=True)
+    write_csv(tmp_path / "classes.csv", [{**by_class[0], "name": 'a, "b"'}])
+    assert next(csv.DictReader((tmp_path / "classes.csv").open()))["name"] == 'a, "b"'
+
+
+def test_predictions_table() -> None:
+    found = results((5,))
+    rows = found.predictions().to_pylist()
+    assert rows[5]["predicted"] is None
+    assert rows[5]["top5"] is None
+    for row in (row for row in rows if row["video"] != 5):
+        assert row["label_name"] == f"name {row['label']}"
+        assert row["predicted"] == row["top5"][0] == int(np.argmax(row["probabilities"]))
+        assert row["single_view_predicted"] == int(np.argmax(row["single_view_probabilities"]))
+
+
+@pytest.mark.parametrize("classes", [1, 12, 45, 1600])
+def test_picture(classes: int, tmp_path: Path) -> None:
+    """Names that matplotlib would take for formulas, or has no letters for, do not spoil it; size is bounded."""
+    counts = np.eye(classes, dtype=np.int64) * 3
+    counts[0, -1] += 2
+    names = ["$x^{", "日本語 \n", "a" * 200, *(f"class {i}" for i in range(classes))][:classes]
+    mistakes = [{"true": names[0], "predicted": names[-1], "videos": 2, "share": 0.4}]
+    draw_confusion(tmp_path / "confusion.png", counts, names, mistakes, "a $ title")
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert 400 < picture.width < 4500
+        pixels = np.asarray(picture.convert("RGB"))
+    assert pixels.std() > 5

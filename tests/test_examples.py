@@ -1,0 +1,95 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts in `examples/`, tiny, in this process."""
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from accelerate.state import AcceleratorState, GradientState
+
+from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+
+
+pytest.importorskip("av")
+from training.motion import MotionOptions, write_motion_dataset
+
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+ALLOWED = {"modeling_videomae_v2", "transformers", "datasets", "peft", "accelerate", "torch", "numpy"}
+ONE_EPOCH = ["--use_cpu", "--num_train_epochs", "1", "--disable_tqdm", "true"]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_processes() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films") / "motion"
+    options = MotionOptions(train_clips_per_class=2, test_clips_per_class=1, size=48, min_frames=8, max_frames=9)
+    write_motion_dataset(folder, options, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first example leaves."""
+    folder = tmp_path_factory.mktemp("runs") / "trainer"
+    metrics = example("finetune_with_trainer").main(["--data", str(films), "--output_dir", str(folder), *ONE_EPOCH])
+    assert 0.0 <= metrics["eval_top1"] <= 1.0
+    return folder
+
+
+def example(name: str) -> ModuleType:
+    path = next(path for path in EXAMPLES if path.stem == name)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_short_and_on_public_names_only(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) < 120
+    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = [name.name for node in imports if isinstance(node, ast.Import) for name in node.names]
+    modules += [node.module for node in imports if isinstance(node, ast.ImportFrom)]
+    own = [module for module in modules if module.startswith("modeling_videomae_v2")]
+    assert own == ["modeling_videomae_v2"]
+    others = {module.split(".")[0] for module in modules} - ALLOWED
+    assert others <= {"sys", "argparse", "collections", "dataclasses", "pathlib", "typing"}
+
+
+@pytest.mark.slow
+def test_with_trainer(model: Path, films: Path) -> None:
+    tuned = VideoMAEv2ForVideoClassification.from_pretrained(model)
+    assert sorted(tuned.config.label2id) == sorted(path.name for path in (films / "train").iterdir())
+    processor = VideoMAEv2VideoProcessor.from_pretrained(model)
+    assert processor(next(films.rglob("*.mp4")), return_tensors="pt")["pixel_values"].shape == (1, 8, 3, 48, 48)
+
+
+@pytest.mark.slow
+def test_datasets(films: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    options = ["--data", str(films), "--output", str(tmp_path), "--epochs", "1"]
+    assert 0.0 <= example("finetune_datasets").main(options) <= 1.0
+    tuned = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path)
+    assert tuned.config.num_labels == len(list((films / "train").iterdir()))
+
+
+@pytest.mark.slow
+def test_lora(model: Path, films: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    options = ["--data", str(films), "--model", str(model), "--output_dir", str(tmp_path), "--rank", "2", *ONE_EPOCH]
+    assert 0.0 <= example("finetune_lora").main(options)["eval_top1"] <= 1.0
+    assert (tmp_path / "adapter" / "adapter_config.json").is_file()
+    _, info = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model", output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))

@@ -1,0 +1,148 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What is faster than the plain computation may not be further from fp32 than the precision explains."""
+
+import copy
+
+import pytest
+import torch
+from tiny import clips, tiny_model
+from torch import nn
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from modeling_videomae_v2 import modeling_videomae_v2 as modeling
+from modeling_videomae_v2.cpu_attention_videomae_v2 import (
+    QUERIES_AT_ONCE,
+    head_by_head_attention,
+    suits_head_by_head,
+)
+from modeling_videomae_v2.int8_cpu import Int8Linear, quantize_linear_layers
+
+
+needs_vnni = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="needs a CPU with VNNI")
+
+
+def error(result: torch.Tensor, exact: torch.Tensor) -> float:
+    """Distance as a share of the norm of what is exact."""
+    return ((result.float() - exact).norm() / exact.norm()).item()
+
+
+def heads_of(tokens: int, spread: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """bf16 query, key and value `(2, 3, tokens, 16)`; a spread above 1 makes attention sharp."""
+    draw = torch.Generator().manual_seed(tokens)
+    query, key, value = (torch.randn(2, tokens, 3, 16, generator=draw).bfloat16().transpose(1, 2) for _ in range(3))
+    return query * spread, key, value
+
+
+@pytest.mark.parametrize("tokens", [1, 40, QUERIES_AT_ONCE, QUERIES_AT_ONCE + 1])
+@pytest.mark.parametrize("spread", [1.0, 4.0])
+def test_head_by_head_is_as_exact_as_eager(tokens: int, spread: float) -> None:
+    qkv = heads_of(tokens, spread)
+    exact = nn.functional.scaled_dot_product_attention(*(x.float() for x in qkv)).transpose(1, 2)
+    module = nn.Module().eval()
+    plain, _ = modeling.eager_attention_forward(module, *qkv, None, scaling=0.25)
+    result, weights = head_by_head_attention(module, *qkv, None, scaling=0.25)
+    assert weights is None
+    assert result.shape == plain.shape
+    assert error(result, exact) <= max(1.2 * error(plain, exact), 0.005)
+    assert error(result, exact) < 0.01 * spread
+
+
+@pytest.mark.parametrize("model_class", [VideoMAEv2Model, VideoMAEv2ForVideoClassification])
+def test_bf16_inference_is_near_fp32(model_class: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model(model_class)
+    half, taken = copy.deepcopy(model).bfloat16(), []
+
+    def spy(*args: object, **kwargs: object) -> object:
+        taken.append(True)
+        return head_by_head_attention(*args, **kwargs)
+
+    monkeypatch.setattr(modeling, "head_by_head_attention", spy)
+    with torch.no_grad():
+        exact, result = model(clips())[0], half(clips().bfloat16())[0]
+    assert len(taken) == model.config.num_hidden_layers
+    assert error(result, exact) < 0.02
+
+
+def test_autocast_inference_takes_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, taken = tiny_model(VideoMAEv2Model), []
+    monkeypatch.setattr(
+        modeling, "head_by_head_attention", lambda *a, **k: taken.append(1) or head_by_head_attention(*a, **k)
+    )
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        model(clips())
+    assert taken
+
+
+def test_it_is_left_alone_where_it_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("must not be called")
+
+    monkeypatch.setattr(modeling, "head_by_head_attention", refuse)
+    half = tiny_model(VideoMAEv2Model).bfloat16()
+    half(clips().bfloat16()).pooler_output.sum().backward()  # gradients
+    with torch.no_grad():
+        tiny_model(VideoMAEv2Model)(clips())  # fp32
+        eager = tiny_model(VideoMAEv2Model, attn_implementation="eager").bfloat16()
+        eager(clips().bfloat16())  # asked for something else
+        tiny_model(VideoMAEv2ForPreTraining).bfloat16().train()(clips().bfloat16())  # training
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_export_and_tracing_see_sdpa() -> None:
+    query = heads_of(4)[0]
+    with torch.no_grad():
+        assert suits_head_by_head(query)
+        seen = []
+
+        class Probe(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                seen.append(suits_head_by_head(x))
+                return x + 1
+
+        torch.export.export(Probe(), (query,))
+        torch.jit.trace(Probe(), query, check_trace=False)
+    assert seen
+    assert not any(seen)
+
+
+@needs_vnni
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("bias", [True, False])
+def test_int8_linear_is_within_rounding(dtype: torch.dtype, bias: bool) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(48, 40, bias=bias).to(dtype)
+    inputs = torch.randn(2, 5, 48).to(dtype) * torch.tensor([1e-3, 1.0, 30.0, 1e3, 0.0])[:, None].to(dtype)
+    with torch.no_grad():
+        result, exact = Int8Linear(linear)(inputs), copy.deepcopy(linear).float()(inputs.float())
+    assert result.dtype == dtype
+    assert result.shape == exact.shape
+    for token in range(4):  # every token has a scale of its own: small ones lose nothing beside large ones
+        assert error(result[:, token], exact[:, token]) < 0.02
+    torch.testing.assert_close(result[:, 4].float(), exact[:, 4])
+
+
+@needs_vnni
+def test_int8_model_is_near_fp32() -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    with torch.no_grad():
+        exact = model(clips()).logits
+        quantized = quantize_linear_layers(copy.deepcopy(model).bfloat16())
+        quantized.to(torch.bfloat16)  # changes nothing of what is int8
+        result = quantized(clips().bfloat16()).logits
+    assert sum(isinstance(module, Int8Linear) for module in quantized.modules()) == 6 * model.config.num_hidden_layers
+    assert type(quantized.classifier) is nn.Linear
+    assert error(result, exact) < 0.03
+
+
+def test_int8_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match="no blocks"):
+        quantize_linear_layers(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"float16.*call `model.to"):
+        quantize_linear_layers(tiny_model(VideoMAEv2Model).half())
+
+
+def test_int8_refuses_a_processor_without_vnni(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    with pytest.raises(RuntimeError, match="VNNI"):
+        quantize_linear_layers(tiny_model(VideoMAEv2Model))

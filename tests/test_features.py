@@ -1,0 +1,284 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`videomae-v2 features` from the outside, and the threads that decode ahead."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from tiny import MODEL_CLASSES, tiny_model
+from typer.testing import CliRunner
+from video_files import encode
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model, VideoMAEv2VideoProcessor
+from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.inference.clips import Clip
+from modeling_videomae_v2.inference.engine import DecodeAhead, Finished
+from modeling_videomae_v2.inference.store import FeatureStore
+from modeling_videomae_v2.video_decoding_videomae_v2 import read_video
+
+
+SIZES = {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}, "num_frames": 4, "sampling_rate": 3}
+
+
+def save(folder: Path, model_class: type = VideoMAEv2Model, **settings) -> Path:
+    tiny_model(model_class, **settings).save_pretrained(folder)
+    VideoMAEv2VideoProcessor(**SIZES).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for name, count in (("a.mp4", 60), ("sub/a.mp4", 12), ("sub/b.avi", 30)):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        encode(tmp_path / "videos" / name, "mpeg4" if name.endswith("avi") else "libx264", num_frames=count)
+    return tmp_path / "videos"
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["features", *map(str, arguments)])
+
+
+def index_of(folder: Path) -> dict[str, dict]:
+    records = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+    return {record["name"]: record for record in records}
+
+
+def load(path: Path) -> dict[str, torch.Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def expected_features(folder: Path, film: Path, starts: list[int], key: str = "pooler_output") -> torch.Tensor:
+    net, processor = VideoMAEv2Model.from_pretrained(folder), VideoMAEv2VideoProcessor.from_pretrained(folder)
+    frames, _ = read_video(film)
+    clips = [frames[[min(start + 3 * i, len(frames) - 1) for i in range(4)]] for start in starts]
+    with torch.no_grad():
+        return net(**processor(clips, return_tensors="pt"))[key]
+
+
+@pytest.mark.parametrize("model_class", MODEL_CLASSES)
+def test_any_checkpoint_gives_the_features_of_its_encoder(tmp_path: Path, videos: Path, model_class: type) -> None:
+    folder = save(tmp_path / "model", model_class)
+    result = run(folder, videos, "--out", tmp_path / "out", "--batch-size", 3)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert ("pre-training checkpoint" in result.stderr) is (model_class is VideoMAEv2ForPreTraining)
+    index = index_of(tmp_path / "out")
+    assert list(index) == ["a.mp4", "sub/a.mp4", "sub/b.avi"]
+    found = load(tmp_path / "out" / index["a.mp4"]["file"])
+    torch.testing.assert_close(
+        found["features"], expected_features(folder, videos / "a.mp4", [0, 12, 24, 36, 48]), atol=1e-5, rtol=1e-5
+    )
+    assert found["start"].tolist() == pytest.approx([0, 0.48, 0.96, 1.44, 1.92])
+    assert found["end"].tolist() == pytest.approx([0.48, 0.96, 1.44, 1.92, 2.4])
+    modes = {path.stat().st_mode for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert len(modes) == 1  # whoever can read the index can read the features
+    assert index["a.mp4"]["start"] == pytest.approx(found["start"].tolist())
+    assert index["sub/b.avi"]["shape"] == [3, 32]  # frames 0, 12 and, to reach the end, 18
+
+
+def test_tokens(model: Path, videos: Path, tmp_path: Path) -> None:
+    film = videos / "a.mp4"
+    every = expected_features(model, film, [0, 12, 24, 36, 48], "last_hidden_state")
+    expected = {"all": every, "tubelet": every.unflatten(1, (2, 16)).mean(2)}
+    for tokens, value in expected.items():
+        assert run(model, film, "--out", tmp_path / tokens, "--tokens", tokens).exit_code == 0
+        found = load(tmp_path / tokens / "a.mp4.safetensors")["features"]
+        torch.testing.assert_close(found, value, atol=1e-5, rtol=1e-5)
+
+
+def test_clips_spread_over_the_video(model: Path, videos: Path, tmp_path: Path) -> None:
+    film = videos / "a.mp4"
+    assert run(model, film, "--out", tmp_path / "out", "--clips", 3).exit_code == 0
+    found = load(tmp_path / "out" / "a.mp4.safetensors")
+    torch.testing.assert_close(found["features"], expected_features(model, film, [0, 24, 48]), atol=1e-5, rtol=1e-5)
+    assert found["start"].tolist() == pytest.approx([0.0, 0.96, 1.92])
+    assert found["end"].tolist() == pytest.approx([0.4, 1.36, 2.32])
+
+
+def test_npy_and_parquet(model: Path, videos: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "out"
+    assert run(model, videos, "--out", out, "--format", "npy", "--parquet", "--stride", "20f").exit_code == 0
+    table = parquet.read_table(out / "index.parquet").to_pylist()
+    assert [(row["name"], row["row"]) for row in table] == [
+        ("a.mp4", 0), ("a.mp4", 1), ("a.mp4", 2), ("sub/a.mp4", 0), ("sub/b.avi", 0), ("sub/b.avi", 1),
+    ]  # fmt: skip
+    assert table[1]["start"] == pytest.approx(0.8)
+    values = np.load(out / table[1]["file"])
+    assert values.shape == (3, 32)
+    expected = expected_features(model, videos / "a.mp4", [0, 20, 40])
+    torch.testing.assert_close(torch.from_numpy(values), expected, atol=1e-5, rtol=1e-5)
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+
+
+def test_a_second_run_does_only_what_is_left(model: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(model, videos, "--out", out).exit_code == 0
+    before, index = stamps(out), (out / "index.jsonl").read_bytes()
+    result = run(model, videos, "--out", out, "--batch-size", 1)
+    assert "3 of 3 videos are finished" in result.stderr
+    assert stamps(out) == before
+
+    (out / "a.mp4.safetensors").unlink()  # lost
+    (out / "sub/a.mp4.safetensors").write_bytes(b"short")  # damaged
+    encode(videos / "sub" / "b.avi", "mpeg4", num_frames=40)  # another film now
+    assert run(model, videos, "--out", out).exit_code == 0
+    after = stamps(out)
+    assert all(after[name] != before[name] for name in before)
+    assert index_of(out)["sub/b.avi"]["shape"] == [4, 32]
+
+    lines = index.splitlines(keepends=True)
+    (out / "index.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:30])  # cut off while a line was written
+    assert "2 of 3 videos are finished" in run(model, videos, "--out", out).stderr
+    assert len(index_of(out)) == 3
+
+
+def test_a_run_that_breaks_off_leaves_whole_files(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, write = tmp_path / "out", FeatureStore._write_file
+
+    def break_off(self, path, source, video):
+        if source.name == "sub/a.mp4":
+            path.write_bytes(b"half of it")
+            raise KeyboardInterrupt
+        write(self, path, source, video)
+
+    monkeypatch.setattr(FeatureStore, "_write_file", break_off)
+    assert run(model, videos, "--out", out).exit_code != 0
+    left = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert left == ["a.mp4.safetensors", "index.jsonl", "settings.json"]
+    monkeypatch.undo()
+    assert "1 of 3 videos are finished" in run(model, videos, "--out", out).stderr
+    assert len(stamps(out)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--stride", "1"), "stride: '12f' there, '1s' now"),
+        (("--tokens", "all"), "tokens"),
+        (("--dtype", "bfloat16"), "dtype"),
+        (("--format", "npy"), "format"),
+    ],
+)
+def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, arguments: tuple, words: str) -> None:
+    out = tmp_path / "out"
+    assert run(model, videos / "sub" / "a.mp4", "--out", out).exit_code == 0
+    result = run(model, videos, "--out", out, *arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert "Choose another folder" in result.stderr
+
+
+def test_the_weights_count_and_not_where_they_lie(model: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(model, videos, "--out", out).exit_code == 0
+    assert "3 of 3" in run(save(tmp_path / "copy"), videos, "--out", out).stderr
+    tiny_model(VideoMAEv2Model, seed=1).save_pretrained(tmp_path / "copy")
+    result = run(tmp_path / "copy", videos, "--out", out)
+    assert result.exit_code == 1
+    assert "model: " in result.stderr
+
+
+def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(model: Path, videos: Path, tmp_path: Path) -> None:
+    (videos / "broken.mp4").write_bytes(b"nothing")
+    cut = encode(videos / "cut.mkv", num_frames=100)
+    cut.write_bytes(cut.read_bytes()[: int(cut.stat().st_size * 0.6)])
+    result = run(model, videos, "--out", tmp_path / "out", "--workers", 2)
+    assert result.exit_code == 1
+    assert "2 of 5 videos could not be read" in result.stderr
+    assert list(index_of(tmp_path / "out")) == ["a.mp4", "sub/a.mp4", "sub/b.avi"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--tokens", "some"), "must be one of"),
+        (("--format", "csv"), "must be one of"),
+        (("--clips", "2", "--stride", "1"), "Leave out one"),
+    ],
+)
+def test_wrong_wishes_are_refused_before_anything_is_done(
+    model: Path, videos: Path, tmp_path: Path, arguments: tuple, words: str
+) -> None:
+    result = run(model, videos, "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_or_file_of_something_else_is_left_alone(model: Path, videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert "must name a folder" in run(model, videos, "--out", tmp_path / "file").stderr
+    (tmp_path / "index.jsonl").write_text("mine\n")
+    assert "settings.json" in run(model, videos, "--out", tmp_path).stderr
+    assert (tmp_path / "index.jsonl").read_text() == "mine\n"
+
+
+# ---- decoding ahead
+
+
+def clip(number: int, count: int) -> Clip:
+    return Clip(number, count, 0.0, 1.0, 1.0, 25.0, torch.zeros(1, 1, 3, 2, 2, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_decoding_waits_for_the_model(workers: int) -> None:
+    lock, decoded, used = threading.Lock(), 0, 0
+
+    def decode(video: int):
+        nonlocal decoded
+        for number in range(10):
+            with lock:
+                decoded += 1
+            yield clip(number, 10)
+
+    order = []
+    with DecodeAhead(list(range(6)), decode, workers, ahead=3) as ahead:
+        for video, item in ahead:
+            if isinstance(item, Finished):
+                continue
+            order.append((video, item.number))
+            used += 1
+            time.sleep(0.002)
+            assert decoded - used <= 2 * 3 + workers  # kept ready, and one in the hands of each thread
+    assert order == [(video, number) for video in range(6) for number in range(10)]
+
+
+def test_a_fault_of_the_program_is_no_bad_video() -> None:
+    def decode(video: int):
+        yield clip(0, 2)
+        raise (ValueError("bad video") if video == 0 else ZeroDivisionError("a fault"))
+
+    with DecodeAhead([0, 1], decode) as ahead:
+        items = iter(ahead)
+        assert [type(next(items)[1]) for _ in range(3)] == [Clip, Finished, Clip]
+        with pytest.raises(ZeroDivisionError):
+            next(items)
+
+
+def test_threads_end_when_nobody_listens() -> None:
+    before = threading.active_count()
+
+    def decode(video: int):
+        yield from (clip(number, 1000) for number in range(1000))
+
+    with DecodeAhead([0, 1, 2], decode, workers=3, ahead=2) as ahead:
+        next(iter(ahead))
+    assert threading.active_count() == before

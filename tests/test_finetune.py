@@ -1,0 +1,329 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Fine-tuning on video files: classes, augmentation, evaluation on the way, and what is refused before it starts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
+from fake_clips import TINY, tiny_recipe
+from safetensors.torch import load_file
+
+from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
+from training.checkpoint import complete_checkpoints
+from training.cli import run_stage
+from training.data import build_loader, open_sources
+from training.recipe import DataRecipe, RecipeError, SourceRecipe
+from training.tasks import ClassificationTask, FineTuningRecipe
+from training.validation import EvalRecipe
+
+
+pytest.importorskip("av")
+from video_files import encode
+
+
+ROOT = Path(__file__).parents[1]
+CLASSES = ["falls", "rises", "turns left"]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_processes() -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    signal.signal(signal.SIGTERM, handler)
+
+
+def write_videos(folder: Path, names: list[str], count: int) -> None:
+    """`count` mp4 files of noise in a folder for each class."""
+    for i in range(count):
+        path = folder / names[i % len(names)] / f"{i}.mp4"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        encode(
+            path, frames=np.random.default_rng(i).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), width=32, height=32
+        )
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six for training, seven for validation, three classes."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_videos(folder / "train", CLASSES, 6)
+    write_videos(folder / "val", CLASSES, 7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config_file(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    values = {
+        **TINY,
+        "data": {**TINY["data"], "sources": [{"path": str(videos / "train"), "kind": "folder"}], "sampling_rate": 1},
+    }
+    del values["output_dir"]
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def run_here(config_file: Path, *arguments: str) -> int:
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    return run_stage(FineTuningRecipe, ClassificationTask, ["--config", str(config_file), *arguments])
+
+
+def lines(path: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def task_of(folder: Path, **overrides: Any) -> ClassificationTask:
+    recipe = tiny_recipe(FineTuningRecipe, folder, **{"num_labels": 3, **overrides})
+    recipe.validate()
+    return ClassificationTask(recipe)
+
+
+# ---- the task
+
+
+def batch_of(labels: list[int]) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randint(0, 256, (len(labels), 4, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    return {"pixel_values": clips, "labels": torch.tensor(labels)}
+
+
+MIXED = {"mixup": 0.8, "cutmix": 1.0, "label_smoothing": 0.1, "random_erasing": 0.5}
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, MIXED], ids=["ids", "smoothed", "mixed"])
+def test_loss_against_float64(tmp_path: Path, options: dict[str, float]) -> None:
+    task = task_of(tmp_path, **options)
+    torch.manual_seed(0)
+    model = task.build_model()
+    torch.nn.init.normal_(model.classifier.weight)
+    inputs = task.prepare(batch_of([0, 1, 2, 1]), 12, torch.device("cpu"))
+    with torch.no_grad():
+        parts = task.loss(model, inputs)
+        logits = model(inputs["pixel_values"]).logits.double().numpy()
+    log_shares = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = inputs["labels"].double().numpy()
+    assert targets.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-6)
+    assert parts["loss"].item() == pytest.approx(-(targets * log_shares).sum(axis=1).mean(), abs=1e-6)
+    if not options:
+        assert np.array_equal(targets, np.eye(3)[[0, 1, 2, 1]])
+
+
+def test_clips_are_mixed_by_their_number_alone(tmp_path: Path) -> None:
+    task = task_of(tmp_path, **MIXED)
+    whole = task.prepare(batch_of([0, 1, 2, 1]), 8, torch.device("cpu"))
+    plain = task_of(tmp_path).prepare(batch_of([0, 1, 2, 1]), 8, torch.device("cpu"))
+    batch = batch_of([0, 1, 2, 1])
+    assert not torch.equal(whole["pixel_values"], plain["pixel_values"])
+    for name in ("pixel_values", "labels"):
+        assert torch.equal(whole[name], task_of(tmp_path, **MIXED).prepare(batch, 8, torch.device("cpu"))[name])
+    other = task.prepare(batch, 12, torch.device("cpu"))
+    assert not torch.equal(whole["labels"], other["labels"])
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_label_that_is_none(tmp_path: Path, label: int) -> None:
+    with pytest.raises(ValueError, match=rf"label {label}; there are 3 classes, 0 to 2"):
+        task_of(tmp_path).prepare(batch_of([0, label]), 0, torch.device("cpu"))
+
+
+# ---- from the command line
+
+
+def test_classes_come_from_the_folders(config_file: Path, tmp_path: Path) -> None:
+    arguments = ["--output_dir", str(tmp_path), "--mixup", "0.8", "--cutmix", "1", "--label_smoothing", "0.1",
+                 "--random_erasing", "0.25", "--model.config.drop_path_rate", "0.2",
+                 "--model.config.classifier_dropout", "0.5", "--optimizer.layer_decay", "0.75"]  # fmt: skip
+    assert run_here(config_file, *arguments) == 0
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model")
+    assert model.config.id2label == dict(enumerate(CLASSES))
+    assert model.config.drop_path_rate == 0.2
+    first = load_file(tmp_path / "model" / "model.safetensors")
+    for path in complete_checkpoints(tmp_path / "checkpoints")[1:]:
+        path.rename(path.with_name(f"gone-{path.name}"))
+    assert run_here(config_file, *arguments) == 0  # on from step 4
+    again = load_file(tmp_path / "model" / "model.safetensors")
+    assert all(torch.equal(again[name], first[name]) for name in first)
+
+
+def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> None:
+    """Folders in an order of their own, names spelt otherwise, and a list that goes by numbers."""
+    write_videos(tmp_path / "other", ["Turns_Left", "falls"], 2)
+    (tmp_path / "classes.txt").write_text("turns left\nrises\nfalls\n")
+    (tmp_path / "list.txt").write_text(f"{videos}/train/falls/0.mp4 2\n")
+    sources = [SourceRecipe(path=str(videos / "train"), kind="folder"),
+               SourceRecipe(path=str(tmp_path / "other"), kind="folder"),
+               SourceRecipe(path=str(tmp_path / "list.txt"))]  # fmt: skip
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path, labels_file=str(tmp_path / "classes.txt"))
+    recipe.data.sources = sources
+    task = ClassificationTask(recipe)
+    assert task.classes == ["turns left", "rises", "falls"]
+    mixture = open_sources(recipe.data, labelled=True, seed=0, classes=task.classes)
+    found = {}
+    for i in range(len(mixture)):
+        source, number = mixture.locate(i)
+        video = source.get(number, 0)
+        found.setdefault(Path(video.name).parent.name.lower().replace("_", " "), set()).add(video.label)
+    assert found == {"falls": {2}, "rises": {1}, "turns left": {0}}
+    with pytest.raises(ValueError, match="name different classes"):
+        open_sources(recipe.data, labelled=True, seed=0)
+    recipe.labels_file, recipe.labels = None, ["rises", "falls"]
+    with pytest.raises(ValueError, match=r"do not fit the list of classes .*'turns left'"):
+        open_sources(recipe.data, labelled=True, seed=0, classes=recipe.labels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.sources", "[{path: LIST}]"], "The largest label in the data is 4, so there are 5 or more"),
+        (["--data.sources", "[{path: LIST}]", "--num_labels", "4"], "LIST go up to 4, but there are 4 classes, 0 to 3"),
+        (["--num_labels", "2"], "the data names 3 classes, num_labels says 2"),
+        (["--labels", "[falls, rises]"], "do not fit the list of classes"),
+        (["--labels_file", "NOWHERE"], "labels_file: There is no label file"),
+        (["--labels", "[a, b]", "--labels_file", "LIST"], "contradict each other"),
+        (["--labels", "[a]"], "names 1 class; there must be at least 2"),
+        (["--num_labels", "1"], "num_labels must be at least 2"),
+        (["--data.sources.0.path", "NOWHERE"], "The data cannot be opened"),
+        (["--model.init_from", "NOWHERE"], "model.init_from (NOWHERE) cannot be loaded"),
+        (["--mixup", "-1"], "mixup must not be negative"),
+        (["--random_erasing", "2"], "random_erasing must lie in [0, 1]"),
+        (["--peft", "adapters"], "`peft` must be one of 'none', 'lora'"),
+        (["--eval.every", "1"], "data_eval names no videos"),
+        (["--data_eval", "[{path: ''}]"], "data_eval.0.path is missing"),
+        (["--data_eval", "[{path: NOWHERE}]"], "The data cannot be opened"),
+        (["--data_eval", "[{path: LIST}]"], "LIST go up to 4, but there are 3 classes"),
+        (["--data_eval", "[{path: LIST}]", "--eval.every", "3", "--tracking.log_every", "2"], "must be a multiple of"),
+        (["--data_eval", "[{path: LIST}]", "--eval.every", "1", "--eval.every_epochs", "1"], "contradict each other"),
+    ],
+)  # fmt: skip
+def test_refused_before_the_first_step(
+    config_file: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "list.txt").write_text(f"{videos}/train/falls/0.mp4 4\n")
+    places = {"LIST": str(tmp_path / "list.txt"), "NOWHERE": str(tmp_path / "nowhere")}
+    for word, place in places.items():
+        arguments = [argument.replace(word, place) for argument in arguments]
+        message = message.replace(word, place)
+    assert run_here(config_file, "--output_dir", str(tmp_path / "run"), *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+# ---- evaluation on the way
+
+
+def evaluated(config_file: Path, videos: Path, folder: Path, *arguments: str) -> list[dict[str, float]]:
+    source = f"[{{path: {videos / 'val'}, kind: folder}}]"
+    assert run_here(config_file, "--output_dir", str(folder), "--data_eval", source, *arguments) == 0
+    return lines(folder / "evaluation.jsonl")
+
+
+def test_the_best_model_is_kept(config_file: Path, videos: Path, tmp_path: Path) -> None:
+    found = evaluated(config_file, videos, tmp_path, "--eval.every", "2", "--eval.batch_size", "3")
+    assert [line["step"] for line in found] == [2, 4, 6]
+    assert {line["eval_videos"] for line in found} == {7}
+    best = max(line["eval_top1"] for line in found)
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "best")
+    assert accuracy(model, videos) == best == pytest.approx(round(7 * best) / 7)
+    assert all(line["eval_top5"] == 1.0 for line in found)  # of three classes
+    assert lines(tmp_path / "metrics.jsonl")[-1]["step"] == 6
+
+
+def accuracy(model: VideoMAEv2ForVideoClassification, videos: Path) -> float:
+    """Counted anew, one clip at a time."""
+    data = DataRecipe(
+        sources=[SourceRecipe(path=str(videos / "val"), kind="folder")], num_frames=4, sampling_rate=1, image_size=16,
+        multi_scale_crop=False, workers=0,
+    )  # fmt: skip
+    mean, std = torch.tensor([0.485, 0.456, 0.406]).view(-1, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(-1, 1, 1)
+    right = 0
+    for batch in build_loader(data, batch_size=1, labelled=True, training=False):
+        logits = model.eval()((batch["pixel_values"] / 255 - mean) / std).logits
+        right += int(logits.argmax() == batch["labels"][0])
+    return right / 7
+
+
+def test_evaluation_changes_nothing_and_survives_interruptions(config_file: Path, videos: Path, tmp_path: Path) -> None:
+    options = ["--model.config.drop_path_rate", "0.2", "--ema.decay", "0.5"]
+    found = evaluated(config_file, videos, tmp_path / "a", "--eval.every_epochs", "1", *options)
+    assert [line["step"] for line in found] == [1, 2, 3, 4, 5, 6]  # an epoch is 6 / 8 of a step
+    assert run_here(config_file, "--output_dir", str(tmp_path / "b"), *options) == 0
+    ours, theirs = (load_file(tmp_path / name / "model" / "model.safetensors") for name in "ab")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    best = load_file(tmp_path / "a" / "best" / "model.safetensors")
+    for path in complete_checkpoints(tmp_path / "a" / "checkpoints")[1:]:
+        path.rename(path.with_name(f"gone-{path.name}"))
+    assert evaluated(config_file, videos, tmp_path / "a", "--eval.every_epochs", "1", *options)[-1] == found[-1]
+    again = load_file(tmp_path / "a" / "best" / "model.safetensors")
+    assert all(torch.equal(again[name], best[name]) for name in best)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps_per_epoch", "log_every", "expected"),
+    [
+        (EvalRecipe(), 10.0, 5, None),
+        (EvalRecipe(every=20), 10.0, 5, 20),
+        (EvalRecipe(every_epochs=1.0), 12.0, 5, 15),
+        (EvalRecipe(every_epochs=0.1), 12.0, 5, 5),
+        (EvalRecipe(every_epochs=1.0), 0.0, 5, None),
+    ],
+)
+def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, log_every: int, expected: int | None) -> None:
+    assert recipe.steps(steps_per_epoch, log_every) == expected
+
+
+def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"nothing")
+    (tmp_path / "val.txt").write_text(f"{videos}/val/falls/0.mp4 0\n{broken} 0\n{videos}/val/rises/1.mp4 1\n")
+    task = task_of(
+        tmp_path, data_eval=[{"path": str(tmp_path / "val.txt")}], data__max_bad_share=0.5, data__sampling_rate=1
+    )
+    torch.manual_seed(0)
+    model = task.build_model()
+    values = task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
+    assert values["eval_videos"] == 2
+    task.recipe.data_eval[0].path = str(tmp_path / "none.txt")
+    (tmp_path / "none.txt").write_text(f"{videos}/val/falls/0.mp4 7\n")
+    with pytest.raises(RecipeError, match="go up to 7"):
+        task.make_validation(Accelerator(cpu=True), build_loader)
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("engine", ["ddp", "fsdp2"])
+def test_two_processes_count_alike(config_file: Path, videos: Path, tmp_path: Path, engine: str) -> None:
+    """Seven videos in batches of one or two, with adapters in the sharded run."""
+    options = ["--eval.every", "3", "--batch_size", "2", "--eval.batch_size", "1", "--mixed_precision", "no"]
+    options += ["--peft", "lora", "--lora.rank", "2", "--optimizer.eps", "1e-4"] if engine == "fsdp2" else []
+    found = evaluated(config_file, videos, tmp_path / "one", *options)
+    name = {"ddp": "cpu", "fsdp2": "fsdp2"}[engine]
+    command = [
+        sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0", "--config_file",
+        f"training/accelerate/{name}.yaml", "--num_processes", "2", "-m", "training.finetune", "--config",
+        str(config_file), "--output_dir", str(tmp_path / "two"), *options,
+        "--data_eval", f"[{{path: {videos / 'val'}, kind: folder}}]",
+    ]  # fmt: skip
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ACCELERATE_", "FSDP_"))}
+    environment = {**clean, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert lines(tmp_path / "two" / "evaluation.jsonl") == found
+    losses = [[line["loss"] for line in lines(tmp_path / run / "metrics.jsonl")] for run in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    ours, theirs = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("one", "two"))
+    assert ours.keys() == theirs.keys()

@@ -1,0 +1,155 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Where a classifier starts: heads that are kept, mapped by class name, or new."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from fake_clips import tiny_recipe
+from tiny import clips, tiny_model
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+from modeling_videomae_v2.labels_videomae_v2 import read_labels
+from training.heads import load_classifier, match_classes
+from training.recipe import RecipeError
+from training.tasks import ClassificationTask, FineTuningRecipe
+
+
+KINETICS = Path(__file__).parents[2] / "shared" / "reference" / "kinetics"
+OLD = ["riding a bike", "yoga", "beatboxing", "air drumming", "zumba"]
+
+
+def checkpoint(folder: Path, names: list[str] | None) -> VideoMAEv2ForVideoClassification:
+    """A fine-tuned model with random weights, saved."""
+    named = (
+        {} if names is None else {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+    )
+    model = tiny_model(VideoMAEv2ForVideoClassification, **named)
+    model.save_pretrained(folder)
+    return model
+
+
+def task_for(folder: Path, start: Path, **overrides: object) -> ClassificationTask:
+    recipe = tiny_recipe(
+        FineTuningRecipe, folder, model={"init_from": str(start)}, data__image_size=16, data__num_frames=4, **overrides
+    )
+    recipe.validate()
+    return ClassificationTask(recipe)
+
+
+def test_a_head_becomes_one_of_other_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    old = checkpoint(tmp_path / "old", OLD)
+    task = task_for(tmp_path, tmp_path / "old", labels=["Zumba", "riding_a_bike", "beat-boxing?", "yoga"])
+    model = task.build_model().eval()
+    assert "3 of 4 wanted ones are kept by name. 1 start anew: 'beat-boxing?'" in caplog.text
+    assert model.config.id2label == {0: "Zumba", 1: "riding_a_bike", 2: "beat-boxing?", 3: "yoga"}
+    expected, logits = old(clips()).logits, model(clips()).logits
+    torch.testing.assert_close(logits[:, [0, 1, 3]], expected[:, [4, 0, 1]])
+    assert model.classifier.weight[2].abs().max() < 1e-3  # the scale of a new head
+    assert model.classifier.bias[2] == 0
+    assert model(clips(), labels=torch.tensor([3, 0])).loss.isfinite()
+
+
+def test_the_same_classes_keep_their_head(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    old = checkpoint(tmp_path / "old", OLD)
+    for options in ({"labels": OLD}, {"num_labels": 5}):
+        model = task_for(tmp_path, tmp_path / "old", **options).build_model().eval()
+        assert torch.equal(model.classifier.weight, old.classifier.weight)
+        assert model.config.id2label == dict(enumerate(OLD))
+    assert caplog.text.count("is kept, with its 5 classes") == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (OLD, {"labels": ["a", "b"]}, "none of the 2 classes is among its 5"),
+        (None, {"labels": OLD}, "it names no classes"),
+        (OLD, {"num_labels": 3}, "the recipe names no classes"),
+    ],
+)
+def test_new_heads(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, old: list[str] | None, new: dict, said: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    checkpoint(tmp_path / "old", old)
+    model = task_for(tmp_path, tmp_path / "old", **new).build_model()
+    assert "is not used" in caplog.text
+    assert said in caplog.text
+    assert 0 < model.classifier.weight.abs().max() < 1e-3
+    assert not model.classifier.bias.any()
+
+
+def test_from_pre_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    old = tiny_model(VideoMAEv2ForPreTraining)
+    old.save_pretrained(tmp_path / "old")
+    model = task_for(tmp_path, tmp_path / "old", labels=OLD[:2]).build_model()
+    assert "has no classification head: it starts anew, for 2 classes" in caplog.text
+    name = "videomae_v2.layers.1.mlp.fc1.weight"
+    assert torch.equal(model.state_dict()[name], old.state_dict()[name])
+    assert model.classifier.weight.shape == (2, 32)
+    model.save_pretrained(tmp_path / "new")
+    assert VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "new").config.num_labels == 2
+
+
+def test_new_weights_have_the_spread_of_the_reference() -> None:
+    """Truncated normal of 0.02; a head 1000 times smaller."""
+    recipe = tiny_recipe(
+        FineTuningRecipe, Path("unused"), num_labels=400, model={"preset": "small"}, data__image_size=224
+    )
+    recipe.data.num_frames = 16
+    torch.manual_seed(0)
+    model = ClassificationTask(recipe).build_model()
+    assert model.classifier.weight.std().item() == pytest.approx(0.02 * 0.001, rel=0.02)
+    assert model.videomae_v2.layers[3].mlp.fc1.weight.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+def test_other_names_of_the_same_classes(tmp_path: Path) -> None:
+    old = checkpoint(tmp_path / "old", OLD)
+    (tmp_path / "renames.json").write_text(json.dumps({"cycling": "riding a bike"}))
+    task = task_for(
+        tmp_path, tmp_path / "old", labels=["cycling", "yoga"], label_renames=str(tmp_path / "renames.json")
+    )
+    assert torch.equal(task.build_model().classifier.weight, old.classifier.weight[:2])
+    (tmp_path / "renames.json").write_text("[1]")
+    with pytest.raises(RecipeError, match=r"label_renames .* must hold names by name"):
+        task.build_model()
+
+
+@pytest.mark.parametrize("version", [400, 600, 700])
+def test_kinetics_710_becomes_its_parts(version: int) -> None:
+    """Where each class of Kinetics-400, -600 and -700 stands among the 710, against the lists of the authors."""
+    if not KINETICS.is_dir():
+        pytest.skip("the lists of the authors are not on this machine")
+    old, new = (read_labels(KINETICS / f"label_map_k{number}.txt") for number in (710, version))
+    renames = json.loads((KINETICS / "k710_identical_label_merge.json").read_text())
+    expected = json.loads((KINETICS / f"label_710to{version}.json").read_text())
+    assert match_classes(old, new, renames if isinstance(renames, dict) else None) == [int(i) for i in expected]
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"model.init_from \(.*nowhere\) cannot be loaded"):
+        task_for(tmp_path, tmp_path / "nowhere", labels=OLD)
+
+
+def test_the_saved_model_classifies_alike(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "old", OLD)
+    task = task_for(tmp_path, tmp_path / "old", labels=OLD[1:])
+    model = task.build_model().eval()
+    task.save_model(model.state_dict(), tmp_path / "new")
+    again = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "new")
+    torch.testing.assert_close(again(clips()).logits, model(clips()).logits)
+    assert again.config.label2id["zumba"] == 3
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "new").num_frames == 4
+
+
+def test_loading_without_a_task(tmp_path: Path) -> None:
+    old = checkpoint(tmp_path / "old", OLD)
+    config = tiny_model(VideoMAEv2ForVideoClassification, id2label=dict(enumerate(OLD[::-1]))).config
+    model = load_classifier(VideoMAEv2ForVideoClassification, str(tmp_path / "old"), config)
+    assert torch.equal(model.classifier.weight, old.classifier.weight.flip(0))

@@ -1,0 +1,309 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`videomae-v2 predict` from the outside: what it prints, writes and returns."""
+
+import csv
+import functools
+import http.server
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import LABELS, tiny_model
+from typer.testing import CliRunner
+from video_files import encode, encode_sound
+
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2VideoProcessor,
+)
+from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.inference.clips import Clip
+from modeling_videomae_v2.inference.engine import Result
+from modeling_videomae_v2.inference.predictions import VideoScores
+from modeling_videomae_v2.inference.timeline import write_picture
+
+
+SIZES = {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}, "num_frames": 4, "sampling_rate": 3}
+NAMES = ["waving", "running", "eating", "sitting down", "[dim]$odd$ name"]
+
+
+def save(folder: Path, model_class: type = VideoMAEv2ForVideoClassification, **settings) -> Path:
+    config = {"id2label": dict(enumerate(NAMES)), "label2id": {name: i for i, name in enumerate(NAMES)}, **settings}
+    tiny_model(model_class, **config).save_pretrained(folder)
+    VideoMAEv2VideoProcessor(**SIZES).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(encode(tmp_path_factory.mktemp("films") / "film.mp4", num_frames=60))
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+def objects(result) -> list[dict]:
+    """What was printed, as JSON; nothing else may be there."""
+    assert result.exit_code in (0, 1), result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def scores(data: dict) -> dict[str, float]:
+    return {entry["label"]: entry["score"] for entry in data["predictions"]}
+
+
+def expected_scores(folder: Path, film: Path, **settings) -> dict[str, float]:
+    net = VideoMAEv2ForVideoClassification.from_pretrained(folder)
+    processor = VideoMAEv2VideoProcessor.from_pretrained(folder, **settings)
+    with torch.no_grad():
+        logits = net(**processor(film, return_tensors="pt")).logits[0]
+    return dict(zip(NAMES, logits.softmax(-1).tolist(), strict=True))
+
+
+def test_one_video_gets_the_scores_of_model_and_processor(model: Path, film: Path) -> None:
+    (found,) = objects(run(model, film, "--json"))
+    assert found["video"] == str(film)
+    assert found["duration"] == pytest.approx(60 / 25, abs=1e-3)
+    assert scores(found) == pytest.approx(expected_scores(model, film), abs=1e-5)
+    assert "windows" not in found
+    values = [entry["score"] for entry in found["predictions"]]
+    assert values == sorted(values, reverse=True)
+
+
+def test_top_k_names_the_best(model: Path, film: Path) -> None:
+    everything, two = (objects(run(model, film, "--json", "--top-k", k))[0]["predictions"] for k in (99, 2))
+    assert len(everything) == LABELS
+    assert two == everything[:2]
+
+
+def test_time_lines_show_every_class_that_leads(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    scores = VideoScores("film.mp4", [f"class {i}" for i in range(20)], top_k=1, keep_all=True)
+    sizes = set()
+    for leaders in (3, 5, 20):
+        while len(scores.windows) < 3000 * leaders // 20:
+            i = len(scores.windows)
+            values = np.full(20, 0.01, dtype=np.float32)
+            values[i * 20 // 3000] = 0.8
+            clip = Clip(i, 3000, 2.0 * i, 2.0 * i + 4, 6002.0, 25.0, torch.empty(0))
+            scores.add(Result(0, clip, torch.empty(0)), values)
+        write_picture(scores, tmp_path / "line.png")
+        sizes.add(Image.open(tmp_path / "line.png").height)
+    assert len(sizes) == 3  # 3, 5 and, for all 20, 8 strips
+    assert len(scores.windows) == 3000
+
+
+def test_views_are_averaged_as_the_model_does(model: Path, film: Path) -> None:
+    (found,) = objects(run(model, film, "--json", "--clips", 3, "--crops", 2, "--batch-size", 4))
+    assert scores(found) == pytest.approx(expected_scores(model, film, num_clips=3, num_crops=2), abs=1e-5)
+
+
+def test_independent_classes_get_independent_scores(tmp_path: Path, film: Path) -> None:
+    folder = save(tmp_path, problem_type="multi_label_classification")
+    (found,) = objects(run(folder, film, "--json"))
+    net = VideoMAEv2ForVideoClassification.from_pretrained(folder)
+    with torch.no_grad():
+        logits = net(**VideoMAEv2VideoProcessor.from_pretrained(folder)(film, return_tensors="pt")).logits[0]
+    assert scores(found) == pytest.approx(dict(zip(NAMES, logits.sigmoid().tolist(), strict=True)), abs=1e-5)
+
+
+def test_a_table_names_video_and_classes(model: Path, film: Path) -> None:
+    result = run(model, film)
+    assert result.exit_code == 0
+    assert str(film) in result.stdout.replace("\n", "")
+    assert all(name in result.stdout for name in NAMES)
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_folder_in_natural_order_and_what_cannot_be_read(model: Path, tmp_path: Path, workers: int) -> None:
+    for name in ("clip10.mp4", "clip2.mp4", "sub/clip1.MP4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        encode(tmp_path / name.replace(".MP4", ".mp4"), num_frames=12)
+    (tmp_path / "sub/clip1.mp4").rename(tmp_path / "sub/clip1.MP4")
+    (tmp_path / "clip3.mp4").write_bytes(b"this is no video at all")
+    encode_sound(tmp_path / "clip4.mp4")
+    (tmp_path / "notes.txt").write_text("no video")
+    (tmp_path / ".hidden.mp4").write_bytes(b"")
+    result = run(model, tmp_path, tmp_path / "absent.mp4", "--json", "--workers", workers)
+    found = objects(result)
+    assert result.exit_code == 1
+    assert [Path(entry["video"]).name for entry in found] == [
+        "clip2.mp4", "clip3.mp4", "clip4.mp4", "clip10.mp4", "clip1.MP4", "absent.mp4",
+    ]  # fmt: skip
+    assert ["error" in entry for entry in found] == [False, True, True, False, False, True]
+    assert "no video stream" in found[2]["error"]
+    for entry in found:
+        assert entry.get("error", "") in result.stderr
+    assert "3 of 6 videos" in result.stderr
+
+
+def test_a_window_slides_whatever_the_batch(model: Path, film: Path) -> None:
+    runs = [objects(run(model, film, "--json", "--stride", "0.5", "--batch-size", b))[0] for b in (1, 3, 50)]
+    for found in runs:
+        assert [w["start"] for w in found["windows"]] == [0.0, 0.48, 0.96, 1.44, 1.92]
+        assert [w["end"] for w in found["windows"]] == pytest.approx([0.48, 0.96, 1.44, 1.92, 2.4])
+        for one, other in zip(found["windows"], runs[0]["windows"], strict=True):
+            assert scores(one) == pytest.approx(scores(other), abs=1e-5)
+    mean = {name: np.mean([scores(w)[name] for w in runs[0]["windows"]]) for name in NAMES}
+    assert scores(runs[0]) == pytest.approx(mean, abs=1e-5)
+
+
+def test_a_window_over_all_frames_is_the_clip_of_the_processor(model: Path, tmp_path: Path) -> None:
+    film = encode(tmp_path / "one.mp4", num_frames=10)  # exactly one clip: 4 frames, 3 apart
+    (found,) = objects(run(model, film, "--json", "--window", "clip"))
+    assert len(found["windows"]) == 1
+    assert scores(found["windows"][0]) == pytest.approx(expected_scores(model, film), abs=1e-5)
+    (found,) = objects(run(model, film, "--json", "--window", "clip", "--crops", 3))
+    assert scores(found["windows"][0]) == pytest.approx(expected_scores(model, film, num_crops=3), abs=1e-5)
+
+
+def test_time_line_as_csv_and_picture(model: Path, film: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    table, picture = tmp_path / "new" / "line.csv", tmp_path / "line.png"
+    result = run(model, film, "--csv", table, "--picture", picture, "--stride", "6f", "--top-k", 2, "--json")
+    (found,) = objects(result)
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert len(rows) == 2 * len(found["windows"]) == 2 * 9
+    assert rows[3]["label"] == found["windows"][1]["predictions"][1]["label"]
+    assert float(rows[3]["score"]) == found["windows"][1]["predictions"][1]["score"]
+    assert (rows[3]["start"], rows[3]["rank"]) == ("0.240", "2")
+    image = np.asarray(Image.open(picture).convert("L"))
+    assert image.shape[1] > 800
+    assert image.std() > 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["line.png", "new"]
+
+
+def test_time_lines_of_several_videos_go_into_a_folder(model: Path, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    for name in ("a.mp4", "sub/a.mp4"):
+        (videos / name).parent.mkdir(parents=True, exist_ok=True)
+        encode(videos / name, num_frames=20)
+    assert run(model, videos, "--csv", tmp_path / "lines").exit_code == 0
+    assert {str(p.relative_to(tmp_path / "lines")) for p in (tmp_path / "lines").rglob("*.csv")} == {
+        "a.mp4.csv",
+        "sub/a.mp4.csv",
+    }
+    (tmp_path / "file.csv").write_text("mine")
+    result = run(model, videos, "--csv", tmp_path / "file.csv")
+    assert result.exit_code == 1
+    assert "Name a folder" in result.stderr.replace("\n", " ")
+    assert (tmp_path / "file.csv").read_text() == "mine"
+
+
+def test_what_could_be_read_of_a_truncated_film_is_told(model: Path, tmp_path: Path) -> None:
+    film = encode(tmp_path / "cut.mkv", num_frames=100)
+    film.write_bytes(film.read_bytes()[: int(film.stat().st_size * 0.6)])
+    result = run(model, film, "--json", "--window", "clip")
+    (found,) = objects(result)
+    assert result.exit_code == 1
+    assert len(found["windows"]) >= 2
+    assert "Cannot decode" in found["error"]
+
+
+def test_a_name_that_is_no_text(model: Path, film: Path, tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    try:
+        with open(name, "wb") as file:
+            file.write(film.read_bytes())
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    for extra in (("--json",), (), ("--csv", tmp_path / "line.csv")):
+        result = run(model, os.fsdecode(name), *extra)
+        assert result.exit_code == 0, result.output
+        assert "caf?.mp4" in result.stdout.replace("\n", "")
+    assert "caf?.mp4" in (tmp_path / "line.csv").read_text(encoding="utf-8")
+
+
+def test_a_url(model: Path, film: Path) -> None:
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=film.parent)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        result = run(model, f"{address}/{film.name}", f"{address}/absent.mp4", "--json")
+        server.shutdown()
+    found, absent = objects(result)
+    assert scores(found) == pytest.approx(expected_scores(model, film), abs=1e-5)
+    assert "404" in absent["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--clips", 2, "--window", "4"), "Leave out one"),
+        (("--picture", "line.docx"), "cannot be a .docx file"),
+        (("--window", "4x"), "must be seconds"),
+        (("--stride", "0"), "must be seconds"),
+        (("--dtype", "float8"), "must be one of"),
+        (("--device", "cuda:77"), "cannot be used here"),
+        (("--device", "nonsense"), "cannot be used here"),
+        (("--processor", "/not/there"), "does not exist"),
+        (("no/such/folder/", "--json"), "does not exist"),
+    ],
+)
+def test_wrong_wishes_are_refused_in_words(model: Path, film: Path, arguments: tuple, words: str) -> None:
+    result = run(model, film, *arguments)
+    assert result.exit_code == 1
+    assert words in " ".join(result.stderr.split())
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_processor_without_a_clip_length_asks_for_one(tmp_path: Path, film: Path) -> None:
+    folder = save(tmp_path)
+    VideoMAEv2VideoProcessor(**SIZES, sampling="uniform").save_pretrained(folder)
+    result = run(folder, film, "--window", "clip")
+    assert result.exit_code == 1
+    assert "--window 4" in " ".join(result.stderr.split())
+    assert run(folder, film, "--window", "1").exit_code == 0
+
+
+def test_models_that_cannot_answer_are_refused(model: Path, tmp_path: Path, film: Path) -> None:
+    result = run(save(tmp_path / "pre", VideoMAEv2ForPreTraining), film)
+    assert result.exit_code == 1
+    assert "no classifier" in result.stderr
+    result = run(tmp_path / "absent", film)
+    assert result.exit_code == 1
+    assert "does not exist" in result.stderr
+    tiny_model(VideoMAEv2ForVideoClassification).save_pretrained(tmp_path / "bare")
+    result = run(tmp_path / "bare", film)
+    assert result.exit_code == 1
+    assert "no video processor" in result.stderr
+    assert run(tmp_path / "bare", film, "--processor", model).exit_code == 0
+
+
+def test_videos_that_would_be_mixed_up_are_refused(model: Path, film: Path, tmp_path: Path) -> None:
+    other = tmp_path / film.name
+    other.write_bytes(film.read_bytes())
+    result = run(model, film, other, "--csv", tmp_path / "lines")
+    assert result.exit_code == 1
+    assert "same name" in result.stderr
+    assert len(objects(run(model, film, other, film, "--json"))) == 2  # the same video again is left out
+    (tmp_path / "empty").mkdir()
+    result = run(model, tmp_path / "empty")
+    assert result.exit_code == 1
+    assert "no video file" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_compiled_model_says_the_same(model: Path, film: Path) -> None:
+    plain, compiled = (
+        objects(run(model, film, "--json", "--stride", "0.5", "--batch-size", 2, *extra))[0]
+        for extra in ((), ("--compile",))
+    )
+    assert scores(compiled) == pytest.approx(scores(plain), abs=1e-4)

@@ -1,0 +1,158 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The window that slides over a video: right frames, right times, every frame decoded once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from video_files import encode, read_numbers
+
+from modeling_videomae_v2.inference.windows import Length, WindowReader, window_indices, window_starts
+from modeling_videomae_v2.video_processing_videomae_v2 import dense_indices
+from modeling_videomae_v2.video_sources_videomae_v2 import VideoDecodingError
+
+
+def frames(count: int) -> Length:
+    return Length(count, in_frames=True)
+
+
+class Watched(WindowReader):
+    """Counts how often the decoder has to start anew, and which frames are asked for."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        self.starts, self.asked = 0, []
+        super().__init__(*args, **kwargs)
+
+    def _restart(self, *args, **kwargs) -> bool:
+        self.starts += 1
+        return super()._restart(*args, **kwargs)
+
+    def get_frames(self, indices):
+        self.asked += indices
+        return super().get_frames(indices)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("b.mp4", "libx264", {"bf": "2"}),
+        ("b.mkv", "libx264", {"bf": "2"}),
+        ("x.avi", "mpeg4", {}),
+        ("x.mov", "mjpeg", {}),
+    ],
+)
+@pytest.mark.parametrize(("span", "stride"), [(16, 16), (16, 3), (16, 1), (8, 25), (6, 4)])
+def test_windows_hold_their_frames_and_each_is_decoded_once(tmp_path, name, codec, options, span, stride) -> None:
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = encode(tmp_path / name, codec, 70, options=options, pix_fmt=pix_fmt)
+    with Watched(path, num_threads=1) as reader:
+        windows = list(reader.windows(4, frames(span), frames(stride), lambda frames: frames))
+        starts = window_starts(70, span, stride, 4)
+        assert [window.number for window in windows] == list(range(len(starts)))
+        for window, start in zip(windows, starts, strict=True):
+            assert read_numbers(window.frames) == window_indices(start, span, 4, 70).tolist()
+            assert window.start == pytest.approx(start / 25)
+            assert window.end == pytest.approx(min(start + span, 70) / 25)
+            assert window.count == len(starts)
+        assert reader.asked == sorted(set(reader.asked))
+        if name != "x.mov" and stride <= span:
+            assert reader.starts == 1
+
+
+def test_a_window_of_a_clip_holds_what_the_processor_takes(tmp_path: Path) -> None:
+    assert window_indices(0, 64, 16, 300).tolist() == list(range(0, 64, 4))
+    for total in (1, 7, 30, 59, 60):  # too short for a clip
+        assert window_indices(0, 64, 16, total).tolist() == dense_indices(total, 16, 4)[0].tolist()
+
+
+@pytest.mark.parametrize("total", [1, 5, 16, 17, 31, 32, 33, 100, 101])
+@pytest.mark.parametrize(("span", "stride"), [(16, 16), (16, 5), (16, 40), (1, 1), (7, 7)])
+def test_starts_cover_the_video_and_stay_inside(total: int, span: int, stride: int) -> None:
+    num_frames = min(4, span)
+    starts = window_starts(total, span, stride, num_frames)
+    assert starts[0] == 0
+    assert starts == sorted(set(starts))
+    if len(starts) > 1:
+        assert all(
+            window_indices(s, span, num_frames, total)[-1] == s + (num_frames - 1) * span // num_frames for s in starts
+        )
+    uncovered = total - (starts[-1] + span)
+    assert uncovered <= 0 or starts[-1] + stride >= total
+
+
+def test_a_video_shorter_than_the_window_repeats_its_last_frame(tmp_path: Path) -> None:
+    with WindowReader(encode(tmp_path / "short.mp4", num_frames=3)) as reader:
+        (window,) = reader.windows(4, Length(10.0), Length(1.0), lambda frames: frames)
+    assert read_numbers(window.frames) == [0, 0, 0, 0]
+    with WindowReader(tmp_path / "short.mp4") as reader:
+        (window,) = reader.windows(4, frames(8), frames(8), lambda frames: frames)
+    assert read_numbers(window.frames) == [0, 2, 2, 2]
+    assert window.end == pytest.approx(3 / 25)
+
+
+def test_times_are_those_of_the_frames_where_the_rate_varies(tmp_path: Path) -> None:
+    times = [100 * i if i < 10 else 1000 + 20 * (i - 10) for i in range(40)]  # 10 and then 50 frames a second
+    path = encode(tmp_path / "vfr.mkv", num_frames=40, times=times)
+    with WindowReader(path) as reader:
+        windows = list(reader.windows(2, frames(10), frames(10), lambda frames: frames))
+    assert [window.start for window in windows] == pytest.approx([0.0, 1.0, 1.2, 1.4], abs=2e-3)
+    assert [window.end for window in windows][:3] == pytest.approx([1.0, 1.2, 1.4], abs=2e-3)
+
+
+def test_seconds_become_frames_of_the_video(tmp_path: Path) -> None:
+    path = encode(tmp_path / "x.mp4", num_frames=60, rate=30)
+    with WindowReader(path) as reader:
+        windows = list(reader.windows(4, Length(0.4), Length(0.5), lambda frames: frames))
+    assert read_numbers(windows[1].frames) == [15, 18, 21, 24]
+
+
+def test_what_is_kept_of_a_frame_is_made_once(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def prepare(frames: torch.Tensor) -> torch.Tensor:
+        seen.extend(read_numbers(frames))
+        return frames.float().mean(dim=(1, 2, 3))
+
+    with WindowReader(encode(tmp_path / "x.mp4", num_frames=40)) as reader:
+        windows = list(reader.windows(8, frames(16), frames(3), prepare))
+    assert seen == sorted(set(seen))
+    assert windows[0].frames.shape == (8,)
+
+
+def test_windows_before_the_end_of_a_truncated_file_are_given(tmp_path: Path) -> None:
+    path = encode(tmp_path / "cut.mkv", num_frames=100)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
+    with WindowReader(path) as reader:
+        iterator = reader.windows(4, frames(8), frames(8), lambda frames: frames)
+        assert [next(iterator).number for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(VideoDecodingError, match=r"truncated|cannot be read"):
+            list(iterator)
+
+
+def test_a_container_that_announces_too_many_frames_ends_where_its_frames_end(tmp_path: Path) -> None:
+    path = encode(tmp_path / "whole.avi", "mpeg4", num_frames=40)
+    data = bytearray(path.read_bytes())
+    at = data.find(b"avih") + 8 + 16
+    data[at : at + 4] = (44).to_bytes(4, "little")  # total frames in the main header
+    path.write_bytes(data)
+    with WindowReader(path) as reader:
+        windows = list(reader.windows(4, frames(8), frames(8), lambda frames: frames))
+    assert [read_numbers(window.frames)[0] for window in windows] == [0, 8, 16, 24, 32]
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "x", "2.5f", "0f", "4m", "1e3", "nan", "inf"])
+def test_lengths_that_mean_nothing_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--window"):
+        Length.parse(text, "--window")
+
+
+def test_lengths_are_read_as_written() -> None:
+    assert [Length.parse(text, "x") for text in ("4", "2.5s", "64f", " .5 ")] == [
+        Length(4.0),
+        Length(2.5),
+        Length(64.0, in_frames=True),
+        Length(0.5),
+    ]
+    assert (str(Length(2.5)), str(frames(64))) == ("2.5s", "64f")
+    assert Length(0.001).frames(25) == 1

@@ -1,0 +1,110 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Names and number of the classes of a run: said by the recipe, or known to the data."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.labels_videomae_v2 import read_labels
+
+from .data import Mixture, open_sources
+from .recipe_parsing import RecipeError
+
+
+if TYPE_CHECKING:
+    from .tasks.classification import FineTuningRecipe
+
+NAMING = ("folder", "datasets")  # kinds of sources that may name their classes
+_PLACEHOLDER = re.compile(r"LABEL_\d+")
+
+
+def find_class_names(recipe: "FineTuningRecipe") -> list[str] | None:
+    """Names of the classes: of `labels`, else of `labels_file`, else of the data (folders, `ClassLabel` columns).
+
+    Returns:
+        The names in the order of the labels; None where nobody knows any, and `num_labels` is all there is.
+
+    Raises:
+        RecipeError: The names cannot be read, are another number than `num_labels`, or neither is known.
+    """
+    names, origin = recipe.labels, "labels"
+    if names is None and recipe.labels_file is not None:
+        names, origin = read_labels_file(recipe.labels_file), f"labels_file ({recipe.labels_file})"
+    if names is None and (recipe.num_labels is None or any(source.kind in NAMING for source in recipe.data.sources)):
+        mixture = open_data(recipe)
+        names, origin = (list(mixture.classes), "the data") if mixture.classes else (None, "")
+        if names is None and recipe.num_labels is None:
+            raise RecipeError(_unknown(mixture))
+    if names is not None and recipe.num_labels not in (None, len(names)):
+        raise RecipeError(
+            f"{origin} names {len(names)} classes, num_labels says {recipe.num_labels}: correct one of them, "
+            "or leave num_labels out."
+        )
+    if names is not None and len(names) < 2:
+        raise RecipeError(f"{origin} names {len(names)} class; there must be at least 2.")
+    return names
+
+
+def read_labels_file(path: str) -> list[str]:
+    """Names of the classes in a file.
+
+    Raises:
+        RecipeError: It cannot be read.
+    """
+    try:
+        return read_labels(path)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"labels_file: {error}") from error
+
+
+def open_data(recipe: "FineTuningRecipe") -> Mixture:
+    """The labelled sources of a recipe, to look at.
+
+    Raises:
+        RecipeError: They cannot be opened.
+    """
+    try:
+        return open_sources(recipe.data, labelled=True, seed=recipe.seed, shuffle=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise RecipeError(f"The data cannot be opened. {error}") from error
+
+
+def check_labels(mixture: Mixture, num_labels: int) -> None:
+    """Refuse data whose labels are no classes of the model; sources that do not know their labels are taken on trust.
+
+    Raises:
+        RecipeError: The largest label is too large.
+    """
+    for source in mixture.sources:
+        count = source.num_classes()
+        if count is not None and count > num_labels:
+            raise RecipeError(
+                f"The labels of {source.name} go up to {count - 1}, but there are {num_labels} classes, 0 to "
+                f"{num_labels - 1}: correct the labels, or num_labels, labels or labels_file."
+            )
+
+
+def names_of(config: VideoMAEv2Config) -> list[str]:
+    """Names of the classes of a model, in the order of its outputs."""
+    return [str(config.id2label[i]) for i in range(config.num_labels)]
+
+
+def are_names(names: Sequence[str]) -> bool:
+    """Whether these are names, not the placeholders `LABEL_0`, `LABEL_1`, ... of transformers."""
+    return not all(_PLACEHOLDER.fullmatch(name) for name in names)
+
+
+def placeholders(count: int) -> list[str]:
+    """Names for classes without any."""
+    return [f"LABEL_{i}" for i in range(count)]
+
+
+def _unknown(mixture: Mixture) -> str:
+    count = mixture.num_classes()
+    hint = "" if count is None else f" The largest label in the data is {count - 1}, so there are {count} or more."
+    return (
+        "The classes are not known: the data give them numbers and no names. Set labels_file (a file with one name a "
+        f"line) or num_labels.{hint}"
+    )

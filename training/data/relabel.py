@@ -1,0 +1,52 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Sources that name their classes in an order of their own, brought to one common list of classes by name."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from modeling_videomae_v2.labels_videomae_v2 import select_classes
+
+from .sources import Source, Video
+
+
+class RelabelledSource(Source):
+    """A source whose labels are numbers in another list of classes.
+
+    Args:
+        source: Knows the names of its classes.
+        classes: Names of all classes, those of the source among them (case and punctuation do not matter).
+
+    Raises:
+        ValueError: A class of the source is not among them.
+    """
+
+    def __init__(self, source: Source, classes: Sequence[str]) -> None:
+        if source.classes is None:
+            raise ValueError(f"{source.name} does not name its classes.")
+        try:
+            self._labels = select_classes(classes, source.classes)
+        except ValueError as error:
+            raise ValueError(
+                f"The classes of {source.name} do not fit the list of classes (labels, labels_file): {error}"
+            ) from error
+        self._source, self.name, self.classes = source, source.name, tuple(classes)
+        self.sequential, self.sampling_rate, self.weight = source.sequential, source.sampling_rate, source.weight
+
+    @property
+    def length(self) -> int | None:
+        return self._source.length
+
+    def get(self, index: int, epoch: int) -> Video:
+        video = self._source.get(index, epoch)
+        return video if video.label is None else dataclasses.replace(video, label=self._labels[video.label])
+
+    def num_classes(self) -> int | None:
+        return len(self.classes or ())
+
+
+def with_classes(source: Source, classes: Sequence[str] | None) -> Source:
+    """The source with labels that number `classes`, if both know names and do not agree."""
+    if classes is None or source.classes is None or source.classes == tuple(classes):
+        return source
+    return RelabelledSource(source, classes)

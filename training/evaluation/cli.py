@@ -1,0 +1,50 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The command: arguments to a recipe, a recipe to an evaluation, errors to one line."""
+
+import logging
+import os
+import sys
+
+from ..recipe import load_recipe
+from ..recipe_parsing import RecipeError
+from .recipe import EvaluationRecipe
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Evaluate as the command line says.
+
+    Args:
+        argv: Arguments; default: those of the process.
+
+    Returns:
+        Exit status: 0, 2 if the recipe cannot be run, 1 if the evaluation ended early.
+    """
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    for noisy in ("httpx", "huggingface_hub", "datasets"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        recipe = load_recipe(sys.argv[1:] if argv is None else argv, EvaluationRecipe)
+    except RecipeError as error:
+        return _fail(error, 2, first)
+
+    from ..data.faults import TooManyBadVideosError
+    from .errors import EvaluationError, FailedElsewhereError
+    from .run import evaluate
+
+    try:
+        evaluate(recipe)
+    except RecipeError as error:
+        return _fail(error, 2, first)  # the same on all processes
+    except FailedElsewhereError as error:
+        return _fail(error, 1, first)
+    except (TooManyBadVideosError, EvaluationError, FloatingPointError, ImportError, OSError) as error:
+        return _fail(error, 1, True)
+    return 0
+
+
+def _fail(error: Exception, status: int, speaks: bool) -> int:
+    if speaks:
+        sys.stderr.write(f"{error}\n")
+    return status

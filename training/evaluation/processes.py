@@ -1,0 +1,127 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of an evaluation: each holds the whole model, and they meet only at the start and at the end."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+from accelerate.state import PartialState
+from accelerate.utils import broadcast_object_list
+
+from ..launch import on_cpu, wants
+from ..recipe_parsing import RecipeError
+from .errors import FailedElsewhereError
+from .recipe import EvaluationRecipe
+
+
+PATIENCE = timedelta(days=2)  # how long the first process to end waits for the others
+
+
+def check_launch(recipe: EvaluationRecipe) -> None:
+    """Find what cannot work before a process group is made.
+
+    Raises:
+        RecipeError: The launcher and the recipe ask for something that does not exist together.
+    """
+    if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ and wants("CPU"):
+        raise RecipeError(
+            "`accelerate launch --cpu --num_processes N` starts one process only (it leaves the others to mpirun). Use "
+            "`accelerate launch --config_file training/accelerate/cpu.yaml` or `torchrun --nproc_per_node N`."
+        )
+    if wants("DEEPSPEED"):
+        raise RecipeError("Evaluation does not run with DeepSpeed; use training/accelerate/ddp.yaml or cpu.yaml.")
+    if precision_of(recipe) == "fp16" and on_cpu(recipe):
+        raise RecipeError("mixed_precision: fp16 needs a GPU; on CPUs take bf16 or no.")
+
+
+def precision_of(recipe: EvaluationRecipe) -> str:
+    """Number format of the products: "no", "bf16" or "fp16".
+
+    Raises:
+        RecipeError: The launcher asks for another one.
+    """
+    precision = recipe.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("no", "bf16", "fp16"):
+        raise RecipeError(f"mixed_precision must be no, bf16 or fp16, got {precision!r}.")
+    return precision
+
+
+@contextmanager
+def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
+    """Join the other processes, if there are any, and part from them at the end, unless they had been joined before.
+
+    Raises:
+        RecipeError: As `check_launch`.
+    """
+    check_launch(recipe)
+    before = bool(PartialState._shared_state)
+    state = PartialState(cpu=on_cpu(recipe), timeout=PATIENCE)
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    if state.num_processes != expected:
+        raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
+    try:
+        yield state
+    finally:
+        if not before:
+            state.destroy_process_group()
+            PartialState._reset_state()  # or the next one would take the group for alive
+
+
+def meet(state: PartialState) -> None:
+    """Wait for all processes.
+
+    Raises:
+        FailedElsewhereError: One of them is gone.
+    """
+    try:
+        state.wait_for_everyone()
+    except RuntimeError as error:
+        raise FailedElsewhereError(f"Another process has ended before its time ({error}).") from error
+
+
+@contextmanager
+def leaving_on_sigterm() -> Iterator[None]:
+    """Within it, SIGTERM, as a scheduler sends it, raises `SystemExit`, on whose way out predictions get saved."""
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: then nobody sends signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def on_main(state: PartialState, work: Callable[[], Any]) -> Any:
+    """Have the main process do some work, and give its result to all.
+
+    Raises:
+        Exception: On the main process, what the work raised; on the others, `FailedElsewhereError`.
+    """
+    outcome: list[Any] = [None, None]
+    error = None
+    if state.is_main_process:
+        try:
+            outcome = [work(), None]
+        except Exception as caught:
+            error, outcome = caught, [None, f"{type(caught).__name__}: {caught}"]
+    try:
+        broadcast_object_list(outcome)
+    except RuntimeError as gone:
+        raise error or FailedElsewhereError(f"Another process has ended before its time ({gone}).") from gone
+    if error is not None:
+        raise error
+    if outcome[1] is not None:
+        raise FailedElsewhereError(outcome[1])
+    return outcome[0]

@@ -1,0 +1,207 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Predictions on disk: written in whole files while the evaluation runs, found again by the same command.
+
+`output_dir/parts` holds what the processes have predicted so far. Each file is written under another name and renamed,
+so that it is whole, whenever a process is killed. `output_dir/evaluation.json` says what they are predictions of.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..checkpoint import force_to_disk
+from ..recipe_parsing import RecipeError
+from .errors import EvaluationError
+
+
+logger = logging.getLogger(__name__)
+
+PREDICTIONS = "predictions.parquet"
+ABOUT = "evaluation.json"
+PARTS = "parts"
+_WRITING = ".writing-"
+_SCORES = pa.list_(pa.float32())
+SCHEMA = pa.schema([
+    ("video", pa.int64()), ("path", pa.string()), ("label", pa.int32()), ("error", pa.string()),
+    ("probabilities", _SCORES), ("single_view_probabilities", _SCORES), ("view_probabilities", pa.list_(_SCORES)),
+])  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the model says about one video.
+
+    Attributes:
+        number: Place of the video in the data.
+        path: Its name.
+        label: Its class.
+        multi_view: Probabilities `(classes,)` averaged over the views; None without that test.
+        single_view: Those of the centre view; None without that test.
+        views: Those of every view `(views, classes)`; None where they are not kept.
+        error: Why the video cannot be read; None if it can.
+    """
+
+    number: int
+    path: str
+    label: int
+    multi_view: np.ndarray | None = None
+    single_view: np.ndarray | None = None
+    views: np.ndarray | None = None
+    error: str | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """A row of the files."""
+        values = (
+            self.number, os.fsencode(self.path).decode("utf-8", "backslashreplace"), self.label, self.error,
+            self.multi_view, self.single_view, None if self.views is None else list(self.views),
+        )  # fmt: skip
+        return dict(zip(SCHEMA.names, values))
+
+
+def write_whole(path: Path, write: Any) -> None:
+    """Have `write(path)` make a file that is there in full or not at all."""
+    aside = path.with_name(f"{_WRITING}{uuid.uuid4().hex[:8]}-{path.name}")
+    write(aside)
+    handle = os.open(aside, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(aside, path)
+    force_to_disk(path.parent, recurse=False)
+
+
+class PartWriter:
+    """Keeps the predictions of one process and saves them now and then; use it as a context manager.
+
+    Args:
+        folder: The output folder.
+        every: Seconds between two saves.
+    """
+
+    def __init__(self, folder: Path, every: float) -> None:
+        self.folder, self.every = folder / PARTS, every
+        self._rows: list[dict[str, Any]] = []
+        self._saved = time.monotonic()
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.save()
+
+    def add(self, predictions: Iterable[Prediction]) -> None:
+        """Take predictions."""
+        self._rows += [prediction.as_row() for prediction in predictions]
+        if time.monotonic() - self._saved >= self.every:
+            self.save()
+
+    def save(self) -> None:
+        """Write what was taken since the last save."""
+        if self._rows:
+            table = pa.Table.from_pylist(self._rows, SCHEMA)
+            path = self.folder / f"{self._rows[0]['video']:09}-{uuid.uuid4().hex[:8]}.parquet"
+            write_whole(path, lambda aside: pq.write_table(table, aside))
+            self._rows = []
+        self._saved = time.monotonic()
+
+
+def open_store(folder: Path, about: dict[str, Any], overwrite: bool) -> set[int]:
+    """Make the output folder ready; one process calls it before any other writes.
+
+    Args:
+        folder: The output folder.
+        about: What decides the predictions: model, data, views, precision.
+        overwrite: Throw away what is there.
+
+    Returns:
+        Numbers of the videos that are predicted already. Those that could not be read are tried again.
+
+    Raises:
+        RecipeError: The folder holds predictions of something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"output_dir {folder} cannot be made: {error}") from error
+    if overwrite:
+        shutil.rmtree(folder / PARTS, ignore_errors=True)
+        for name in (ABOUT, PREDICTIONS, "metrics.json"):
+            (folder / name).unlink(missing_ok=True)
+    has_some = (folder / PREDICTIONS).exists() or any((folder / PARTS).glob("*.parquet"))
+    known = _read_about(folder / ABOUT)
+    if has_some and known != about:
+        differing = sorted(key for key in {**about, **known} if about.get(key) != known.get(key))
+        raise RecipeError(
+            f"{folder} holds predictions of another evaluation (other {', '.join(differing)}). Choose another "
+            "output_dir, or throw them away with `--overwrite true`."
+        )
+    (folder / PARTS).mkdir(exist_ok=True)
+    for aside in [*folder.glob(f"{_WRITING}*"), *(folder / PARTS).glob(f"{_WRITING}*")]:
+        aside.unlink()
+    text = json.dumps(about, indent=2, ensure_ascii=False)
+    write_whole(folder / ABOUT, lambda aside: aside.write_text(text + "\n", encoding="utf-8"))
+    done = _read(folder, ["video", "error"])
+    return {number for number, error in zip(done["video"].to_pylist(), done["error"].to_pylist()) if error is None}
+
+
+def read_predictions(folder: Path, length: int) -> pa.Table:
+    """Every video once, sorted by its number.
+
+    Args:
+        folder: The output folder, after all processes have written.
+        length: Videos in the data.
+
+    Raises:
+        EvaluationError: Some are missing.
+    """
+    table = _read(folder, SCHEMA.names)
+    numbers = table["video"].to_numpy()
+    failed = table["error"].is_valid().to_numpy(zero_copy_only=False)
+    order = np.lexsort((failed, numbers))  # a prediction goes before a failure that was tried again
+    first = order[np.concatenate([[True], np.diff(numbers[order]) > 0])] if len(order) else order
+    if not np.array_equal(numbers[first], np.arange(length)):
+        raise EvaluationError(
+            f"{folder} holds predictions of {len(first)} of {length} videos. All processes must see the same "
+            "output_dir: use a shared file system, and run the same command again."
+        )
+    return table.take(first)
+
+
+def close_store(folder: Path, table: pa.Table) -> None:
+    """Write the one file with all predictions, and remove the parts."""
+    write_whole(folder / PREDICTIONS, lambda aside: pq.write_table(table, aside))
+    shutil.rmtree(folder / PARTS)
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _read(folder: Path, columns: list[str]) -> pa.Table:
+    """Some columns of all files there are, in no particular order."""
+    paths = [path for path in [folder / PREDICTIONS, *sorted((folder / PARTS).glob("*.parquet"))] if path.exists()]
+    tables = []
+    for path in paths:
+        try:
+            tables.append(pq.read_table(path, columns=columns).cast(pa.schema([SCHEMA.field(c) for c in columns])))
+        except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            raise RecipeError(f"{path} is damaged: {error}. Remove it; its videos are then computed anew.") from error
+    schema = pa.schema([SCHEMA.field(column) for column in columns])
+    return pa.concat_tables(tables) if tables else schema.empty_table()

@@ -1,0 +1,141 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Views of a video for testing. Every frame number, size and crop is that of `VideoMAEv2VideoProcessor`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers.video_utils import VideoMetadata
+
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
+
+from ..data.clips import read_frames
+from ..data.sources import Video
+from ..recipe_parsing import RecipeError
+from .recipe import EvaluationRecipe
+
+
+def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAEv2VideoProcessor:
+    """The video processor of a checkpoint, changed as the recipe says; the default one where it has none.
+
+    Args:
+        recipe: Its `model` and `data`.
+        config: Configuration of the model, for the frames and the size of the default.
+
+    Raises:
+        RecipeError: Its settings have no meaning.
+    """
+    data = recipe.data
+    given = {name: getattr(data, name) for name in ("num_frames", "sampling", "sampling_rate")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if data.image_size is not None:
+        changes |= _square(data.image_size)
+    changes |= {"num_clips": 1, "num_crops": 1, "fps": None}
+    try:
+        try:
+            return VideoMAEv2VideoProcessor.from_pretrained(recipe.model, **changes)
+        except OSError:  # the checkpoint has no video processor
+            own = {"num_frames": config.num_frames, **_square(config.image_size)}
+            return VideoMAEv2VideoProcessor(**{**own, **changes})
+    except ValueError as error:
+        raise RecipeError(f"The video processor of {recipe.model} cannot be used: {error}") from error
+
+
+def _square(side: int) -> dict[str, dict[str, int]]:
+    return {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+
+
+@dataclass
+class ViewMaker:
+    """Decodes a video once and cuts the views of the test from it.
+
+    The multi-view test has `num_clips` clips spread over the video and `num_crops` crops of each along its longer side
+    (paper, Table 6 and 14: 5 x 3 for Kinetics). The single view, the centre crop of the centre clip, is what the
+    processor gives where nothing else is asked for; with an odd number of clips it is near, but not, one of the others.
+
+    Attributes:
+        processor: Owner of the arithmetic.
+        num_clips: Clips of the multi-view test.
+        num_crops: Crops of each.
+        multi_view: Whether those views are wanted.
+        single_view: Whether the centre view is wanted; it comes last.
+    """
+
+    processor: VideoMAEv2VideoProcessor
+    num_clips: int
+    num_crops: int
+    multi_view: bool = True
+    single_view: bool = True
+
+    @classmethod
+    def of(cls, recipe: EvaluationRecipe, processor: VideoMAEv2VideoProcessor) -> "ViewMaker":
+        """The views that a recipe asks for."""
+        single = recipe.single_view or not recipe.multi_view
+        return cls(processor, recipe.num_clips, recipe.num_crops, recipe.multi_view, single)
+
+    @property
+    def tests(self) -> list[tuple[int, int]]:
+        """Clips and crops of each test, in the order of the views."""
+        return [(self.num_clips, self.num_crops)] * self.multi_view + [(1, 1)] * self.single_view
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the tests, in the order of the views."""
+        return ["multi_view"] * self.multi_view + ["single_view"] * self.single_view
+
+    @property
+    def num_views(self) -> int:
+        """Views of a video, those of all tests."""
+        return sum(clips * crops for clips, crops in self.tests)
+
+    def __call__(self, video: Video, sampling_rate: int | None = None) -> torch.Tensor:
+        """Decode and cut a video.
+
+        Args:
+            video: Where it is.
+            sampling_rate: Distance between frames of a dense clip; default: the processor's.
+
+        Returns:
+            uint8 `(num_views, T, C, H, W)`, not yet normalised: all crops of clip 0, those of clip 1, ..., the single
+            view.
+
+        Raises:
+            VideoDecodingError, OSError: It cannot be read.
+        """
+        plans: list[np.ndarray] = []
+
+        def choose(total: int) -> np.ndarray:
+            plans[:] = [self._frames(total, clips, sampling_rate) for clips, _ in self.tests]
+            return np.unique(np.concatenate([plan.ravel() for plan in plans]))
+
+        frames = read_frames(video, choose)
+        wanted = np.unique(np.concatenate([plan.ravel() for plan in plans]))
+        parts = [self._cut(frames, np.searchsorted(wanted, plan), crops) for plan, (_, crops) in zip(plans, self.tests)]
+        return torch.cat(parts)
+
+    def _frames(self, total: int, num_clips: int, sampling_rate: int | None) -> np.ndarray:
+        """Frames of the clips of one test, `(num_clips, T)`."""
+        indices = self.processor.sample_frames(
+            VideoMetadata(total_num_frames=total), num_frames=self.processor.num_frames, num_clips=num_clips,
+            sampling_rate=sampling_rate,
+        )  # fmt: skip
+        return np.asarray(indices).reshape(num_clips, -1)
+
+    def _cut(self, frames: torch.Tensor, places: np.ndarray, num_crops: int) -> torch.Tensor:
+        """Views `(clips * crops, T, C, H, W)` of one test; each frame is resized and cropped once."""
+        needed, places = np.unique(places, return_inverse=True)
+        cut = self.processor(
+            frames[torch.from_numpy(needed)], do_sample_frames=False, num_crops=num_crops, do_rescale=False,
+            do_normalize=False,
+        )["pixel_values"][0]  # fmt: skip
+        cut = cut if num_crops > 1 else cut[None]
+        index = torch.from_numpy(places.reshape(-1, self.processor.num_frames))
+        return cut[:, index].transpose(0, 1).flatten(0, 1)
+
+    def normalise(self, views: torch.Tensor) -> torch.Tensor:
+        """uint8 views on any device as the model takes them, float32, as the processor would have done it."""
+        own = self.processor
+        return own.rescale_and_normalize(
+            views, own.do_rescale, own.rescale_factor, own.do_normalize, own.image_mean, own.image_std
+        )

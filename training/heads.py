@@ -1,0 +1,134 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Where the classifier of a run starts: with the head of a checkpoint, part of it found by class name, or a new one."""
+
+import copy
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.labels_videomae_v2 import select_classes
+
+from .class_names import are_names, names_of
+
+
+logger = logging.getLogger(__name__)
+
+LISTED = 10
+
+
+def load_classifier(
+    model_class: type[PreTrainedModel],
+    folder: str,
+    config: VideoMAEv2Config,
+    renames: Mapping[str, str] | None = None,
+    **options: Any,
+) -> PreTrainedModel:
+    """Load a classifier for the classes of `config` from any checkpoint, in fp32.
+
+    A pre-training checkpoint has no head, so that it starts anew; a head for the same classes is kept; of a head for
+    other classes, what belongs to classes of the same name is kept (a Kinetics-710 head becomes one of Kinetics-400).
+    What happens is logged.
+
+    Args:
+        model_class: `VideoMAEv2ForVideoClassification`.
+        folder: Folder or Hub repository.
+        config: Configuration with the classes that are wanted.
+        renames: Other names of the same classes, as `select_classes` takes them.
+        **options: Further options of `from_pretrained`.
+
+    Raises:
+        OSError, ValueError: The checkpoint cannot be loaded.
+    """
+    old = VideoMAEv2Config.from_pretrained(folder)
+    loading = copy.deepcopy(config)
+    loading.id2label, loading.label2id = old.id2label, old.label2id
+    model, info = model_class.from_pretrained(
+        folder, config=loading, dtype=torch.float32, output_loading_info=True, **options
+    )
+    if "classifier.weight" in info["missing_keys"]:
+        say(f"{folder} has no classification head: it starts anew, for {config.num_labels} classes.")
+        rows: list[int | None] = [None] * config.num_labels
+    elif names_of(old) == names_of(config):
+        say(f"The head of {folder} is kept, with its {config.num_labels} classes.")
+        return model
+    else:
+        rows = match_classes(names_of(old), names_of(config), renames)
+        say(describe_match(folder, names_of(old), names_of(config), rows))
+    replace_head(model, config, rows)
+    return model
+
+
+def say(text: str) -> None:
+    """Log a line, once for all processes."""
+    logger.log(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.DEBUG, text)
+
+
+def match_classes(
+    old: Sequence[str], new: Sequence[str], renames: Mapping[str, str] | None = None
+) -> list[int | None]:  # fmt: skip
+    """For each name of `new` its place in `old`, None where it is not there.
+
+    Placeholders such as `LABEL_3` match nothing: they say nothing about what the class is.
+    """
+    if not (are_names(old) and are_names(new)):
+        return [None] * len(new)
+    try:
+        return list(select_classes(old, new, renames))
+    except ValueError:  # not all are there, or it is not clear which
+        return [_find(old, name, renames) for name in new]
+
+
+def _find(old: Sequence[str], name: str, renames: Mapping[str, str] | None) -> int | None:
+    try:
+        return select_classes(old, [name], renames)[0]
+    except ValueError:
+        return None
+
+
+def describe_match(folder: str, old: Sequence[str], new: Sequence[str], rows: Sequence[int | None]) -> str:
+    """What becomes of the head of a checkpoint, in words."""
+    fresh = [name for name, row in zip(new, rows) if row is None]
+    if not fresh:
+        return f"The head of {folder} for {len(old)} classes becomes one for {len(new)} of them, by name."
+    if len(fresh) < len(new):
+        listed = ", ".join(map(repr, fresh[:LISTED])) + (f" and {len(fresh) - LISTED} more" if fresh[LISTED:] else "")
+        return (
+            f"Of the head of {folder} for {len(old)} classes, {len(new) - len(fresh)} of {len(new)} wanted ones are "
+            f"kept by name. {len(fresh)} start anew: {listed}."
+        )
+    if are_names(old) and are_names(new):
+        reason = f"none of the {len(new)} classes is among its {len(old)}"
+    else:
+        whose = "the recipe names" if are_names(old) else "it names"
+        reason = f"{whose} no classes, so that those of the two cannot be compared (labels, labels_file)"
+    return f"The head of {folder} is not used, for {reason}: a new one starts, for {len(new)} classes."
+
+
+@torch.no_grad()
+def replace_head(model: PreTrainedModel, config: VideoMAEv2Config, rows: Sequence[int | None]) -> None:
+    """Give a classifier a head for other classes, in place.
+
+    Args:
+        model: `VideoMAEv2ForVideoClassification`.
+        config: Names the classes.
+        rows: For each of them, which output of the old head it takes over; None: it starts anew, as all heads do
+            (truncated normal, scaled by 0.001).
+    """
+    old = model.classifier
+    model.config.id2label = dict(config.id2label)
+    model.config.label2id = {name: number for number, name in config.id2label.items()}
+    model.num_labels = config.num_labels
+    model.classifier = nn.Linear(old.in_features, config.num_labels, device=old.weight.device, dtype=old.weight.dtype)
+    model._init_weights(model.classifier)
+    kept = [(row, place) for place, row in enumerate(rows) if row is not None]
+    if kept:
+        sources, places = (list(part) for part in zip(*kept))
+        model.classifier.weight[places] = old.weight[sources]
+        model.classifier.bias[places] = old.bias[sources]

@@ -1,0 +1,127 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Accuracy on a validation set during training: one view of every video, each counted once on any number of processes.
+
+This is for watching a run. Multi-view tests, tables and predictions are the business of `training.evaluate`.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.logging import get_logger
+from torch import nn
+
+from .recipe import AugmentRecipe, DataRecipe, SourceRecipe
+from .recipe_parsing import knob
+from .tasks.base import Task
+
+
+logger = get_logger(__name__)
+
+TOP = 5
+
+
+@dataclass
+class EvalRecipe:
+    """Evaluation on data_eval during training."""
+
+    every: int | None = knob(
+        None, "steps between evaluations, a multiple of tracking.log_every; default: at the end only"
+    )
+    every_epochs: float | None = knob(None, "epochs between them, instead; rounded up to tracking.log_every")
+    batch_size: int | None = knob(None, "videos per process and forward pass; default: that of the training, views too")
+    keep_best: bool = knob(True, "keep the model with the best top-1 so far in output_dir/best")
+
+    def problems(self, log_every: int) -> list[str]:
+        """What is wrong with the values, in words."""
+        found = []
+        if self.every is not None and (self.every < 1 or self.every % max(log_every, 1)):
+            found.append(f"eval.every ({self.every}) must be a multiple of tracking.log_every ({log_every})")
+        if self.every_epochs is not None and not 0 < self.every_epochs < math.inf:
+            found.append(f"eval.every_epochs must be above 0, got {self.every_epochs}")
+        if None not in (self.every, self.every_epochs):
+            found.append("eval.every and eval.every_epochs contradict each other; leave one of them out")
+        if self.batch_size is not None and self.batch_size < 1:
+            found.append(f"eval.batch_size must be at least 1, got {self.batch_size}")
+        return found
+
+    def steps(self, steps_per_epoch: float, log_every: int) -> int | None:
+        """Steps between two evaluations; None: only at the end."""
+        if self.every_epochs is None or not steps_per_epoch:
+            return self.every
+        return max(math.ceil(self.every_epochs * steps_per_epoch / log_every), 1) * log_every
+
+
+def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:
+    """The clips of a validation set: cut as those of the training, from the middle, without augmentation."""
+    return replace(data, sources=sources, views=1, multi_scale_crop=False, flip=False, augment=AugmentRecipe())
+
+
+class Validation:
+    """Counts right answers, and remembers the best share of them; its state goes into the checkpoints.
+
+    Args:
+        accelerator: The processes.
+        task: Normalises the clips.
+        loader: Each video once, a part of them on each process.
+        recipe: When, and what to keep.
+    """
+
+    def __init__(self, accelerator: Accelerator, task: Task, loader: Any, recipe: EvalRecipe) -> None:
+        self.accelerator, self.task, self.loader, self.recipe = accelerator, task, loader, recipe
+        self.best = -1.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def is_best(self, values: dict[str, float]) -> bool:
+        """Whether these are the best values so far, which are then remembered."""
+        better = values["eval_top1"] > self.best
+        self.best = max(values["eval_top1"], self.best)
+        return better and self.recipe.keep_best
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module) -> dict[str, float]:
+        """Evaluate; every process calls it. The model is left in evaluation mode.
+
+        Returns:
+            `eval_top1` and `eval_top5`, shares of the videos that can be read, and `eval_videos`, their number.
+        """
+        model.eval()
+        counts = torch.zeros(3, dtype=torch.int64, device=self.accelerator.device)
+        for clips, labels, valid in self._batches():
+            with self.accelerator.autocast():
+                logits = model(pixel_values=clips).logits
+            best = logits.float().topk(min(TOP, logits.shape[-1])).indices
+            right = (best == labels[:, None]) & valid[:, None]
+            counts += torch.stack([right[:, 0].sum(), right.sum(), valid.sum()])
+        top1, top5, seen = self.accelerator.reduce(counts, "sum").tolist()
+        if not seen:
+            raise RuntimeError("No video of data_eval can be read.")
+        if seen < self.loader.samples_per_epoch:
+            logger.warning(
+                f"{self.loader.samples_per_epoch - seen} videos of data_eval cannot be read and do not count."
+            )
+        return {"eval_top1": top1 / seen, "eval_top5": top5 / seen, "eval_videos": seen}
+
+    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Clips, labels and whether they count; as many batches on every process, since sharded models need all."""
+        device, config = self.accelerator.device, self.task.config
+        size = self.loader.batch_sampler.batch_size * self.accelerator.num_processes
+        batches = iter(self.loader)
+        for _ in range(math.ceil(self.loader.samples_per_epoch / size)):
+            batch = next(batches, None)
+            if batch is None:  # the last videos were for other processes
+                side = config.image_size
+                clips = torch.zeros(1, config.num_frames, config.num_channels, side, side, device=device)
+                yield clips, torch.zeros(1, dtype=torch.long, device=device), torch.zeros(1, dtype=bool, device=device)
+                continue
+            clips = self.task.normalise(batch["pixel_values"], device)
+            yield clips, batch["labels"].to(device), batch["bad"].to(device) == 0
