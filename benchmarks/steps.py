@@ -73,7 +73,10 @@ class Step:
         options: dict[str, Any] = {"use_reentrant": False}
         if self.settings.checkpointing == "selective":
             options["context_fn"] = partial(create_selective_checkpoint_contexts, kept_operators())
-        self.model.gradient_checkpointing_enable(options)
+        enable = (
+            getattr(self.model, "activation_checkpointing_enable", None) or self.model.gradient_checkpointing_enable
+        )
+        enable(options)
 
     def _make_optimizer(self) -> torch.optim.Optimizer | None:
         kind = self.settings.optimizer

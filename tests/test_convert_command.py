@@ -41,8 +41,8 @@ from modeling_videomae_v2 import (
     tube_mask,
 )
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.conversion.converting import convert_checkpoint
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
-from modeling_videomae_v2.converting_videomae_v2 import convert_checkpoint
 
 
 TINY = ["--num-attention-heads", "4", "--image-size", "32"]
@@ -473,7 +473,7 @@ def test_a_failure_leaves_nothing_behind(finetuned, tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     save(tmp_path / "a.pth", finetuned)
-    monkeypatch.setattr("modeling_videomae_v2.folder_writing_videomae_v2.save_file", no_space)
+    monkeypatch.setattr("modeling_videomae_v2.conversion.folder_writing.save_file", no_space)
     assert "No space left" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
 

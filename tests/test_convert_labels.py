@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from reference_data import EXTRA
 
-from modeling_videomae_v2.class_selection_videomae_v2 import LabelFiles, choose_classes
+from modeling_videomae_v2.conversion.class_selection import LabelFiles, choose_classes
 from modeling_videomae_v2.labels_videomae_v2 import normalise_label, read_labels, select_classes
 
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 from crafted_pickles import DAMAGED, EXECUTING, OLD_HEAD, tensor_pickle, write_zip
 
-from modeling_videomae_v2.unpickling_videomae_v2 import UnsafeCheckpointError, load_pickled
-from modeling_videomae_v2.weight_sources_videomae_v2 import find_pickled_weights
+from modeling_videomae_v2.conversion.unpickling import UnsafeCheckpointError, load_pickled
+from modeling_videomae_v2.conversion.weight_sources import find_pickled_weights
 
 
 MiB = 1 << 10  # of `ru_maxrss`, which counts KiB

@@ -68,9 +68,9 @@ def convert(
     from rich.console import Console
     from rich.markup import escape
 
-    from ..architecture_videomae_v2 import UnseenSettings
-    from ..class_selection_videomae_v2 import LabelFiles
-    from ..converting_videomae_v2 import convert_checkpoint
+    from ..conversion.architecture import UnseenSettings
+    from ..conversion.class_selection import LabelFiles
+    from ..conversion.converting import convert_checkpoint
 
     console = Console(stderr=True, highlight=False)
     given = {"sampling": None if sampling is None else sampling.value, "sampling_rate": sampling_rate}

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from transformers import PreTrainedConfig
 from transformers.dynamic_module_utils import custom_object_save
 
-from .convert_videomae_v2 import Recipes, StateDict
-from .modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
-from .weight_sources_videomae_v2 import CONFIG_FILE, WeightSource
+from ..convert_videomae_v2 import Recipes, StateDict
+from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
+from .weight_sources import CONFIG_FILE, WeightSource
 
 
 INDEX_FILE = "model.safetensors.index.json"

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from .configuration_videomae_v2 import PRESETS, VideoMAEv2Config
-from .loading_videomae_v2 import UnfitWeightsError, unfit_message
-from .modeling_videomae_v2 import (
+from ..configuration_videomae_v2 import PRESETS, VideoMAEv2Config
+from ..loading_videomae_v2 import UnfitWeightsError, unfit_message
+from ..modeling_videomae_v2 import (
     VideoMAEv2ForPreTraining,
     VideoMAEv2ForVideoClassification,
     VideoMAEv2Model,

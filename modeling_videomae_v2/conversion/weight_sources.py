@@ -13,8 +13,8 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
-from .convert_videomae_v2 import StateDict, find_weights
-from .unpickling_videomae_v2 import UnsafeCheckpointError, load_pickled
+from ..convert_videomae_v2 import StateDict, find_weights
+from .unpickling import UnsafeCheckpointError, load_pickled
 
 
 CONFIG_FILE = "config.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .labels_videomae_v2 import read_labels, select_classes
+from ..labels_videomae_v2 import read_labels, select_classes
 
 
 @dataclass(frozen=True)

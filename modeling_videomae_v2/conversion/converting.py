@@ -20,17 +20,24 @@ from transformers import (
     VideoMAEVideoProcessor,
 )
 
-from .architecture_videomae_v2 import UnseenSettings, check_fit, model_class_of, read_architecture
-from .class_selection_videomae_v2 import LabelFiles, choose_classes
-from .configuration_videomae_v2 import PRESETS, VideoMAEv2Config
-from .convert_videomae_v2 import (
+from ..configuration_videomae_v2 import PRESETS, VideoMAEv2Config
+from ..convert_videomae_v2 import (
     Recipes,
     StateDict,
     recipes_to_official,
     recipes_to_ours,
     recipes_to_transformers,
 )
-from .folder_writing_videomae_v2 import (
+from ..modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    VideoMAEv2PreTrainedModel,
+)
+from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from .architecture import UnseenSettings, check_fit, model_class_of, read_architecture
+from .class_selection import LabelFiles, choose_classes
+from .folder_writing import (
     check_free,
     name_config,
     new_file,
@@ -38,14 +45,7 @@ from .folder_writing_videomae_v2 import (
     write_our_config,
     write_weights,
 )
-from .modeling_videomae_v2 import (
-    VideoMAEv2ForPreTraining,
-    VideoMAEv2ForVideoClassification,
-    VideoMAEv2Model,
-    VideoMAEv2PreTrainedModel,
-)
-from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
-from .weight_sources_videomae_v2 import WeightSource, find_source
+from .weight_sources import WeightSource, find_source
 
 
 TARGETS = ("ours", "transformers", "official")
