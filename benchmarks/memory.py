@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from benchmarks.competitors import RESEARCH, Competitor, Task, competitors, make_config
 from benchmarks.flops import PRESET_NAMES
+from benchmarks.machine import describe
 from benchmarks.measuring import failure
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
@@ -80,6 +81,7 @@ def count(task: Task, preset: str, settings: Settings) -> list[dict[str, Any]]:
         rows.append(row)
     baseline = next((row["kept_mib"] for row in rows if row["variant"] == "transformers, sdpa"), "")
     for row in rows:
+        row |= describe(settings.device)
         if baseline and row["kept_mib"] != "":
             row["share"] = round(row["kept_mib"] / baseline, 2)
     return rows
