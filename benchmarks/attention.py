@@ -117,7 +117,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
         for part, size in sizes(preset).items():
             for training in (False, True):
                 for batch in settings.batch_sizes or ((32,) if on_cuda else (1,)):
-                    for dtype in settings.dtypes or ("bf16",):
+                    for dtype in settings.precisions("bf16"):
                         for row in measure_size(part, size, batch, dtype.split("-")[0], training, settings):
                             rows.append({"preset": preset, **row, **describe(settings.device)})
     print_table(rows, {name: name for name in COLUMNS})

@@ -25,12 +25,14 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
     print_machine(settings.device)
     rows: list[dict[str, Any]] = []
-    for dtype in settings.dtypes or ("bf16-autocast",):
+    dtypes = settings.precisions("bf16-autocast")
+    for dtype in dtypes:
         rows += measure("finetuning", dtype, settings, CPU_BATCH)
     print_table(rows)
     finish(rows, "finetune_step", settings.device, settings.output)
     if settings.profile:
-        profile_piece("finetuning", "bf16-autocast", settings, rows, CPU_BATCH)
+        for dtype in dtypes:
+            profile_piece("finetuning", dtype, settings, rows, CPU_BATCH)
     return rows
 
 

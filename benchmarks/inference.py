@@ -36,7 +36,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
         torch._inductor.config.freezing = True
     extra = int8_competitors if settings.device.type == "cpu" else None
     rows: list[dict[str, Any]] = []
-    for dtype in settings.dtypes or (("fp32", "bf16") if settings.device.type == "cpu" else ("bf16",)):
+    for dtype in settings.inference_precisions():
         rows += measure("inference", dtype, settings, CPU_BATCH, extra)
     print_table(rows)
     errors = logit_errors(settings, rows)

@@ -12,9 +12,12 @@ import torch
 import transformers
 
 
-def processor_name() -> str:
-    """Name of the CPU, with what it has for bf16: AMX makes it several times faster than fp32."""
-    name, flags = platform.processor() or platform.machine(), ""
+BF16_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+
+
+def processor() -> tuple[str, list[str]]:
+    """Name of the CPU, and what it has for bf16, which decides how bf16 compares with fp32 there."""
+    name, flags = platform.processor() or platform.machine(), []
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -22,10 +25,15 @@ def processor_name() -> str:
             if key.strip() == "model name":
                 name = value.strip()
             elif key.strip() == "flags":
-                flags = value
+                flags = value.split()
                 break
-    support = [label for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags.split()]
-    return f"{name} ({', '.join(support)})" if support else name
+    return name, [label for flag, label in BF16_FLAGS.items() if flag in flags]
+
+
+def processor_name() -> str:
+    """The CPU, as results name it."""
+    name, support = processor()
+    return f"{name} ({', '.join(support) or 'no bf16'})"
 
 
 def describe(device: torch.device) -> dict[str, str]:

@@ -26,14 +26,16 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
     print_machine(settings.device)
     rows: list[dict[str, Any]] = []
-    for dtype in settings.dtypes or ("bf16-autocast",):
+    dtypes = settings.precisions("bf16-autocast")
+    for dtype in dtypes:
         rows += measure("pretraining", dtype, settings, CPU_BATCH)
     print_table(rows)
     for line in ratios_of_table_2(rows):
         print(line)
     finish(rows, "pretrain_step", settings.device, settings.output)
     if settings.profile:
-        profile_piece("pretraining", "bf16-autocast", settings, rows, CPU_BATCH)
+        for dtype in dtypes:
+            profile_piece("pretraining", dtype, settings, rows, CPU_BATCH)
     return rows
 
 

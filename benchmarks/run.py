@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import attention, end_to_end, finetune_step, inference, memory, pretrain_step
+from benchmarks import attention, end_to_end, features, finetune_step, inference, memory, pretrain_step
 from benchmarks.flops import PRESET_NAMES
 from benchmarks.plots import draw_all
 from benchmarks.settings import Settings, make_parser, read
@@ -43,7 +43,8 @@ def run_data_loading(settings: Settings) -> None:
     from benchmarks import data_loading
 
     threads = torch.get_num_threads()
-    data_loading.main(["--output", str(settings.output / "data-loading-cpu.csv")])
+    name = f"data-loading-{device_name(torch.device('cpu'))}.csv"
+    data_loading.main(["--output", str(settings.output / name)])
     torch.set_num_threads(threads)
 
 
@@ -54,7 +55,8 @@ def run_memory(settings: Settings) -> None:
 
 PIECES: dict[str, Piece] = {
     "memory": run_memory, "attention": attention.run, "inference": inference.run, "pretrain_step": pretrain_step.run,
-    "finetune_step": finetune_step.run, "data_loading": run_data_loading, "end_to_end": run_end_to_end,
+    "finetune_step": finetune_step.run, "features": features.run_defaults, "data_loading": run_data_loading,
+    "end_to_end": run_end_to_end,
 }  # fmt: skip
 
 

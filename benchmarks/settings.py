@@ -13,6 +13,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.flops import PRESET_NAMES
+from benchmarks.machine import processor
 
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -125,6 +126,16 @@ class Settings:
         """Autocast, if the precision asks for it."""
         kind, _, autocast = dtype.partition("-")
         return torch.autocast(self.device.type, DTYPES[kind]) if autocast else nullcontext()
+
+    def precisions(self, half: str) -> tuple[str, ...]:
+        """Precisions to measure: those asked for, else `half`, else fp32 where a CPU can only pretend to have bf16."""
+        emulated = self.device.type == "cpu" and not processor()[1]
+        return self.dtypes or (("fp32",) if emulated else (half,))
+
+    def inference_precisions(self) -> tuple[str, ...]:
+        """As `precisions`; fp32, too, on a CPU."""
+        own = self.precisions("bf16")
+        return own if self.dtypes or self.device.type != "cpu" else tuple(dict.fromkeys(("fp32", *own)))
 
     def wants(self, name: str) -> bool:
         """Whether a competitor is to be measured."""

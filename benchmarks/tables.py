@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, processor
 
 
 COLUMNS = {
@@ -22,8 +22,9 @@ COLUMNS = {
 
 
 def device_name(device: torch.device) -> str:
-    """Short name of a device, for names of files."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    """Short name of a device, for names of files; kinds of CPU differ in what they have for bf16."""
+    kind = " ".join(["cpu", *(processor()[1] or ["no bf16"])])
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else kind
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 

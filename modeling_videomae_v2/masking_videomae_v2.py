@@ -7,12 +7,14 @@ rows, then columns. Every row of a batch drops the same number of tokens, so tha
 `num_dropped_tokens` knows that number without looking at a mask.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
 
 Grid = tuple[int, int, int]
+Generators = torch.Generator | Sequence[torch.Generator]
 
 RUNNING_CELL_RATIOS = (0.25, 0.5, 0.75)
 
@@ -21,7 +23,7 @@ def tube_mask(
     batch_size: int,
     grid: Grid,
     ratio: float,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     device: torch.device | str | None = None,
 ) -> torch.BoolTensor:
     """Drop one random set of spatial positions, the same in every time step (the encoder mask, section 3.1).
@@ -30,14 +32,16 @@ def tube_mask(
         batch_size: Number of clips; each gets a draw of its own.
         grid: Tokens along time, height and width, `config.grid_size`.
         ratio: Share of the `H * W` positions to drop, in [0, 1); `int(ratio * H * W)` of them are.
-        generator: Source of randomness, on any device. Default: the default generator of `device`.
+        generator: Source of randomness, on any device: one for the batch, or a list of one for each clip, whose masks
+            then do not depend on the rest of the batch. Default: the default generator of `device`.
         device: Where the mask is wanted. Default: the generator's device, or the CPU.
 
     Returns:
         Bool tensor `(batch_size, T * H * W)`, True = dropped.
 
     Raises:
-        ValueError: `ratio` lies outside [0, 1), or `grid` is not three positive numbers.
+        ValueError: `ratio` lies outside [0, 1), `grid` is not three positive numbers, or the generators are not one for
+            each clip.
     """
     time, height, width = _check(grid, ratio)
     dropped = _random_choice(batch_size, height * width, int(ratio * height * width), generator, device)
@@ -48,7 +52,7 @@ def frame_mask(
     batch_size: int,
     grid: Grid,
     ratio: float,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     device: torch.device | str | None = None,
 ) -> torch.BoolTensor:
     """Drop whole time steps: `int(ratio * T)` of them, drawn at random ("Frame" in Table 1).
@@ -64,7 +68,7 @@ def random_mask(
     batch_size: int,
     grid: Grid,
     ratio: float,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     device: torch.device | str | None = None,
 ) -> torch.BoolTensor:
     """Drop `int(ratio * T * H * W)` tokens, drawn at random from the whole clip ("Random" in Table 1).
@@ -80,7 +84,7 @@ def running_cell_mask(
     batch_size: int,
     grid: Grid,
     ratio: float,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     device: torch.device | str | None = None,
 ) -> torch.BoolTensor:
     """Drop 1, 2 or 3 places of every 2x2 cell, moving on by one place per time step (the decoder mask, section 3.2).
@@ -95,8 +99,7 @@ def running_cell_mask(
     """
     time, height, width = _check(grid, ratio)
     places_dropped = _running_cell_places(grid, ratio)
-    draw_device = generator.device if generator is not None else device
-    phase = torch.randint(4, (batch_size, 1, 1, 1), generator=generator, device=draw_device)
+    phase = _draw(partial(torch.randint, 4), (batch_size, 1, 1, 1), generator, device)
     device = device if device is not None else phase.device
 
     step = phase.to(device) + torch.arange(time, device=device).view(1, time, 1, 1)
@@ -148,12 +151,30 @@ def _running_cell_places(grid: Grid, ratio: float) -> int:
     return int(4 * ratio)
 
 
+def _draw(
+    sample: Callable[..., torch.Tensor],
+    shape: tuple[int, ...],
+    generator: Generators | None,
+    device: torch.device | str | None,
+) -> torch.Tensor:
+    """Random numbers of a shape `(batch_size, ...)`, where the generators are, or else on `device`."""
+    if generator is None:
+        return sample(shape, device=device)
+    if isinstance(generator, torch.Generator):
+        return sample(shape, generator=generator, device=generator.device)
+    if len(generator) != shape[0]:
+        raise ValueError(
+            f"`generator` is a list of {len(generator)} for {shape[0]} clips: pass one generator for each clip, or a "
+            "single one."
+        )
+    return torch.stack([sample(shape[1:], generator=one, device=one.device) for one in generator])
+
+
 def _random_choice(
-    batch_size: int, n: int, k: int, generator: torch.Generator | None, device: torch.device | str | None
+    batch_size: int, n: int, k: int, generator: Generators | None, device: torch.device | str | None
 ) -> torch.BoolTensor:
     """Bool `(batch_size, n)` with `k` random places True in each row."""
-    draw_device = generator.device if generator is not None else device
-    noise = torch.rand(batch_size, n, generator=generator, device=draw_device)
+    noise = _draw(torch.rand, (batch_size, n), generator, device)
     chosen = noise.argsort(dim=1)[:, :k]
     mask = torch.zeros_like(noise, dtype=torch.bool).scatter_(1, chosen, True)
     return mask if device is None else mask.to(device)

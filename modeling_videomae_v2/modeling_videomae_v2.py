@@ -418,8 +418,8 @@ def refuse_misspelt(keywords: dict[str, object]) -> None:
     """Refuse a keyword that is nearly an argument: what is left over is ignored, and it may have been the mask."""
     arguments = ("bool_masked_pos", "decoder_bool_masked_pos", "labels")
     for key in keywords:
-        nearest = difflib.get_close_matches(key, arguments, n=1, cutoff=0.8)
-        if nearest and key not in arguments:
+        nearest = None if key in arguments else difflib.get_close_matches(key, arguments, n=1, cutoff=0.8)
+        if nearest:
             raise TypeError(f"The model has no argument `{key}`; did you mean `{nearest[0]}`?")
 
 
@@ -572,11 +572,14 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
         cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
         cubes = cubes.flatten(3).float()  # B, M, channels, pixels
-        cubes = cubes * self.pixel_std.float()[:, None] + self.pixel_mean.float()[:, None]  # back to [0, 1]
+        pixel_std = self.pixel_std.float()[:, None]
         if self.config.norm_pix_loss:
+            # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero
             cubes = cubes - cubes.mean(dim=-1, keepdim=True)
             std = torch.linalg.vector_norm(cubes, dim=-1, keepdim=True) / math.sqrt(cubes.shape[-1] - 1)
-            cubes = cubes / (std + 1e-6)
+            cubes = cubes / (std + 1e-6 / pixel_std)
+        else:
+            cubes = cubes * pixel_std + self.pixel_mean.float()[:, None]  # back to [0, 1]
         return cubes.transpose(2, 3).flatten(2)
 
 

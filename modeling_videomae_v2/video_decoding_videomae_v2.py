@@ -81,6 +81,7 @@ class VideoReader:
         num_frames: Frames in the video (those that the container announces, when the file is truncated).
         fps: Frames per second, averaged over the video where the rate varies.
         duration: `num_frames / fps`, in seconds.
+        coded_size: Height and width of the frames as they are coded, before any rotation.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -173,7 +174,8 @@ class VideoReader:
 
     def _measure(self) -> None:
         """Set the counts and rates from the index."""
-        stream = self._stream
+        stream, context = self._stream, self._stream.codec_context
+        self.coded_size = (context.height, context.width)
         self.num_frames = self._index.declared
         self.fps = self._index.frame_rate(stream.time_base, stream.average_rate or stream.guessed_rate)
         self.duration = self.num_frames / self.fps
@@ -367,8 +369,8 @@ def read_video(
 
     Args:
         source: Path, `file://` or http(s) URL, bytes, or a binary file object.
-        choose_indices: Gets the metadata (`total_num_frames`, `fps`, `duration`), returns frame positions. Default:
-            all frames.
+        choose_indices: Gets the metadata (`total_num_frames`, `fps`, `duration`, coded `height` and `width`), returns
+            frame positions. Default: all frames.
         num_threads: Decoding threads, see `VideoReader`.
         timeout: Seconds without an answer after which a download is given up.
 
@@ -380,9 +382,11 @@ def read_video(
     """
     with VideoReader(source, num_threads=num_threads, timeout=timeout) as reader:
         for last_try in (False, False, True):
+            height, width = reader.coded_size
             metadata = VideoMetadata(
-                total_num_frames=reader.num_frames, fps=reader.fps, duration=reader.duration, video_backend="pyav"
-            )
+                total_num_frames=reader.num_frames, fps=reader.fps, duration=reader.duration, video_backend="pyav",
+                height=height, width=width,
+            )  # fmt: skip
             indices = range(reader.num_frames) if choose_indices is None else choose_indices(metadata)
             try:
                 frames = reader.get_frames(indices)

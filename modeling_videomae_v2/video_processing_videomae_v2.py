@@ -180,8 +180,9 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         """Refuse a keyword that is nearly a setting; others may come from files of other versions and tools."""
         names = [*cls.valid_kwargs.__annotations__, "return_tensors"]
         for key in kwargs:
-            nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.8)
-            if key not in names and nearest and not hasattr(cls, key):
+            known = key in names or hasattr(cls, key)  # looked up first: a search for near names takes longer
+            nearest = None if known else difflib.get_close_matches(key, names, n=1, cutoff=0.8)
+            if nearest:
                 raise ValueError(f"`{cls.__name__}` has no setting `{key}`; did you mean `{nearest[0]}`?")
 
     @staticmethod

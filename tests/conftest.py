@@ -1,5 +1,8 @@
 """One thread for the tiny models of the tests: more of them only wait for each other."""
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -7,3 +10,14 @@ import torch
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def fresh_processes() -> Iterator[None]:
+    """What accelerate remembers of one run, and how it takes SIGTERM, must not reach the next."""
+    from processes import forget_processes  # the model's tests do without accelerate
+
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    forget_processes()
+    signal.signal(signal.SIGTERM, handler)

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # when it is run as a script
 
+from training.cli import leave
 from training.data.faults import FaultCounter
 from training.loop import train
 from training.recipe import DataRecipe
@@ -220,3 +221,4 @@ if __name__ == "__main__":
     where, _, times = os.environ.get("DIE_AT", "").rpartition(" ")
     first = os.environ.get("RANK", "0") == "0"
     pretrain(tiny_values(arguments["output_dir"], arguments), (where, int(times)) if where and first else None)
+    leave(0)

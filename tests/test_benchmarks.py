@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import clips, masks, tiny_model
 
-from benchmarks import attention, end_to_end, finetune_step, inference, memory, pretrain_step, run
+from benchmarks import attention, end_to_end, features, finetune_step, inference, memory, pretrain_step, run
 from benchmarks.competitors import DUAL, ENCODER_ONLY, competitors
 from benchmarks.measuring import make_rows, measure
 from benchmarks.peak import matmul_peak
@@ -17,10 +17,12 @@ from benchmarks.profiling import SHARES, kind_of, profile_step
 from benchmarks.research_way import ResearchClassifier, ResearchPreTraining, load_ours
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
+from benchmarks.tables import device_name
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 
 
 CPU = torch.device("cpu")
+CPU_NAME = device_name(CPU)
 QUICK = Settings(device=CPU, presets=("tiny",), repeats=2, warmup=1)
 
 
@@ -154,13 +156,34 @@ def test_end_to_end_from_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert all(row["clips_per_s"] > 0 for row in rows)
 
 
+def test_features_of_a_folder_beside_the_model_alone(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from video_files import encode
+
+    encode(tmp_path / "a.mp4", num_frames=70)
+    arguments = ["--presets", "tiny", "--dtype", "fp32", "--device", "cpu", "--folder", str(tmp_path)]
+    alone, folder = features.main([*arguments, "--output", str(tmp_path / "results")])
+    assert (alone["clips"], folder["clips"]) == (5, 5)  # windows of 4 frames, 4 apart; the last one is cut short
+    assert alone["share"] == 1.0
+    assert folder["share"] == pytest.approx(folder["clips_per_s"] / alone["clips_per_s"], rel=0.01)
+    assert (tmp_path / "results" / f"features-{CPU_NAME}.csv").exists()
+
+
+def test_a_cpu_without_bf16_is_measured_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for support, training, inference_ in ((["AMX"], ("bf16-autocast",), ("fp32", "bf16")), ([], ("fp32",), ("fp32",))):
+        monkeypatch.setattr("benchmarks.settings.processor", lambda: ("CPU", support))  # noqa: B023
+        assert Settings(device=CPU).precisions("bf16-autocast") == training
+        assert Settings(device=CPU).inference_precisions() == inference_
+    assert Settings(device=CPU, dtypes=("bf16",)).precisions("fp16") == ("bf16",)
+
+
 def test_run_measures_writes_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     arguments = ["--presets", "tiny", "--pieces", "pretrain_step", "--repeats", "1", "--warmup", "1", "--device", "cpu"]
     assert run.main([*arguments, "--batch-sizes", "1", "2", "--only", "ours", "--output", str(tmp_path)]) == 0
     written = {path.name for path in tmp_path.iterdir()}
-    assert {"pretrain_step-cpu.csv", "profile_pretraining-cpu.csv"} < written
-    assert {"pretraining-speed-size-cpu.png", "pretraining-time-cpu.png"} < written
+    assert {f"pretrain_step-{CPU_NAME}.csv", f"profile_pretraining-{CPU_NAME}.csv"} < written
+    assert {f"pretraining-speed-size-{CPU_NAME}.png", f"pretraining-time-{CPU_NAME}.png"} < written
     assert "times the speed" in capsys.readouterr().out
 
 

@@ -8,15 +8,14 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
+from processes import forget_processes
 from safetensors.torch import load_file
 
 from training.checkpoint import (
@@ -47,18 +46,11 @@ PLACES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 def begin(folder: Path, **overrides: Any) -> Run:
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     recipe = tiny_recipe(PreTrainingRecipe, folder, **overrides)
     return start(recipe, PreTrainingTask(recipe), build_loader)
 

@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from foreign_repositories import clips, randomised, stock_config, with_old_bias_names
 from naive_reference import Arch, finetune, random_finetune_state_dict, random_pretrain_state_dict
-from transformers import VideoMAEConfig, VideoMAEForPreTraining, VideoMAEForVideoClassification, VideoMAEModel
+from transformers import VideoMAEForPreTraining, VideoMAEForVideoClassification, VideoMAEModel
 
 from modeling_videomae_v2 import (
     VideoMAEv2Config,
@@ -26,36 +27,6 @@ ARCH = Arch()
 
 def our_config(arch: Arch, **overrides) -> VideoMAEv2Config:
     return VideoMAEv2Config(**{**asdict(arch), **overrides})
-
-
-def stock_config(arch: Arch, **overrides) -> VideoMAEConfig:
-    fields = {name: value for name, value in asdict(arch).items() if name not in ("qkv_bias", "layer_scale_init_value")}
-    return VideoMAEConfig(**{**fields, **overrides})
-
-
-def clips(arch: Arch, batch_size: int = 2) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(5)
-    shape = (batch_size, arch.num_frames, arch.num_channels, arch.image_size, arch.image_size)
-    return torch.randn(shape, generator=generator)
-
-
-def randomised(model: torch.nn.Module) -> torch.nn.Module:
-    """Every parameter away from zero and one, so that none can be lost unseen."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    return model.eval()
-
-
-def with_old_bias_names(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    names = {"attention.query.bias": "attention.q_bias", "attention.value.bias": "attention.v_bias"}
-    renamed = {}
-    for key, tensor in state_dict.items():
-        for new, old in names.items():
-            key = key.replace(new, old)
-        renamed[key] = tensor
-    return renamed
 
 
 def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from video_files import encode, numbered_frame, read_numbers
 
 from training.data import Mixture, Source, open_source, open_sources
-from training.data.clips import read_frames
 from training.data.files import FolderSource, ListSource
+from training.data.frames import read_frames
 from training.data.hub import DatasetSource, StreamSource
 from training.data.shards import TarSource, expand_shards
 from training.data.sources import TextTable

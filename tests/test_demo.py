@@ -3,14 +3,19 @@
 """The demo: its whole machinery on a few clips and steps, and what it refuses."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from training.demo.plan import Plan
+from training.demo.precision import fastest_precision
 from training.demo.stages import Stage, StageError, run
 
 
@@ -37,7 +42,7 @@ def test_every_stage_runs_and_its_results_lie_where_it_says(tmp_path: Path) -> N
     assert [row["labelled_clips"] for row in rows] == [12, 12, 20, 12, 20]
     assert rows[0]["parameters"] == rows[1]["parameters"] > rows[3]["parameters"] == rows[4]["parameters"]
     assert all(0.0 <= row[test] <= 1.0 for row in rows for test in ("single_view", "multi_view"))
-    assert [row["one_frame"] is not None for row in rows] == [False, True, True, False, False]
+    assert [row["one_frame"] is not None for row in rows] == [False, False, True, False, False]
     assert (output / "results.md").read_text().count("\n") == 2 + len(rows)
     with Image.open(output / "reconstruction.png") as picture:
         assert picture.size == (3 * 3 * 2 * 66, 3 * 3 * 66)
@@ -73,3 +78,54 @@ def test_the_target_has_all_classes_and_the_other_data_set_some(tmp_path: Path) 
     assert len(other.classes) == 8
     assert target.seed != other.seed
     assert plan.datasets() != Plan(tmp_path, seed=4).datasets()
+
+
+def test_precision_is_what_the_machine_is_faster_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = torch.Tensor.__matmul__
+
+    def slow_in(slow: torch.dtype) -> None:
+        def multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.05 * (left.dtype == slow))
+            return product(left, right)
+
+        monkeypatch.setattr(torch.Tensor, "__matmul__", multiply)
+
+    slow_in(torch.bfloat16)
+    assert fastest_precision() == "no"
+    slow_in(torch.float32)
+    assert fastest_precision() == "bf16"
+
+
+def test_every_stage_computes_in_the_precision_of_the_plan(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, precision="bf16")
+    stages = [plan.pretraining(), plan.finetuning("a", None), plan.distillation("a", "b"), plan.evaluation("a")]
+    for stage in stages:
+        assert "--mixed_precision bf16" in stage.command
+    assert "--mixed_precision no" in Plan(tmp_path).pretraining().command
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path) -> None:
+    output = tmp_path / "demo"
+    command = [sys.executable, "-m", "training.demo", "--output-dir", str(output), "--scale", "0.05"]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert any("training.pretrain" in line for line in running.stdout)  # the stage is about to begin
+        time.sleep(1.0)
+        running.terminate()
+        assert running.wait(timeout=120) == 128 + signal.SIGTERM
+        deadline = time.monotonic() + 30
+        while members(running.pid) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert members(running.pid) == []
+    finally:
+        running.stdout.close()
+        if members(running.pid):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
+def members(group: int) -> list[str]:
+    """Processes of a process group."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if int(line.split()[0]) == group and "defunct" not in line]

@@ -5,10 +5,8 @@
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import TINY, build_loader
 from fake_distillation import CLASSES, distillation_recipe, make_teacher
 from PIL import Image
+from processes import forget_processes
 from safetensors.torch import load_file
 from tiny import clips, tiny_config, tiny_model
 
@@ -41,18 +39,7 @@ from training.tasks.teacher import Teacher, TeacherRecipe, resampled, same_class
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    """What accelerate remembers of one run must not reach the next."""
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    forget_processes()
-    signal.signal(signal.SIGTERM, handler)
-
-
-def forget_processes() -> None:
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,15 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import build_loader, tiny_recipe
+from processes import forget_processes
 from safetensors.torch import load_file
 
 from training.checkpoint import complete_checkpoints
@@ -30,18 +28,11 @@ DECAY = 0.7
 NAME = "videomae_v2.layers.1.mlp.fc1.weight"
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 def recipe_for(folder: Path, **overrides: Any) -> PreTrainingRecipe:
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     recipe = tiny_recipe(PreTrainingRecipe, folder, **{"ema__decay": DECAY, **overrides})
     recipe.validate()
     return recipe

@@ -4,12 +4,10 @@
 
 import ast
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from accelerate.state import AcceleratorState, GradientState
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
 
@@ -23,11 +21,7 @@ ALLOWED = {"modeling_videomae_v2", "transformers", "datasets", "peft", "accelera
 ONE_EPOCH = ["--use_cpu", "--num_train_epochs", "1", "--disable_tqdm", "true"]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import TINY, tiny_recipe
+from processes import forget_processes
 from safetensors.torch import load_file
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
@@ -37,13 +35,7 @@ ROOT = Path(__file__).parents[1]
 CLASSES = ["falls", "rises", "turns left"]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 def write_videos(folder: Path, names: list[str], count: int) -> None:
@@ -78,8 +70,7 @@ def config_file(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_here(config_file: Path, *arguments: str) -> int:
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     return run_stage(FineTuningRecipe, ClassificationTask, ["--config", str(config_file), *arguments])
 
 

@@ -153,3 +153,25 @@ def test_loading_without_a_task(tmp_path: Path) -> None:
     config = tiny_model(VideoMAEv2ForVideoClassification, id2label=dict(enumerate(OLD[::-1]))).config
     model = load_classifier(VideoMAEv2ForVideoClassification, str(tmp_path / "old"), config)
     assert torch.equal(model.classifier.weight, old.classifier.weight.flip(0))
+
+
+def test_a_student_takes_the_first_blocks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    old = checkpoint(tmp_path / "old", OLD).state_dict()
+    start = {"init_from": str(tmp_path / "old"), "config": {"num_hidden_layers": 1}}
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path, model=start, labels=OLD, data__image_size=16, data__num_frames=4)
+    model = ClassificationTask(recipe).build_model()
+    assert "The first 1 of the 2 blocks of" in caplog.text
+    assert "UNEXPECTED" not in caplog.text
+    assert len(model.videomae_v2.layers) == 1
+    assert all(torch.equal(tensor, old[name]) for name, tensor in model.state_dict().items())
+    with pytest.raises(ValueError, match=r"layers\.1\..*not in the model"):  # elsewhere it stays an error
+        VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "old", num_hidden_layers=1)
+
+
+def test_blocks_that_the_checkpoint_lacks_are_not_left_to_chance(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "old", OLD)
+    start = {"init_from": str(tmp_path / "old"), "config": {"num_hidden_layers": 3}}
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path, model=start, labels=OLD, data__image_size=16, data__num_frames=4)
+    with pytest.raises(RecipeError, match=r"layers\.2\..*not in the checkpoint"):
+        ClassificationTask(recipe).build_model()

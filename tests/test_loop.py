@@ -5,14 +5,14 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import build_loader, tiny_recipe
+from processes import forget_processes
 from torch import nn
 
 from benchmarks.flops import our_macs
@@ -25,19 +25,11 @@ from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingReci
 from training.tracking import duration, flat, peak_flops, training_flops
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    """What accelerate remembers of one run must not reach the next."""
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 def begin(folder: Path, task_class: type[PreTrainingTask] = PreTrainingTask, **overrides: Any) -> Run:
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     recipe = tiny_recipe(PreTrainingRecipe, folder, **overrides)
     recipe.validate()
     return start(recipe, task_class(recipe), build_loader)
@@ -220,8 +212,7 @@ def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
 def test_fine_tuning_from_a_pre_trained_folder(tmp_path: Path) -> None:
     recipe = tiny_recipe(PreTrainingRecipe, tmp_path / "a", schedule__max_steps=2)
     train(recipe, PreTrainingTask(recipe), build_loader)
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     tuning = tiny_recipe(
         FineTuningRecipe, tmp_path / "b", num_labels=3, labels=["a", "b", "c"], label_smoothing=0.1,
         model={"init_from": str(tmp_path / "a" / "model"), "config": {"drop_path_rate": 0.1}},

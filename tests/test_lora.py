@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameter-efficient fine-tuning: what is trained, what is saved, and what it costs."""
 
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import build_loader, tiny_recipe
+from processes import forget_processes
 from tiny import clips, tiny_model
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
@@ -24,13 +22,7 @@ from training.tracking import training_flops
 peft = pytest.importorskip("peft")
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +33,7 @@ def pre_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tuned(folder: Path, start: Path, **overrides: Any) -> ClassificationTask:
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     recipe = tiny_recipe(
         FineTuningRecipe, folder, labels=["a", "b", "c"], peft="lora", model={"init_from": str(start)},
         **{"lora__rank": 2, "optimizer__base_lr": 1.0, **overrides},

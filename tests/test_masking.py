@@ -176,3 +176,21 @@ def test_ratio_outside_is_refused(name: str, ratio: float):
 def test_grid_that_is_none_is_refused(name: str, grid: tuple[int, ...]):
     with pytest.raises(ValueError, match="grid"):
         ALL_MASKS[name](1, grid, ratio_of(name))
+
+
+# ---- a generator for each clip
+
+
+@each_mask
+def test_a_clip_with_a_generator_of_its_own_has_the_mask_that_it_has_alone(name: str):
+    draw, ratio = ALL_MASKS[name], ratio_of(name)
+    together = draw(5, GRID, ratio, [seeded(i) for i in range(5)])
+    for i in range(5):
+        assert torch.equal(together[i : i + 1], draw(1, GRID, ratio, seeded(i)))
+    assert len(row_strings(together)) > 1
+
+
+@each_mask
+def test_generators_are_one_for_each_clip(name: str):
+    with pytest.raises(ValueError, match="list of 2 for 3 clips: pass one generator for each clip"):
+        ALL_MASKS[name](3, GRID, ratio_of(name), [seeded(0), seeded(1)])

@@ -4,19 +4,17 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from accelerate.state import AcceleratorState, GradientState
 from fake_clips import TINY
 from PIL import Image
+from processes import forget_processes
 from safetensors.torch import load_file
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2VideoProcessor
@@ -37,13 +35,7 @@ ENGINES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _fresh_processes() -> Iterator[None]:
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +84,7 @@ def launch(launcher: list[str], *arguments: str, **environment: str) -> subproce
 def one_process(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one") / "run"
     assert run_here(config_file, "--output_dir", str(folder)) == 0
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     return folder
 
 
@@ -110,8 +101,7 @@ def test_from_files_to_a_model(config_file: Path, videos: Path, tmp_path: Path) 
         "--tracking.trackers", "[tensorboard]", "--checkpoint.every", "2",
     ]  # fmt: skip
     assert run_here(config_file, *arguments, "--schedule.max_steps", "4") == 0
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
+    forget_processes()
     assert run_here(config_file, *arguments, "--schedule.max_steps", "6") == 0
 
     assert [line["step"] for line in lines(output)] == [1, 2, 3, 4, 5, 6]

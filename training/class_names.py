@@ -20,8 +20,12 @@ NAMING = ("folder", "datasets")  # kinds of sources that may name their classes
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
 
 
-def find_class_names(recipe: "FineTuningRecipe") -> list[str] | None:
+def find_class_names(recipe: "FineTuningRecipe", default: list[str] | None = None) -> list[str] | None:
     """Names of the classes: of `labels`, else of `labels_file`, else of the data (folders, `ClassLabel` columns).
+
+    Args:
+        recipe: The run.
+        default: Names where neither names nor their number are known.
 
     Returns:
         The names in the order of the labels; None where nobody knows any, and `num_labels` is all there is.
@@ -36,7 +40,9 @@ def find_class_names(recipe: "FineTuningRecipe") -> list[str] | None:
         mixture = open_data(recipe)
         names, origin = (list(mixture.classes), "the data") if mixture.classes else (None, "")
         if names is None and recipe.num_labels is None:
-            raise RecipeError(_unknown(mixture))
+            if default is None:
+                raise RecipeError(_unknown(mixture))
+            return default
     if names is not None and recipe.num_labels not in (None, len(names)):
         raise RecipeError(
             f"{origin} names {len(names)} classes, num_labels says {recipe.num_labels}: correct one of them, "

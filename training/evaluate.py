@@ -8,10 +8,9 @@
 `--help` lists every key. The same command goes on where an earlier run was interrupted.
 """
 
-import sys
-
+from .cli import leave
 from .evaluation.cli import main
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

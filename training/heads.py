@@ -5,7 +5,8 @@
 import copy
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
+from modeling_videomae_v2.loading_videomae_v2 import refuse_unfit_weights
 
 from .class_names import are_names, names_of
 
@@ -34,7 +36,7 @@ def load_classifier(
 
     A pre-training checkpoint has no head, so that it starts anew; a head for the same classes is kept; of a head for
     other classes, what belongs to classes of the same name is kept (a Kinetics-710 head becomes one of Kinetics-400).
-    What happens is logged.
+    A model of fewer blocks takes the first ones of the checkpoint. What happens is logged.
 
     Args:
         model_class: `VideoMAEv2ForVideoClassification`.
@@ -44,14 +46,16 @@ def load_classifier(
         **options: Further options of `from_pretrained`.
 
     Raises:
-        OSError, ValueError: The checkpoint cannot be loaded.
+        OSError, ValueError: The checkpoint cannot be loaded, or its weights do not fit.
     """
     old = VideoMAEv2Config.from_pretrained(folder)
     loading = copy.deepcopy(config)
     loading.id2label, loading.label2id = old.id2label, old.label2id
-    model, info = model_class.from_pretrained(
-        folder, config=loading, dtype=torch.float32, output_loading_info=True, **options
-    )
+    with first_blocks(model_class, config.num_hidden_layers, old.num_hidden_layers, folder):
+        model, info = model_class.from_pretrained(
+            folder, config=loading, dtype=torch.float32, output_loading_info=True, **options
+        )
+    refuse_unfit_weights(model, info, folder, allow_mismatch=False)
     if "classifier.weight" in info["missing_keys"]:
         say(f"{folder} has no classification head: it starts anew, for {config.num_labels} classes.")
         rows: list[int | None] = [None] * config.num_labels
@@ -63,6 +67,22 @@ def load_classifier(
         say(describe_match(folder, names_of(old), names_of(config), rows))
     replace_head(model, config, rows)
     return model
+
+
+@contextmanager
+def first_blocks(model_class: type[PreTrainedModel], wanted: int, there: int, folder: str) -> Iterator[None]:
+    """Within it, a model of `wanted` blocks takes the first of the `there` ones of a checkpoint and leaves the rest."""
+    if wanted >= there:  # too few are an error: some would be left to chance
+        yield
+        return
+    say(f"The first {wanted} of the {there} blocks of {folder} are taken.")
+    known = model_class._keys_to_ignore_on_load_unexpected or []
+    left = "|".join(map(str, range(wanted, there)))
+    model_class._keys_to_ignore_on_load_unexpected = [*known, rf"^videomae_v2\.layers\.({left})\."]
+    try:
+        yield
+    finally:
+        model_class._keys_to_ignore_on_load_unexpected = known
 
 
 def say(text: str) -> None:

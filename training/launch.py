@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
@@ -20,8 +21,12 @@ from accelerate.utils import (
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers.integrations import unset_hf_deepspeed_config
 
+from .host_memory import keep_freed_memory
 from .recipe import Recipe, RecipeError
 
+
+if TYPE_CHECKING:
+    from .evaluation.recipe import EvaluationRecipe
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -31,8 +36,8 @@ def wants(engine: str) -> bool:
     return os.environ.get(f"ACCELERATE_USE_{engine}", "false").lower() == "true"
 
 
-def check_launch(recipe: Recipe) -> None:
-    """Find what cannot work before a process group is made.
+def check_processes(recipe: "Recipe | EvaluationRecipe") -> None:
+    """Find what no command can do with the processes that the launcher starts, before a process group is made.
 
     Raises:
         RecipeError: The launcher and the recipe ask for something that does not exist together.
@@ -42,9 +47,22 @@ def check_launch(recipe: Recipe) -> None:
             "`accelerate launch --cpu --num_processes N` starts one process only (it leaves the others to mpirun). Use "
             "`accelerate launch --config_file training/accelerate/cpu.yaml` or `torchrun --nproc_per_node N`."
         )
-    precision = recipe.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if precision == "fp16" and on_cpu(recipe):
+    if asked_precision(recipe) == "fp16" and on_cpu(recipe):
         raise RecipeError("mixed_precision: fp16 needs a GPU; on CPUs take bf16 or no.")
+
+
+def asked_precision(recipe: "Recipe | EvaluationRecipe") -> str:
+    """Number format of the products that the recipe or else the launcher asks for."""
+    return recipe.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+
+
+def check_launch(recipe: Recipe) -> None:
+    """As `check_processes`, with what only training asks for.
+
+    Raises:
+        RecipeError: The launcher and the recipe ask for something that does not exist together.
+    """
+    check_processes(recipe)
     if getattr(recipe, "decoder_precision", "same") == "fp32" and wants("DEEPSPEED"):
         raise RecipeError(
             "decoder_precision: fp32 does not exist with DeepSpeed, which turns the whole model into one format: use "
@@ -56,7 +74,7 @@ def check_launch(recipe: Recipe) -> None:
         )
 
 
-def on_cpu(recipe: Recipe) -> bool:
+def on_cpu(recipe: "Recipe | EvaluationRecipe") -> bool:
     """Whether the run takes place on CPUs."""
     return recipe.device == "cpu" or wants("CPU") or not torch.accelerator.is_available()
 
@@ -70,6 +88,8 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
     check_launch(recipe)
     if recipe.tf32:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    if on_cpu(recipe):
+        keep_freed_memory()
     folder = Path(recipe.output_dir)
     accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision,

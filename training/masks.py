@@ -39,7 +39,7 @@ class MaskDrawer:
 
     def __init__(self, config: VideoMAEv2Config, seed: int, pinned: bool = False) -> None:
         self.config, self.seed, self.pinned = config, seed, pinned
-        self.generator = torch.Generator()
+        self.generators: list[torch.Generator] = []
         self(0, 1)  # refuses grids that cannot be masked before anything else happens
 
     def __call__(self, first_clip: int, num_clips: int) -> tuple[torch.BoolTensor, torch.BoolTensor | None]:
@@ -50,17 +50,18 @@ class MaskDrawer:
             num_clips: How many.
         """
         config, grid = self.config, self.config.grid_size
-        encoder, decoder = [], []
-        for clip in range(first_clip, first_clip + num_clips):
-            self.generator.manual_seed(mix(self.seed, clip))
-            encoder.append(MASKS[config.mask_type](1, grid, config.mask_ratio, self.generator))
-            if config.decoder_mask_type is not None:
-                draw = MASKS[config.decoder_mask_type]
-                decoder.append(draw(1, grid, config.decoder_mask_ratio, self.generator))
-        stacked = [torch.cat(masks) if masks else None for masks in (encoder, decoder)]
+        while len(self.generators) < num_clips:
+            self.generators.append(torch.Generator())
+        generators = self.generators[:num_clips]
+        for clip, generator in enumerate(generators, first_clip):
+            generator.manual_seed(mix(self.seed, clip))
+        encoder = MASKS[config.mask_type](num_clips, grid, config.mask_ratio, generators)
+        decoder = None
+        if config.decoder_mask_type is not None:
+            decoder = MASKS[config.decoder_mask_type](num_clips, grid, config.decoder_mask_ratio, generators)
         if self.pinned:
-            stacked = [None if mask is None else mask.pin_memory() for mask in stacked]
-        return stacked[0], stacked[1]
+            return encoder.pin_memory(), None if decoder is None else decoder.pin_memory()
+        return encoder, decoder
 
 
 def loss_weight(encoder: torch.BoolTensor, decoder: torch.BoolTensor | None, config: VideoMAEv2Config) -> float:

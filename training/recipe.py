@@ -99,6 +99,9 @@ class DataRecipe:
     augment: AugmentRecipe = knob(AugmentRecipe, "further augmentation, for fine-tuning and distillation")
     workers: int = knob(8, "processes per training process that decode; 0 decodes in the training process")
     prefetch: int = knob(2, "batches that each worker holds ready")
+    cache_gib: float = knob(
+        0.0, "memory in GiB, of each worker, for small videos that stay decoded; worth it where epochs are many"
+    )
     max_bad_share: float = knob(0.01, "share of unreadable videos above which training stops")
     seed: int | None = knob(None, "seed of order, cuts and crops; default: the seed of the recipe")
 
@@ -106,6 +109,8 @@ class DataRecipe:
         """What is wrong with the values, in words."""
         found = [f"data.{name} must be at least {low}, got {getattr(self, name)}" for name, low in _LOWEST_DATA.items()
                  if getattr(self, name) < low]  # fmt: skip
+        if not (math.isfinite(self.cache_gib) and self.cache_gib >= 0):
+            found.append(f"data.cache_gib must be 0 or more, got {self.cache_gib}")
         if not 0.0 <= self.max_bad_share <= 1.0:
             found.append(f"data.max_bad_share must lie in [0, 1], got {self.max_bad_share}")
         found += self.augment.problems()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`videomae-v2 features`: vectors of clips, for retrieval, detection and what else is built on them."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from ..inference.clips import Sampling, choose_sampling, clips_of
+from ..inference.clips import Clip, Sampling, choose_sampling, clips_of
 from ..inference.engine import BatchRunner, DecodeAhead, Finished, Result
 from ..inference.loading import Checkpoint, load_checkpoint
 from ..inference.sources import Source, find_sources, printable
@@ -95,7 +96,10 @@ def features(
     if len(left) < len(sources):
         reporter.note(f"{len(sources) - len(left)} of {len(sources)} videos are finished already.")
     runner = BatchRunner(checkpoint, partial(_features_of, tokens=tokens), batch_size, compile)
-    decode = partial(_decode, checkpoint=checkpoint, sampling=sampling)
+
+    def decode(source: Source) -> Iterator[Clip]:
+        return clips_of(source.address, checkpoint.processor, sampling)
+
     with reporter.progress(len(left)), DecodeAhead(left, decode, workers, 2 * batch_size) as decoded:
         failed = _write_all(runner, decoded, left, store, reporter)
     if parquet:
@@ -142,10 +146,6 @@ def _check_size(source: Source, result: Result) -> None:
             f"The features of {source.address} would take {size / 1024**3:.1f} GiB of memory. Use --tokens clip or "
             "tubelet, or a longer --stride."
         )
-
-
-def _decode(source: Source, checkpoint: Checkpoint, sampling: Sampling) -> Any:
-    return clips_of(source.address, checkpoint.processor, sampling)
 
 
 def _features_of(model: torch.nn.Module, pixel_values: torch.Tensor, tokens: str) -> torch.Tensor:

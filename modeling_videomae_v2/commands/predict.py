@@ -4,6 +4,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from ..inference.clips import Sampling, choose_sampling, clips_of
+from ..inference.clips import Clip, choose_sampling, clips_of
 from ..inference.engine import BatchRunner, DecodeAhead, Finished
 from ..inference.loading import Checkpoint, load_checkpoint
 from ..inference.predictions import VideoScores, clock, scores_of
@@ -84,7 +85,10 @@ def predict(
     for note in checkpoint.notes:
         reporter.note(note)
     collected = _Collector(checkpoint, sources, top_k, picture is not None)
-    decode = partial(_decode, checkpoint=checkpoint, sampling=sampling)
+
+    def decode(source: Source) -> Iterator[Clip]:
+        return clips_of(source.address, checkpoint.processor, sampling)
+
     runner = BatchRunner(checkpoint, lambda net, pixels: net(pixels).logits, batch_size, compile)
     with reporter.progress(len(sources)), DecodeAhead(sources, decode, workers, 2 * batch_size) as decoded:
         for event in runner.run(decoded):
@@ -100,10 +104,6 @@ def predict(
                     write(scores, paths[event.video])
             _show(reporter, scores, as_json, with_windows=sampling.window is not None)
     finish(reporter, collected.failed, len(sources))
-
-
-def _decode(source: Source, checkpoint: Checkpoint, sampling: Sampling) -> Any:
-    return clips_of(source.address, checkpoint.processor, sampling)
 
 
 class _Collector:

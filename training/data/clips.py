@@ -2,24 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clips: which frames of a video, decoded once, cut into views. A pure function of `(seed, epoch, video)`."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
-from transformers.video_utils import VideoMetadata
-
-from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, read_video
 
 from .chance import Purpose, generator
 from .faults import Fault, TooManyBadVideosError, listing
+from .frame_cache import FrameCache
+from .frames import unreadable_errors
 from .mixture import Mixture
 from .sampler import Key
-from .sources import PICTURE_SUFFIXES, Source, Video
+from .sources import Source
 
 
 # Videos that are tried for one sample, the first included. For a stream these are the ones that follow.
@@ -64,84 +62,6 @@ class FrameSampler:
         return np.minimum(start + rate * steps, last)
 
 
-def read_frames(video: Video, choose: Callable[[int], np.ndarray]) -> torch.Tensor:
-    """Decode some frames of a video.
-
-    Args:
-        video: Where it is, and which part of it counts.
-        choose: Gets the number of frames, returns positions among them.
-
-    Returns:
-        uint8 `(len(positions), C, H, W)`.
-
-    Raises:
-        VideoDecodingError, OSError: It cannot be read.
-    """
-    if isinstance(video.content, str) and os.path.isdir(video.content):
-        return _read_pictures(video, choose)
-
-    def choose_in_part(metadata: VideoMetadata) -> list[int]:
-        total = metadata.total_num_frames - video.start
-        if total < 1:
-            reason = f"it has {metadata.total_num_frames} frames, and its part begins with frame {video.start}"
-            raise VideoDecodingError(video.name, reason, "Correct the list.")
-        return (video.start + choose(min(total, video.total or total))).tolist()
-
-    return read_video(_openable(video), choose_in_part, num_threads=1)[0]
-
-
-def _openable(video: Video) -> Any:
-    """What the decoder takes; addresses that it does not know (`hf://`, `zip://`) are opened by fsspec."""
-    content = video.content
-    if content is None:
-        raise VideoDecodingError(video.name, "there is neither a path nor data", "Drop the row.")
-    if not isinstance(content, str) or "://" not in content:
-        return content
-    if "::" not in content and content.partition("://")[0].lower() in ("http", "https", "file"):
-        return content
-    import fsspec
-
-    try:
-        with fsspec.open(content, "rb") as file:
-            return file.read()
-    except Exception as error:  # each kind of storage has its own
-        raise VideoDecodingError(video.name, f"{type(error).__name__}: {error}", "Check the address.") from error
-
-
-def _read_pictures(video: Video, choose: Callable[[int], np.ndarray]) -> torch.Tensor:
-    """Frames of a folder of pictures, numbered from 1."""
-    total = video.total
-    if total is None:
-        with os.scandir(video.content) as entries:
-            total = sum(entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES for entry in entries) - video.start
-    if total < 1:
-        reason = f"the folder has no pictures from number {video.start + 1} on"
-        raise VideoDecodingError(video.name, reason, "Correct the list, or extract its frames again.")
-    positions = choose(total) + video.start
-    pictures: dict[int, np.ndarray] = {}
-    for position in positions.tolist():
-        if position not in pictures:
-            path = os.path.join(video.content, video.pattern.format(position + 1))
-            with Image.open(path) as picture:
-                pictures[position] = np.asarray(picture.convert("RGB"))
-    sizes = {picture.shape for picture in pictures.values()}
-    if len(sizes) > 1:
-        raise VideoDecodingError(
-            video.name, f"its pictures have different sizes, {sorted(sizes)}", "Extract them anew."
-        )
-    return torch.from_numpy(np.stack([pictures[i] for i in positions.tolist()])).permute(0, 3, 1, 2)
-
-
-def unreadable_errors() -> tuple[type[Exception], ...]:
-    """What an unreadable video raises; anything else is a fault of the program and is not caught."""
-    kinds: list[type[Exception]] = [VideoDecodingError, OSError, Image.DecompressionBombError]
-    try:
-        from av.error import FFmpegError
-    except ImportError:
-        return tuple(kinds)
-    return (*kinds, FFmpegError)
-
-
 @dataclass
 class ClipDataset(Dataset):
     """Clips of a mixture of sources, by key `(epoch, video)`.
@@ -156,12 +76,14 @@ class ClipDataset(Dataset):
         make_views: Cuts the views: gets uint8 frames `(T, C, H, W)` and a generator, returns uint8
             `(views, T, C, H, W)`.
         seed: Not negative.
+        cache: Reads the frames; it may keep videos in memory, which changes no clip.
     """
 
     mixture: Mixture
     choose: Callable[[int, int | None, np.random.Generator], np.ndarray]
     make_views: Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
     seed: int = 0
+    cache: FrameCache = field(default_factory=FrameCache)
     _unreadable: tuple[type[Exception], ...] = field(default_factory=unreadable_errors, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -177,7 +99,8 @@ class ClipDataset(Dataset):
             try:
                 video = source.get(number, epoch)
                 name = video.name
-                frames = read_frames(video, lambda total: self.choose(total, source.sampling_rate, rng))  # noqa: B023
+                key = None if source.sequential else (source.name, number)
+                frames = self.cache.read(key, video, partial(self._choose, source, rng))
             except self._unreadable as error:
                 faults.append(Fault.of(name, error))
                 number = self._replacement(source, number, epoch, index, attempt)
@@ -188,6 +111,9 @@ class ClipDataset(Dataset):
             f"{MAX_TRIES} videos of {source.name} were tried for one sample and none can be read. Check that the data "
             f"is where the recipe says:\n{listing(faults)}"
         )
+
+    def _choose(self, source: Source, rng: np.random.Generator, total: int) -> np.ndarray:
+        return self.choose(total, source.sampling_rate, rng)
 
     def _replacement(self, source: Source, number: int, epoch: int, index: int, attempt: int) -> int:
         """The video that is tried next, in place of one that cannot be read."""

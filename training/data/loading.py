@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from .augment import RandomResizedCrop, ViewMaker
 from .clips import ClipDataset, FrameSampler
 from .faults import FaultCounter
+from .frame_cache import FrameCache
 from .mixture import Mixture, open_sources
 from .randaugment import RandAugment
 from .sampler import EpochSampler
@@ -21,6 +22,9 @@ from .sampler import EpochSampler
 
 if TYPE_CHECKING:
     from ..recipe import DataRecipe
+
+
+GIB = 2**30
 
 
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -154,4 +158,5 @@ def build_loader(
     )  # fmt: skip
     faults = FaultCounter(recipe.max_bad_share, num_videos=len(mixture))
     workers = {"workers": recipe.workers, "prefetch": recipe.prefetch}
-    return ClipLoader(ClipDataset(mixture, choose, make_views, seed), sampler, faults, pin_memory=pin_memory, **workers)
+    dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * GIB)))
+    return ClipLoader(dataset, sampler, faults, pin_memory=pin_memory, **workers)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stages of the demo, as commands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from ..motion import CLASSES, MotionOptions
 from .stages import RECIPES, Stage
 
 
-VIDEO = {"size": 72, "min_frames": 16, "max_frames": 28}
+VIDEO = {"size": 64, "min_frames": 12, "max_frames": 22}
 OTHER_CLASSES = tuple(name for name in CLASSES if not name.startswith("moves"))
 NUM_CLIPS = 3  # clips per video in the multi-view test
-STUDENT_STEPS = 500
+STUDENT_STEPS, DISTILLATION_STEPS = 400, 300
 SHORTEST = 4  # steps
 
 
@@ -24,11 +25,13 @@ class Plan:
         output: Folder of the demo.
         seed: Seed of data, weights and order.
         scale: Factor on numbers of clips and steps; 1 is the demo, less is for trying out the machinery.
+        precision: `mixed_precision` of all stages, "no" or "bf16".
     """
 
     output: Path
     seed: int = 0
     scale: float = 1.0
+    precision: str = "no"
 
     @property
     def target(self) -> Path:
@@ -63,24 +66,29 @@ class Plan:
 
     def finetuning(self, name: str, start: str | None) -> Stage:
         """On the labels of the target."""
-        return self._stage("finetune", "demo_finetune", name, [self.target], 400, start)
+        return self._stage("finetune", "demo_finetune", name, [self.target], 300, start)
 
     def post_pretraining(self, start: str) -> Stage:
         """On the labels of both data sets, united by name."""
-        return self._stage("finetune", "demo_finetune", "post_pretrained", [self.target, self.other], 1000, start)
+        return self._stage("finetune", "demo_finetune", "post_pretrained", [self.target, self.other], 1200, start)
 
     def specific_finetuning(self, start: str) -> Stage:
         """Shorter, with a smaller learning rate: the labels are known to the model."""
-        stage = self._stage("finetune", "demo_finetune", "finetuned_twice", [self.target], 300, start)
-        return Stage(stage.module, [*stage.arguments, "--optimizer.base_lr", "4.0e-3"])
+        more = ["--optimizer.base_lr", "4.0e-3"]
+        return self._stage("finetune", "demo_finetune", "finetuned_twice", [self.target], 100, start, more)
 
-    def distillation(self, teacher: str) -> Stage:
-        """A smaller model learns what the teacher says; it starts from nothing, as its rival does."""
-        stage = self._stage("distill", "demo_distill", "distilled", [self.target], STUDENT_STEPS)
-        return Stage(stage.module, [*stage.arguments, "--teacher.path", self.model(teacher)])
+    def distillation(self, start: str, teacher: str) -> Stage:
+        """A smaller model learns what the teacher says of all clips (section E of the paper).
+
+        Args:
+            start: Model after post-pre-training whose first blocks the student begins with.
+            teacher: Model that it learns from.
+        """
+        more, folders = ["--teacher.path", self.model(teacher)], [self.target, self.other]
+        return self._stage("distill", "demo_distill", "distilled", folders, DISTILLATION_STEPS, start, more)
 
     def student(self) -> Stage:
-        """The student from the labels of the target alone, for as long."""
+        """The student from nothing but the labels of the target."""
         return self._stage("finetune", "demo_student", "student", [self.target], STUDENT_STEPS)
 
     def evaluation(self, name: str, stills: bool = False) -> Stage:
@@ -89,7 +97,7 @@ class Plan:
         arguments = [
             "--model", self.model(name), "--output_dir", str(self.tested(name, stills)),
             "--data.sources", sources([folder]), "--num_clips", "1" if stills else str(NUM_CLIPS), "--num_crops", "1",
-            "--data.workers", "1", "--batch_size", "32", "--mixed_precision", "bf16",
+            "--data.workers", "0", "--batch_size", "32", "--mixed_precision", self.precision,
         ]  # fmt: skip
         return Stage("training.evaluate", arguments)
 
@@ -98,20 +106,21 @@ class Plan:
         return self.output / name / ("stills" if stills else "test")
 
     def _stage(
-        self, module: str, recipe: str, name: str, folders: list[Path], steps: int, start: str | None = None
-    ) -> Stage:
+        self, module: str, recipe: str, name: str, folders: list[Path], steps: int, start: str | None = None,
+        more: Sequence[str] = (),
+    ) -> Stage:  # fmt: skip
         steps = max(SHORTEST, round(steps * self.scale))
         arguments = [
             "--config", str(RECIPES / f"{recipe}.yaml"), "--output_dir", str(self.output / name),
             "--data.sources", sources([folder / "train" for folder in folders]),
             "--schedule.max_steps", str(steps), "--schedule.warmup_steps", str(min(60, steps // 2)),
-            "--seed", str(self.seed),
+            "--seed", str(self.seed), "--mixed_precision", self.precision,
         ]  # fmt: skip
         if start is not None:
             arguments += ["--model.init_from", self.model(start)]
         if module != "pretrain":  # the folders of both data sets are found among these names
             arguments += ["--labels_file", str(self.target / "classes.txt")]
-        return Stage(f"training.{module}", arguments)
+        return Stage(f"training.{module}", [*arguments, *more])
 
 
 def sources(folders: list[Path]) -> str:

@@ -43,7 +43,7 @@ class Row:
         return [self.model, f"{self.parameters / 1e6:.2f} M", f"{self.labelled_clips:,}", *texts]
 
 
-COLUMNS = ["model", "parameters", "labelled clips", "1 clip", f"{NUM_CLIPS} clips", "still"]
+COLUMNS = ["model", "parameters", "labels", "1 clip", f"{NUM_CLIPS} clips", "still"]
 
 
 def accuracy(folder: Path, test: str) -> float:

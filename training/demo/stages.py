@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import runpy
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ from pathlib import Path
 
 RECIPES = Path("training/recipes")  # as it is typed in the checkout
 CHECKOUT = Path(__file__).parents[2]
-PRELOADED = ["training.loop", "training.tasks", "training.evaluation"]  # what takes seconds to import
+MAX_THREADS = 4  # more of them only wait for each other on matrices as small as the demo's
+# what takes seconds to import
+PRELOADED = ["training.loop", "training.tasks", "training.evaluation", "matplotlib.figure"]
 
 
 class StageError(RuntimeError):
@@ -43,11 +44,8 @@ def _quoted(argument: str) -> str:
     return f'"{argument}"' if any(character in argument for character in " {[*") else argument
 
 
-def run(stage: Stage) -> float:
+def run(stage: Stage) -> None:
     """Run a stage in a process that has imported everything already, where the system can fork.
-
-    Returns:
-        The seconds it took.
 
     Raises:
         StageError: It failed.
@@ -56,7 +54,6 @@ def run(stage: Stage) -> float:
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
         context.set_forkserver_preload(PRELOADED)
-    started = time.perf_counter()
     process = context.Process(target=_work, args=(stage.module, list(stage.arguments)), name=stage.module)
     process.start()
     try:
@@ -67,7 +64,6 @@ def run(stage: Stage) -> float:
             process.join()
     if process.exitcode:
         raise StageError(f"`{stage.command}` ended with status {process.exitcode}; what it says stands above.")
-    return time.perf_counter() - started
 
 
 def _work(module: str, arguments: list[str]) -> None:
@@ -77,6 +73,6 @@ def _work(module: str, arguments: list[str]) -> None:
 
     disable_progress_bar()  # of reading weights
     os.chdir(CHECKOUT)
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core decodes
+    torch.set_num_threads(min(os.cpu_count() or 1, MAX_THREADS))
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

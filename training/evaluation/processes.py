@@ -13,7 +13,7 @@ import torch
 from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list
 
-from ..launch import on_cpu, wants
+from ..launch import asked_precision, check_processes, on_cpu, wants
 from ..recipe_parsing import RecipeError
 from .errors import FailedElsewhereError
 from .recipe import EvaluationRecipe
@@ -28,15 +28,10 @@ def check_launch(recipe: EvaluationRecipe) -> None:
     Raises:
         RecipeError: The launcher and the recipe ask for something that does not exist together.
     """
-    if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ and wants("CPU"):
-        raise RecipeError(
-            "`accelerate launch --cpu --num_processes N` starts one process only (it leaves the others to mpirun). Use "
-            "`accelerate launch --config_file training/accelerate/cpu.yaml` or `torchrun --nproc_per_node N`."
-        )
+    check_processes(recipe)
     if wants("DEEPSPEED"):
         raise RecipeError("Evaluation does not run with DeepSpeed; use training/accelerate/ddp.yaml or cpu.yaml.")
-    if precision_of(recipe) == "fp16" and on_cpu(recipe):
-        raise RecipeError("mixed_precision: fp16 needs a GPU; on CPUs take bf16 or no.")
+    precision_of(recipe)
 
 
 def precision_of(recipe: EvaluationRecipe) -> str:
@@ -45,7 +40,7 @@ def precision_of(recipe: EvaluationRecipe) -> str:
     Raises:
         RecipeError: The launcher asks for another one.
     """
-    precision = recipe.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    precision = asked_precision(recipe)
     if precision not in ("no", "bf16", "fp16"):
         raise RecipeError(f"mixed_precision must be no, bf16 or fp16, got {precision!r}.")
     return precision

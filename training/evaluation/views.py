@@ -10,7 +10,7 @@ from transformers.video_utils import VideoMetadata
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 
-from ..data.clips import read_frames
+from ..data.frames import read_frames
 from ..data.sources import Video
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe

@@ -13,8 +13,8 @@ from PIL.Image import DecompressionBombError
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
-from ..data.clips import read_frames
 from ..data.files import ListSource
+from ..data.frames import read_frames
 from ..data.sources import Video
 
 

@@ -112,7 +112,8 @@ class Task(ABC):
         """uint8 frames in host memory to normalised fp32 on the device; they travel as bytes."""
         if self.scale.device != device:
             self.scale, self.shift = self.scale.to(device), self.shift.to(device)
-        return torch.addcmul(self.shift, frames.to(device, non_blocking=True).float(), self.scale)
+        clips = frames.to(device, non_blocking=True).float()
+        return torch.addcmul(self.shift, clips, self.scale, out=clips)
 
     def _make_processor(self) -> VideoMAEv2VideoProcessor:
         data = self.recipe.data

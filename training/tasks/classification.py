@@ -99,6 +99,7 @@ class ClassificationTask(Task):
     model_class = VideoMAEv2ForVideoClassification
     labelled = True
     recipe: FineTuningRecipe
+    default_names: list[str] | None = None  # of classes of which nobody else says names or number
 
     def __init__(self, recipe: FineTuningRecipe) -> None:
         super().__init__(recipe)
@@ -113,7 +114,7 @@ class ClassificationTask(Task):
 
     def make_config(self) -> VideoMAEv2Config:
         recipe = self.recipe
-        names = find_class_names(recipe)
+        names = find_class_names(recipe, self.default_names)
         try:
             if names is None:
                 names = placeholders(recipe.num_labels or 2)

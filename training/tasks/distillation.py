@@ -12,7 +12,7 @@ from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2Config
 
-from ..class_names import are_names, names_of, open_data
+from ..class_names import are_names, names_of
 from ..launch import DTYPES, whole_weights
 from ..recipe_parsing import knob
 from .base import Batch
@@ -44,18 +44,15 @@ class DistillationTask(ClassificationTask):
 
     def __init__(self, recipe: DistillationRecipe) -> None:
         self.teacher_config = recipe.teacher.config()
+        self.default_names = names_of(self.teacher_config)
         super().__init__(recipe)
         same_classes(self.teacher_config, self.config, recipe.teacher.path)
 
     def make_config(self) -> VideoMAEv2Config:
         """That of the recipe; classes of which neither it nor the data say names are the teacher's."""
-        recipe, names = self.recipe, names_of(self.teacher_config)
-        said = recipe.labels is not None or recipe.labels_file is not None or recipe.num_labels is not None
-        if not said and open_data(recipe).classes is None:
-            return recipe.model_config(names=names)
-        config = super().make_config()
+        config, names = super().make_config(), self.default_names
         if not are_names(names_of(config)) and config.num_labels == len(names):
-            return recipe.model_config(names=names)
+            return self.recipe.model_config(names=names)
         return config
 
     def start(self, accelerator: Accelerator) -> None:

@@ -1,0 +1,114 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Videos that stay decoded: what is kept, and that keeping it changes no clip."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from video_files import encode, read_numbers
+
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
+from training.data import build_loader
+from training.data.frame_cache import FrameCache
+from training.data.sources import Video
+from training.recipe import DataRecipe, RecipeError, SourceRecipe
+from training.tasks import PreTrainingRecipe
+
+
+LENGTH, FRAME_BYTES = 24, 80 * 48 * 3
+ROOM = 10 * LENGTH * FRAME_BYTES
+
+
+def three(total: int) -> np.ndarray:
+    return np.array([1, 5, total - 1])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return Path(str(encode(tmp_path / "film.mp4", num_frames=LENGTH)))
+
+
+def test_a_video_is_decoded_once(path: Path) -> None:
+    cache, video = FrameCache(ROOM), Video("film", str(path))
+    first = cache.read("a", video, three)
+    path.unlink()  # there is nothing left to decode
+    assert read_numbers(first) == read_numbers(cache.read("a", video, three)) == [1, 5, 23]
+    assert read_numbers(cache.read("a", video, lambda total: np.arange(total))) == list(range(LENGTH))
+    with pytest.raises(FileNotFoundError):
+        cache.read("b", video, three)
+
+
+def test_a_part_of_a_video(path: Path) -> None:
+    cache, video = FrameCache(ROOM), Video("film", str(path), start=10, total=8)
+    for _ in range(2):
+        assert read_numbers(cache.read("a", video, three)) == [11, 15, 17]
+    assert cache.room == ROOM - 8 * FRAME_BYTES
+
+
+@pytest.mark.parametrize("room", [0, LENGTH * FRAME_BYTES - 1])
+def test_what_has_no_room_is_not_kept(path: Path, room: int) -> None:
+    cache, video = FrameCache(room), Video("film", str(path))
+    assert read_numbers(cache.read("a", video, three)) == [1, 5, 23]
+    assert cache.room == room
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        cache.read("a", video, three)
+
+
+def test_what_is_not_read_again_is_not_kept(path: Path) -> None:
+    cache = FrameCache(ROOM)
+    cache.read(None, Video("film", str(path)), three)
+    assert cache.room == ROOM
+
+
+def test_damage_in_frames_that_nobody_wants(tmp_path: Path) -> None:
+    options = {"g": "4", "sc_threshold": "0"}
+    path = Path(str(encode(tmp_path / "film.mkv", num_frames=LENGTH, options=options)))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 3 // 4])
+    cache, video = FrameCache(ROOM), Video("film", str(path))
+    without = FrameCache()
+    for _ in range(2):
+        for wanted in ([0, 2, 5], [0, 1]):
+            positions = np.array(wanted)
+            assert torch.equal(
+                cache.read("a", video, lambda total: positions),  # noqa: B023
+                without.read("a", video, lambda total: positions),  # noqa: B023
+            )
+
+
+def test_an_unreadable_video_is_an_error_each_time(tmp_path: Path) -> None:
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
+    cache = FrameCache(ROOM)
+    for _ in range(2):
+        with pytest.raises(VideoDecodingError, match=r"noise\.mp4"):
+            cache.read("a", Video("noise.mp4", str(tmp_path / "noise.mp4")), three)
+
+
+def batches(folder: Path, count: int, start: int = 0, **options: Any) -> list[torch.Tensor]:
+    source = SourceRecipe(path=str(folder), kind="folder")
+    recipe = DataRecipe(sources=[source], num_frames=4, image_size=32, views=2, workers=0, **options)
+    loader = build_loader(recipe, batch_size=4, seed=5)
+    loader.set_position(start)
+    return [batch["pixel_values"] for batch in itertools.islice(loader, count)]
+
+
+def test_a_cache_changes_no_clip(tmp_path: Path) -> None:
+    for i in range(6):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        encode(tmp_path / "ab"[i % 2] / f"{i}.mp4", num_frames=LENGTH + i)
+    plain = batches(tmp_path, 9)
+    small = 2.5 * LENGTH * FRAME_BYTES / 2**30  # room for some
+    for cache_gib in (small, 1.0):
+        assert all(map(torch.equal, batches(tmp_path, 9, cache_gib=cache_gib), plain))
+    assert all(map(torch.equal, batches(tmp_path, 3, start=24, cache_gib=small), plain[6:]))
+
+
+def test_a_size_below_zero_is_refused() -> None:
+    data = {"sources": [SourceRecipe(path="videos")], "cache_gib": -1.0}
+    with pytest.raises(RecipeError, match=r"data\.cache_gib must be 0 or more, got -1\.0"):
+        PreTrainingRecipe(output_dir="out", data=DataRecipe(**data)).validate()

@@ -1,0 +1,113 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of one video of a source: a file, bytes, an address, or a folder of pictures."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers.video_utils import VideoMetadata
+
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, read_video
+
+from .sources import PICTURE_SUFFIXES, Video
+
+
+def read_frames(video: Video, choose: Callable[[int], np.ndarray]) -> torch.Tensor:
+    """Decode some frames of a video.
+
+    Args:
+        video: Where it is, and which part of it counts.
+        choose: Gets the number of frames, returns positions among them.
+
+    Returns:
+        uint8 `(len(positions), C, H, W)`.
+
+    Raises:
+        VideoDecodingError, OSError: It cannot be read.
+    """
+    return read_chosen_frames(video, lambda metadata: choose(metadata.total_num_frames))
+
+
+def read_chosen_frames(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) -> torch.Tensor:
+    """As `read_frames`, where the choice needs to know more.
+
+    Args:
+        video: Where it is, and which part of it counts.
+        choose: Gets `total_num_frames` of the part and, unless they are pictures, the coded `height` and `width`;
+            returns positions among the frames.
+
+    Returns:
+        uint8 `(len(positions), C, H, W)`.
+
+    Raises:
+        VideoDecodingError, OSError: It cannot be read.
+    """
+    if isinstance(video.content, str) and os.path.isdir(video.content):
+        return _read_pictures(video, choose)
+
+    def choose_in_part(metadata: VideoMetadata) -> list[int]:
+        total = metadata.total_num_frames - video.start
+        if total < 1:
+            reason = f"it has {metadata.total_num_frames} frames, and its part begins with frame {video.start}"
+            raise VideoDecodingError(video.name, reason, "Correct the list.")
+        part = replace(metadata, total_num_frames=min(total, video.total or total))
+        return (video.start + choose(part)).tolist()
+
+    return read_video(_openable(video), choose_in_part, num_threads=1)[0]
+
+
+def _openable(video: Video) -> Any:
+    """What the decoder takes; addresses that it does not know (`hf://`, `zip://`) are opened by fsspec."""
+    content = video.content
+    if content is None:
+        raise VideoDecodingError(video.name, "there is neither a path nor data", "Drop the row.")
+    if not isinstance(content, str) or "://" not in content:
+        return content
+    if "::" not in content and content.partition("://")[0].lower() in ("http", "https", "file"):
+        return content
+    import fsspec
+
+    try:
+        with fsspec.open(content, "rb") as file:
+            return file.read()
+    except Exception as error:  # each kind of storage has its own
+        raise VideoDecodingError(video.name, f"{type(error).__name__}: {error}", "Check the address.") from error
+
+
+def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) -> torch.Tensor:
+    """Frames of a folder of pictures, numbered from 1."""
+    total = video.total
+    if total is None:
+        with os.scandir(video.content) as entries:
+            total = sum(entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES for entry in entries) - video.start
+    if total < 1:
+        reason = f"the folder has no pictures from number {video.start + 1} on"
+        raise VideoDecodingError(video.name, reason, "Correct the list, or extract its frames again.")
+    positions = choose(VideoMetadata(total_num_frames=total)) + video.start
+    pictures: dict[int, np.ndarray] = {}
+    for position in positions.tolist():
+        if position not in pictures:
+            path = os.path.join(video.content, video.pattern.format(position + 1))
+            with Image.open(path) as picture:
+                pictures[position] = np.asarray(picture.convert("RGB"))
+    sizes = {picture.shape for picture in pictures.values()}
+    if len(sizes) > 1:
+        raise VideoDecodingError(
+            video.name, f"its pictures have different sizes, {sorted(sizes)}", "Extract them anew."
+        )
+    return torch.from_numpy(np.stack([pictures[i] for i in positions.tolist()])).permute(0, 3, 1, 2)
+
+
+def unreadable_errors() -> tuple[type[Exception], ...]:
+    """What an unreadable video raises; anything else is a fault of the program and is not caught."""
+    kinds: list[type[Exception]] = [VideoDecodingError, OSError, Image.DecompressionBombError]
+    try:
+        from av.error import FFmpegError
+    except ImportError:
+        return tuple(kinds)
+    return (*kinds, FFmpegError)
