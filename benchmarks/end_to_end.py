@@ -94,7 +94,12 @@ def rate_of(step: Step, feed: Callable[[int], torch.Tensor], batch_size: int, se
 def normaliser(device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     """Bytes in host memory to normalised fp32 on the device, as the tasks of training do it."""
     scale, shift = (1 / (255 * STD)).to(device), (-MEAN / STD).to(device)
-    return lambda frames: torch.addcmul(shift, frames.to(device, non_blocking=True).float(), scale)
+
+    def normalise(frames: torch.Tensor) -> torch.Tensor:
+        clips = frames.to(device, non_blocking=True).float()
+        return torch.addcmul(shift, clips, scale, out=clips)
+
+    return normalise
 
 
 def loaded(preset: str, batch_size: int, args: Any, settings: Settings, folder: Path) -> tuple[str, Batches]:
@@ -121,7 +126,8 @@ def measure(preset: str, args: Any, settings: Settings, folder: Path) -> list[di
         )
     dual = next(c for c in competitors("pretraining", preset) if c.name == DUAL)
     compiled = settings.compiled[-1]
-    step = Step(dual, "pretraining", "bf16-autocast", compiled, settings)
+    dtype = settings.precisions("bf16-autocast")[0]
+    step = Step(dual, "pretraining", dtype, compiled, settings)
     inputs = Inputs(make_config(preset), batch_size, settings.device, torch.float32)
     rates = {"synthetic, on the device": rate_of(step, lambda number: inputs(number)[0], batch_size, settings)}
     normalise = normaliser(settings.device)
@@ -135,6 +141,7 @@ def measure(preset: str, args: Any, settings: Settings, folder: Path) -> list[di
         "views": args.views,
         "workers": args.workers,
         "compiled": compiled,
+        "dtype": dtype,
     }
     return [
         {"section": "end_to_end", "variant": key, **what, "clips_per_s": round(rate, 2), "share": round(rate / best, 3),

@@ -28,10 +28,12 @@ from modeling_videomae_v2 import VideoMAEv2Model, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.inference.clips import Clip, Sampling, choose_sampling, clips_of
 from modeling_videomae_v2.inference.engine import BatchRunner, DecodeAhead, Finished
 from modeling_videomae_v2.inference.loading import Checkpoint
+from modeling_videomae_v2.inference.sources import find_sources
 
 
 WANTED_SHARE = 0.9
 CPU_BATCH, GPU_BATCH = 2, 32
+CPU_VIDEOS, GPU_VIDEOS = 4, 64  # each of about five clips
 
 
 def make_checkpoint(preset: str, dtype: str, device: torch.device) -> Checkpoint:
@@ -67,7 +69,11 @@ def seconds_of(checkpoint: Checkpoint, batch_size: int, source: Any) -> tuple[fl
     runner = BatchRunner(checkpoint, feature, batch_size)
     synchronise(checkpoint.model.device)
     start = time.perf_counter()
-    count = sum(not isinstance(event, Finished) for event in runner.run(source))
+    count = 0
+    for event in runner.run(source):
+        if isinstance(event, Finished) and event.error:
+            raise event.error
+        count += not isinstance(event, Finished)
     synchronise(checkpoint.model.device)
     return time.perf_counter() - start, count, runner.idle_seconds
 
@@ -77,21 +83,22 @@ def blank_clips(checkpoint: Checkpoint, count: int) -> list[Clip]:
     own = checkpoint.processor
     shape = (1, own.num_frames, 3, own.crop_size["height"], own.crop_size["width"])
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8)
-    return [Clip(number, count, 0.0, 1.0, 1.0, 30.0, pixels.clone()) for number in range(count)]
+    return [Clip(number, count, 0.0, 1.0, 1.0, 30.0, pixels) for number in range(count)]
 
 
 def measure(
-    preset: str, dtype: str, paths: Sequence[Path], args: argparse.Namespace, settings: Settings
+    preset: str, dtype: str, paths: Sequence[str], args: argparse.Namespace, settings: Settings
 ) -> list[dict[str, Any]]:
     """Two rows: a folder, and the model alone on as many clips."""
     default = GPU_BATCH if settings.device.type == "cuda" else CPU_BATCH
     batch_size = settings.batch_sizes[0] if settings.batch_sizes else default
     checkpoint = make_checkpoint(preset, dtype, settings.device)
     sampling: Sampling = choose_sampling(checkpoint.processor, None, None, None, slides=True, by_clip=True)
-    seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, 2 * batch_size)))  # warm-up
+    with settings.precision(dtype):
+        seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, 2 * batch_size)))  # warm-up
 
-    def decode(path: Path) -> Iterator[Clip]:
-        return clips_of(str(path), checkpoint.processor, sampling)
+    def decode(path: str) -> Iterator[Clip]:
+        return clips_of(path, checkpoint.processor, sampling)
 
     with settings.precision(dtype), DecodeAhead(paths, decode, args.workers, 2 * batch_size) as decoded:
         taken, count, idle = seconds_of(checkpoint, batch_size, decoded)
@@ -121,11 +128,10 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
         if args.folder is None:
             from benchmarks.data_loading import write_video
 
-            for seed in range(args.videos):
+            default = GPU_VIDEOS if settings.device.type == "cuda" else CPU_VIDEOS
+            for seed in range(args.videos or default):
                 write_video(folder / f"{seed}.mp4", seed)
-        paths = sorted(path for path in folder.rglob("*") if path.suffix in (".mp4", ".avi", ".webm", ".mkv"))
-        if not paths:
-            raise ValueError(f"--folder {folder} holds no videos (.mp4, .avi, .webm, .mkv).")
+        paths = [source.address for source in find_sources([str(folder)])]
         rows = [
             row
             for preset in settings.presets
@@ -142,7 +148,9 @@ def make_own_parser() -> argparse.ArgumentParser:
     """Parser with the options of all pieces and those of this one."""
     parser = make_parser(__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
-    parser.add_argument("--videos", type=int, default=4, help="videos to write, of 300 frames of 340x256")
+    parser.add_argument(
+        "--videos", type=int, help=f"videos to write, of 300 frames (default: {CPU_VIDEOS}, on a GPU {GPU_VIDEOS})"
+    )
     parser.add_argument("--workers", type=int, default=1, help="threads that decode")
     return parser
 

@@ -25,14 +25,12 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
     print_machine(settings.device)
     rows: list[dict[str, Any]] = []
-    dtypes = settings.precisions("bf16-autocast")
-    for dtype in dtypes:
+    for dtype in settings.precisions("bf16-autocast"):
         rows += measure("finetuning", dtype, settings, CPU_BATCH)
     print_table(rows)
     finish(rows, "finetune_step", settings.device, settings.output)
     if settings.profile:
-        for dtype in dtypes:
-            profile_piece("finetuning", dtype, settings, rows, CPU_BATCH)
+        profile_piece("finetuning", settings, rows)
     return rows
 
 

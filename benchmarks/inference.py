@@ -46,8 +46,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
         row["logit_error"] = errors.get((row["preset"], row["variant"], row["dtype"]), "")
     finish(rows, "inference", settings.device, settings.output)
     if settings.profile:
-        for dtype in dict.fromkeys(row["dtype"] for row in rows):
-            profile_piece("inference", dtype, settings, rows, CPU_BATCH)
+        profile_piece("inference", settings, rows)
     return rows
 
 

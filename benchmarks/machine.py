@@ -12,7 +12,7 @@ import torch
 import transformers
 
 
-BF16_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+BF16_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "bf16": "BF16"}  # the last one is Arm's
 
 
 def processor() -> tuple[str, list[str]]:
@@ -24,7 +24,7 @@ def processor() -> tuple[str, list[str]]:
             key, _, value = line.partition(":")
             if key.strip() == "model name":
                 name = value.strip()
-            elif key.strip() == "flags":
+            elif key.strip() in ("flags", "Features"):
                 flags = value.split()
                 break
     return name, [label for flag, label in BF16_FLAGS.items() if flag in flags]

@@ -46,7 +46,7 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, clock: Callable[[], fl
 
 def main() -> None:
     settings = parse(__doc__.split("\n")[0])
-    for dtype in settings.inference_precisions():
+    for dtype in settings.dtypes or dict.fromkeys(("fp32", *settings.precisions("bf16"))):
         kind = dtype.split("-")[0]
         rate = matmul_peak(settings.device, DTYPES[kind], settings.clock)
         print(f"{kind}: {rate / 1e12:.3f} TFLOP/s, {torch.get_num_threads()} threads, {settings.device}")

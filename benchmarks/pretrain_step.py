@@ -26,16 +26,14 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
     print_machine(settings.device)
     rows: list[dict[str, Any]] = []
-    dtypes = settings.precisions("bf16-autocast")
-    for dtype in dtypes:
+    for dtype in settings.precisions("bf16-autocast"):
         rows += measure("pretraining", dtype, settings, CPU_BATCH)
     print_table(rows)
     for line in ratios_of_table_2(rows):
         print(line)
     finish(rows, "pretrain_step", settings.device, settings.output)
     if settings.profile:
-        for dtype in dtypes:
-            profile_piece("pretraining", dtype, settings, rows, CPU_BATCH)
+        profile_piece("pretraining", settings, rows)
     return rows
 
 

@@ -78,16 +78,16 @@ def profile_step(step: Step, inputs: Inputs) -> dict[str, float]:
     return {**shares, "ms": round(1e3 * span / ROUNDS, 1)}
 
 
-def profile_piece(task: Task, dtype: str, settings: Settings, rows: list[dict[str, Any]], default_batch: int) -> None:
+def profile_piece(task: Task, settings: Settings, rows: list[dict[str, Any]]) -> None:
     """Profile every variant that was measured, at its best batch size; print and write the shares."""
     result = []
     for row in rows:
         if not row["best_batch"] or settings.late:
             continue
         competitor = next((c for c in competitors(task, row["preset"]) if c.name == row["variant"]), None)
-        if competitor is None or row["dtype"] != dtype:
+        if competitor is None:
             continue
-        step = None
+        step, dtype = None, row["dtype"]
         try:
             inputs = Inputs(make_config(row["preset"]), row["batch_size"], settings.device, stored_dtype(dtype))
             step = Step(competitor, task, dtype, row["compiled"].split()[0], settings)
@@ -101,6 +101,6 @@ def profile_piece(task: Task, dtype: str, settings: Settings, rows: list[dict[st
         keys = ("section", "preset", "variant", "dtype", "compiled", "batch_size")
         machine = {key: row[key] for key in ("device", "threads", "torch", "transformers", "date", "command")}
         result.append({**{key: row[key] for key in keys}, **shares, **machine})
-    columns = ("preset", "variant", "compiled", "batch_size", "ms", *SHARES)
+    columns = ("preset", "variant", "dtype", "compiled", "batch_size", "ms", *SHARES)
     print_table(result, {key: key for key in columns})
     finish(result, f"profile_{task}", settings.device, settings.output)

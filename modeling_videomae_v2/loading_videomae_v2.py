@@ -34,7 +34,9 @@ def part_of(key: str, prefix: str) -> str | None:
     return next((part for part, starts in PARTS.items() if bare.startswith(starts)), None)
 
 
-def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool) -> None:
+def refuse_unfit_weights(
+    model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool, advice: str = ADVICE
+) -> None:
     """Raise if loading left a weight to chance, or threw one away, other than a whole head or decoder.
 
     A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
@@ -46,6 +48,7 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
         info: What `from_pretrained(..., output_loading_info=True)` gives.
         source: Name of the checkpoint, for the message.
         allow_mismatch: Whether the caller asked for weights of another shape to be drawn anew.
+        advice: The way out, for the message.
 
     Raises:
         UnfitWeightsError: With the list of the weights.
@@ -68,7 +71,7 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
         if part is None or part in owned:
             problems += [f"{key}: not in the model" for key in sorted(keys)]
     if problems:
-        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, ADVICE))
+        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, advice))
 
 
 def unfit_message(source: str, model_name: str, problems: list[str], advice: str, most: int = 12) -> str:

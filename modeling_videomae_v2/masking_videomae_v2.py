@@ -95,7 +95,8 @@ def running_cell_mask(
     Arguments and return value are those of `tube_mask`.
 
     Raises:
-        ValueError: `ratio` is not 0.25, 0.5 or 0.75, or the grid has an odd number of rows or columns.
+        ValueError: `ratio` is not 0.25, 0.5 or 0.75, the grid has an odd number of rows or columns, or the generators
+            are not one for each clip.
     """
     time, height, width = _check(grid, ratio)
     places_dropped = _running_cell_places(grid, ratio)

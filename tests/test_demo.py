@@ -80,19 +80,12 @@ def test_the_target_has_all_classes_and_the_other_data_set_some(tmp_path: Path) 
     assert plan.datasets() != Plan(tmp_path, seed=4).datasets()
 
 
-def test_precision_is_what_the_machine_is_faster_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    product = torch.Tensor.__matmul__
-
-    def slow_in(slow: torch.dtype) -> None:
-        def multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-            time.sleep(0.05 * (left.dtype == slow))
-            return product(left, right)
-
-        monkeypatch.setattr(torch.Tensor, "__matmul__", multiply)
-
-    slow_in(torch.bfloat16)
-    assert fastest_precision() == "no"
-    slow_in(torch.float32)
+def test_precision_is_what_the_cpu_is_faster_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    for fast, answer in ((torch.bfloat16, "bf16"), (torch.float32, "no")):
+        monkeypatch.setattr("training.demo.precision.seconds_of_product", lambda dtype: float(dtype != fast))  # noqa: B023
+        assert fastest_precision() == answer
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     assert fastest_precision() == "bf16"
 
 
@@ -106,23 +99,22 @@ def test_every_stage_computes_in_the_precision_of_the_plan(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
-def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["python -m training.pretrain", "step 50/"])  # before and after the stage has begun
+def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path, line: str) -> None:
     output = tmp_path / "demo"
-    command = [sys.executable, "-m", "training.demo", "--output-dir", str(output), "--scale", "0.05"]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    command = [sys.executable, "-u", "-m", "training.demo", "--output-dir", str(output), "--scale", "0.2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    running = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
     try:
-        assert any("training.pretrain" in line for line in running.stdout)  # the stage is about to begin
-        time.sleep(1.0)
+        assert any(line in said for said in running.stdout)
         running.terminate()
         assert running.wait(timeout=120) == 128 + signal.SIGTERM
-        deadline = time.monotonic() + 30
-        while members(running.pid) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        time.sleep(2.0)  # the servers of multiprocessing notice that their process is gone
         assert members(running.pid) == []
     finally:
-        running.stdout.close()
         if members(running.pid):
             os.killpg(running.pid, signal.SIGKILL)
+        running.stdout.close()
 
 
 def members(group: int) -> list[str]:

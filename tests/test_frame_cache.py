@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from video_files import encode, read_numbers
+from transformers.video_utils import VideoMetadata
+from video_files import encode, numbered_video, read_numbers
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 from training.data import build_loader
@@ -81,6 +82,28 @@ def test_damage_in_frames_that_nobody_wants(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_container_that_announces_too_many_frames(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """The decoder asks again with the right number, where a frame was chosen that is not there."""
+    pixels = torch.from_numpy(numbered_video(LENGTH)).permute(0, 3, 1, 2)
+
+    def read_video(source: Any, choose: Any, num_threads: int) -> tuple[torch.Tensor, VideoMetadata]:
+        for total in (LENGTH + 6, LENGTH):
+            metadata = VideoMetadata(total_num_frames=total, height=48, width=80)
+            indices = choose(metadata)
+            if max(indices) < LENGTH:
+                return pixels[torch.tensor(indices)], metadata
+        raise AssertionError
+
+    monkeypatch.setattr("training.data.frames.read_video", read_video)
+    results = []
+    for cache in (FrameCache(), FrameCache(ROOM)):
+        rng = np.random.default_rng(seed)
+        draws = [cache.read("a", Video("film", "film"), lambda total: rng.integers(total, size=3)) for _ in range(4)]  # noqa: B023
+        results.append(([read_numbers(frames) for frames in draws], rng.random()))
+    assert results[0] == results[1]
+
+
 def test_an_unreadable_video_is_an_error_each_time(tmp_path: Path) -> None:
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
     cache = FrameCache(ROOM)
@@ -106,6 +129,19 @@ def test_a_cache_changes_no_clip(tmp_path: Path) -> None:
     for cache_gib in (small, 1.0):
         assert all(map(torch.equal, batches(tmp_path, 9, cache_gib=cache_gib), plain))
     assert all(map(torch.equal, batches(tmp_path, 3, start=24, cache_gib=small), plain[6:]))
+
+
+def test_sources_that_share_a_folder_do_not_share_videos(tmp_path: Path) -> None:
+    for i in range(4):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        encode(tmp_path / "ab"[i % 2] / f"{i}.mp4", num_frames=LENGTH * (i + 1))
+    sources = [SourceRecipe(path=str(tmp_path), kind="folder", path_pattern=f"{name}/") for name in "ab"]
+
+    def clips(**options: Any) -> list[torch.Tensor]:
+        recipe = DataRecipe(sources=sources, num_frames=4, image_size=32, workers=0, sampling="uniform", **options)
+        return [batch["pixel_values"] for batch in itertools.islice(build_loader(recipe, batch_size=4), 4)]
+
+    assert all(map(torch.equal, clips(cache_gib=1.0), clips()))
 
 
 def test_a_size_below_zero_is_refused() -> None:

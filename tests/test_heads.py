@@ -11,7 +11,12 @@ import torch
 from fake_clips import tiny_recipe
 from tiny import clips, tiny_model
 
-from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    VideoMAEv2VideoProcessor,
+)
 from modeling_videomae_v2.labels_videomae_v2 import read_labels
 from training.heads import load_classifier, match_classes
 from training.recipe import RecipeError
@@ -167,6 +172,16 @@ def test_a_student_takes_the_first_blocks(tmp_path: Path, caplog: pytest.LogCapt
     assert all(torch.equal(tensor, old[name]) for name, tensor in model.state_dict().items())
     with pytest.raises(ValueError, match=r"layers\.1\..*not in the model"):  # elsewhere it stays an error
         VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "old", num_hidden_layers=1)
+
+
+def test_a_student_takes_the_first_blocks_of_a_bare_encoder(tmp_path: Path) -> None:
+    old = tiny_model(VideoMAEv2Model)
+    old.save_pretrained(tmp_path / "old")
+    start = {"init_from": str(tmp_path / "old"), "config": {"num_hidden_layers": 1}}
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path, model=start, labels=OLD, data__image_size=16, data__num_frames=4)
+    model = ClassificationTask(recipe).build_model()
+    for name, tensor in model.videomae_v2.state_dict().items():
+        assert torch.equal(tensor, old.state_dict()[name])
 
 
 def test_blocks_that_the_checkpoint_lacks_are_not_left_to_chance(tmp_path: Path) -> None:

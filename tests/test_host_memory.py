@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of freed tensors stays with the process."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from training import host_memory
 from training.host_memory import keep_freed_memory
 
 
+ROOT = Path(__file__).parents[1]
 COUNT_FAULTS = """
 import resource, sys
 import torch
@@ -29,10 +31,12 @@ print(faults)
 """
 
 
+@pytest.mark.multiprocess
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_tensors_take_the_memory_of_those_before() -> None:
-    command = [sys.executable, "-c", COUNT_FAULTS]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+def test_tensors_take_the_memory_of_those_before(tmp_path: Path) -> None:
+    (tmp_path / "count_faults.py").write_text(COUNT_FAULTS)
+    command, environment = [sys.executable, "count_faults.py"], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1000
 
 

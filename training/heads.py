@@ -23,6 +23,7 @@ from .class_names import are_names, names_of
 logger = logging.getLogger(__name__)
 
 LISTED = 10
+ADVICE = "Correct model.config (width, depth, patch size, layer scale), or start from another checkpoint."
 
 
 def load_classifier(
@@ -55,7 +56,7 @@ def load_classifier(
         model, info = model_class.from_pretrained(
             folder, config=loading, dtype=torch.float32, output_loading_info=True, **options
         )
-    refuse_unfit_weights(model, info, folder, allow_mismatch=False)
+    refuse_unfit_weights(model, info, folder, allow_mismatch=False, advice=ADVICE)
     if "classifier.weight" in info["missing_keys"]:
         say(f"{folder} has no classification head: it starts anew, for {config.num_labels} classes.")
         rows: list[int | None] = [None] * config.num_labels
@@ -78,7 +79,7 @@ def first_blocks(model_class: type[PreTrainedModel], wanted: int, there: int, fo
     say(f"The first {wanted} of the {there} blocks of {folder} are taken.")
     known = model_class._keys_to_ignore_on_load_unexpected or []
     left = "|".join(map(str, range(wanted, there)))
-    model_class._keys_to_ignore_on_load_unexpected = [*known, rf"^videomae_v2\.layers\.({left})\."]
+    model_class._keys_to_ignore_on_load_unexpected = [*known, rf"^(videomae_v2\.)?layers\.({left})\."]
     try:
         yield
     finally:

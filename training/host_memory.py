@@ -8,7 +8,7 @@ import logging
 
 logger = logging.getLogger(__name__)
 
-# Parameters of glibc's `mallopt`, and the largest values that all of its versions take.
+# Parameters of glibc's `mallopt`, and the largest values that all of its 64-bit versions take.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_MMAP_THRESHOLD, LARGEST_TRIM_THRESHOLD = 2**25, 2**31 - 1
 

@@ -100,7 +100,7 @@ class DataRecipe:
     workers: int = knob(8, "processes per training process that decode; 0 decodes in the training process")
     prefetch: int = knob(2, "batches that each worker holds ready")
     cache_gib: float = knob(
-        0.0, "memory in GiB, of each worker, for small videos that stay decoded; worth it where epochs are many"
+        0.0, "memory in GiB, of each worker, for small video files that stay decoded; worth it where epochs are many"
     )
     max_bad_share: float = knob(0.01, "share of unreadable videos above which training stops")
     seed: int | None = knob(None, "seed of order, cuts and crops; default: the seed of the recipe")

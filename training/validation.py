@@ -57,8 +57,13 @@ class EvalRecipe:
 
 
 def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:
-    """The clips of a validation set: cut as those of the training, from the middle, without augmentation."""
-    return replace(data, sources=sources, views=1, multi_scale_crop=False, flip=False, augment=AugmentRecipe())
+    """The clips of a validation set: cut as those of the training, from the middle, without augmentation.
+
+    None stays decoded: workers begin anew at each evaluation, and would decode whole videos to read them once.
+    """
+    return replace(
+        data, sources=sources, views=1, multi_scale_crop=False, flip=False, augment=AugmentRecipe(), cache_gib=0.0
+    )
 
 
 class Validation:

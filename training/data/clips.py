@@ -99,8 +99,8 @@ class ClipDataset(Dataset):
             try:
                 video = source.get(number, epoch)
                 name = video.name
-                key = None if source.sequential else (source.name, number)
-                frames = self.cache.read(key, video, partial(self._choose, source, rng))
+                place = None if source.sequential else (id(source), number)
+                frames = self.cache.read(place, video, partial(self._choose, source, rng))
             except self._unreadable as error:
                 faults.append(Fault.of(name, error))
                 number = self._replacement(source, number, epoch, index, attempt)

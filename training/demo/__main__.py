@@ -124,10 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.scale <= 0:
         parser.error(f"--scale must be above 0, got {options.scale}")
+    output = options.output_dir.resolve()
+    if output.exists() and not (output / "data" / "target" / "dataset.json").exists():
+        parser.error(f"{output} exists and holds no demo; choose another --output-dir, or delete it")
     precision = options.mixed_precision or fastest_precision()
-    plan, clock = Plan(options.output_dir.resolve(), options.seed, options.scale, precision), Clock()
-    if plan.output.exists() and not (plan.output / "data" / "target" / "dataset.json").exists():
-        parser.error(f"{plan.output} exists and holds no demo; choose another --output-dir, or delete it")
+    plan, clock = Plan(output, options.seed, options.scale, precision), Clock()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the running stage ends, too
     try:
         clock.announce("Writing videos")

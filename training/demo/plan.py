@@ -10,10 +10,10 @@ from ..motion import CLASSES, MotionOptions
 from .stages import RECIPES, Stage
 
 
-VIDEO = {"size": 64, "min_frames": 12, "max_frames": 22}
+VIDEO = {"size": 64, "min_frames": 16, "max_frames": 28}
 OTHER_CLASSES = tuple(name for name in CLASSES if not name.startswith("moves"))
 NUM_CLIPS = 3  # clips per video in the multi-view test
-STUDENT_STEPS, DISTILLATION_STEPS = 400, 300
+STUDENT_STEPS, DISTILLATION_STEPS = 500, 300
 SHORTEST = 4  # steps
 
 

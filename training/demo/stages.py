@@ -5,14 +5,17 @@
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 
 RECIPES = Path("training/recipes")  # as it is typed in the checkout
 CHECKOUT = Path(__file__).parents[2]
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 MAX_THREADS = 4  # more of them only wait for each other on matrices as small as the demo's
 # what takes seconds to import
 PRELOADED = ["training.loop", "training.tasks", "training.evaluation", "matplotlib.figure"]
@@ -55,8 +58,10 @@ def run(stage: Stage) -> None:
     if forks:
         context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_work, args=(stage.module, list(stage.arguments)), name=stage.module)
-    process.start()
+    asked = _start(process)
     try:
+        for number in asked:
+            signal.raise_signal(number)
         process.join()
     finally:
         if process.is_alive():  # interrupted: do not leave it behind
@@ -64,6 +69,21 @@ def run(stage: Stage) -> None:
             process.join()
     if process.exitcode:
         raise StageError(f"`{stage.command}` ended with status {process.exitcode}; what it says stands above.")
+
+
+def _start(process: BaseProcess) -> list[int]:
+    """Start a process, whatever signals come meanwhile; returns those that came.
+
+    The first start takes seconds, and an exception in its midst would leave a process behind that nobody knows of.
+    """
+    asked: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in STOPPING}
+    try:
+        process.start()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return asked
 
 
 def _work(module: str, arguments: list[str]) -> None:
