@@ -12,10 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.measuring import measure
-from benchmarks.profiling import profile_piece
 from benchmarks.settings import Settings, parse
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.training_steps import run_training_steps
 
 
 CPU_BATCH = 1
@@ -23,15 +21,7 @@ CPU_BATCH = 1
 
 def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
-    print_machine(settings.device)
-    rows: list[dict[str, Any]] = []
-    for dtype in settings.precisions("bf16-autocast"):
-        rows += measure("finetuning", dtype, settings, CPU_BATCH)
-    print_table(rows)
-    finish(rows, "finetune_step", settings.device, settings.output)
-    if settings.profile:
-        profile_piece("finetuning", settings, rows)
-    return rows
+    return run_training_steps("finetuning", "finetune_step", settings, CPU_BATCH)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

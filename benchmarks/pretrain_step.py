@@ -13,10 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.competitors import DUAL, ENCODER_ONLY
-from benchmarks.measuring import measure
-from benchmarks.profiling import profile_piece
 from benchmarks.settings import Settings, parse
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.training_steps import run_training_steps
 
 
 CPU_BATCH = 2
@@ -24,16 +22,9 @@ CPU_BATCH = 2
 
 def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
-    print_machine(settings.device)
-    rows: list[dict[str, Any]] = []
-    for dtype in settings.precisions("bf16-autocast"):
-        rows += measure("pretraining", dtype, settings, CPU_BATCH)
-    print_table(rows)
+    rows = run_training_steps("pretraining", "pretrain_step", settings, CPU_BATCH)
     for line in ratios_of_table_2(rows):
         print(line)
-    finish(rows, "pretrain_step", settings.device, settings.output)
-    if settings.profile:
-        profile_piece("pretraining", settings, rows)
     return rows
 
 

@@ -1,0 +1,34 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the pieces that time a step of training have in common."""
+
+from typing import Any
+
+from benchmarks.competitors import Task
+from benchmarks.measuring import measure
+from benchmarks.profiling import profile_piece
+from benchmarks.settings import Settings
+from benchmarks.tables import finish, print_machine, print_table
+
+
+def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: int) -> list[dict[str, Any]]:
+    """Measure the steps of all competitors, print, write and, if asked for, profile them.
+
+    Args:
+        task: "pretraining" or "finetuning".
+        piece: Name of the piece, for the file.
+        settings: What to measure.
+        cpu_batch: Clips per step on a CPU, where nothing is said.
+
+    Returns:
+        The rows.
+    """
+    print_machine(settings.device)
+    rows: list[dict[str, Any]] = []
+    for dtype in settings.precisions("bf16-autocast"):
+        rows += measure(task, dtype, settings, cpu_batch)
+    print_table(rows)
+    finish(rows, piece, settings.device, settings.output)
+    if settings.profile:
+        profile_piece(task, settings, rows)
+    return rows
