@@ -7,6 +7,7 @@ query, key and value matrices are one. Names are written with `{i}` for the numb
 that stands before the encoder's keys wherever a model holds more than the encoder.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -182,7 +183,8 @@ def convert_to_transformers(state_dict: Mapping[str, torch.Tensor]) -> StateDict
             `use_mean_pooling=False`.
 
     Returns:
-        New dict for `VideoMAEForVideoClassification`, `VideoMAEForPreTraining` or `VideoMAEModel`.
+        New dict for `VideoMAEForVideoClassification`, `VideoMAEForPreTraining` or `VideoMAEModel` of the version of
+        transformers that is installed.
 
     Raises:
         ValueError: A key is not one of ours, or the other model has no place for it.
@@ -206,8 +208,20 @@ def recipes_to_transformers(keys: Iterable[str]) -> Recipes:
         theirs = _renamed(bare, _TRANSFORMERS)
         outside = ("fc_norm.", "classifier.", "decoder.", "encoder_to_decoder.", "mask_token")
         theirs = theirs if is_encoder or theirs.startswith(outside) else f"videomae.{theirs}"
+        if theirs.endswith(".query.bias") and _has_key_biases():
+            recipes[theirs.replace(".query.bias", ".key.bias")] = partial(_zeros_like, key=key)
         recipes[theirs] = partial(_scaled, key=key, scale=ours.get(scale), is_matrix=kind == "weight")
     return recipes
+
+
+@functools.cache
+def _has_key_biases() -> bool:
+    """Whether the installed transformers has biases of keys, as 5.17 does; they cancel in the softmax."""
+    from transformers import VideoMAEConfig, VideoMAEModel
+
+    with torch.device("meta"):
+        model = VideoMAEModel(VideoMAEConfig(image_size=16, hidden_size=8, num_hidden_layers=1, num_attention_heads=1))
+    return any(name.endswith(".key.bias") for name in model.state_dict())
 
 
 def convert_to_official(state_dict: Mapping[str, torch.Tensor]) -> StateDict:
@@ -264,6 +278,10 @@ def _scaled(weights: Weights, key: str, scale: str | None, is_matrix: bool) -> t
         return weights[key]
     factor = weights[scale]
     return weights[key] * (factor[:, None] if is_matrix else factor)
+
+
+def _zeros_like(weights: Weights, key: str) -> torch.Tensor:
+    return torch.zeros_like(weights[key])
 
 
 def find_weights(checkpoint: Any) -> Mapping[str, torch.Tensor]:

@@ -303,6 +303,7 @@ def test_autoencoder_in_transformers(tmp_path: Path) -> None:
 
 
 def test_pipeline_of_transformers_takes_the_folder(tmp_path: Path) -> None:
+    pytest.importorskip("av")
     config = VideoMAEv2Config(**asdict(ARCH), id2label={i: f"class {i}" for i in range(7)})
     randomised(VideoMAEv2ForVideoClassification(config)).save_pretrained(tmp_path / "ours")
     run(tmp_path / "ours", tmp_path / "theirs", "--to", "transformers")

@@ -6,11 +6,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import torch
-from video_files import encode, encode_sound, read_numbers
+from video_files import av, encode, encode_sound, read_numbers
 
 from training.data import ClipDataset, FrameSampler, Mixture, TooManyBadVideosError, build_loader
 from training.data.augment import ViewMaker

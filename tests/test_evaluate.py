@@ -12,6 +12,12 @@ import pytest
 import torch
 from tiny import tiny_model
 
+
+pytest.importorskip("av")
+pytest.importorskip("pyarrow")
+from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_videos
+from video_files import encode
+
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
 from training.data.sources import Video
 from training.evaluation import EvaluationRecipe, ViewMaker, run
@@ -19,11 +25,6 @@ from training.evaluation.cli import main
 from training.evaluation.inference import Classifier
 from training.recipe import load_recipe
 from training.recipe_parsing import describe
-
-
-pytest.importorskip("av")
-from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_videos
-from video_files import encode
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")

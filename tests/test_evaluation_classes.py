@@ -10,6 +10,8 @@ import pytest
 from reference_data import EXTRA
 from tiny import tiny_config
 
+
+pytest.importorskip("pyarrow")  # the package of evaluation needs it
 from training.evaluation.classes import match_classes, read_names
 from training.evaluation.recipe import EvaluationDataRecipe, EvaluationRecipe
 from training.recipe_parsing import RecipeError

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
+
+
+pytest.importorskip("pyarrow")
+import pyarrow as pa
 
 from training.evaluation.metrics import MeanClassAccuracy, TopKAccuracy, true_class_ranks
 from training.evaluation.picture import draw_confusion

@@ -104,6 +104,7 @@ class Naive:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_trap_equals_an_independent_count(tmp_path: Path, seed: int) -> None:
+    pytest.importorskip("datasets")
     rng = random.Random(seed)
     rows = {(version, split): random_rows(rng, version, count)
             for version in NAMES for split, count in (("training", 60), ("validation", 9))}  # fmt: skip
@@ -150,6 +151,8 @@ def test_every_trap_equals_an_independent_count(tmp_path: Path, seed: int) -> No
 
 
 def test_id_in_two_versions_in_both_splits_and_with_other_times(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+
     def build(name: str, preference: tuple[int, ...]) -> list[str]:
         build_kinetics710(KineticsOptions(lists, preference=preference), str(tmp_path / name))
         return (tmp_path / name / "train.txt").read_text().splitlines()
@@ -169,6 +172,7 @@ def test_id_in_two_versions_in_both_splits_and_with_other_times(tmp_path: Path) 
 
 def test_lists_of_files_with_class_numbers(tmp_path: Path) -> None:
     """The authors' lists; ids are told by their length, whatever underscores and dashes they hold."""
+    pytest.importorskip("datasets")
     (tmp_path / "k400.txt").write_text("zebra\nape\n")
     (tmp_path / "k700.txt").write_text("1 ape\n2 lion\n")
     (tmp_path / "400.txt").write_text(
@@ -194,6 +198,7 @@ def test_lists_of_files_with_class_numbers(tmp_path: Path) -> None:
 
 
 def test_equal_lines_but_for_the_path_do_not_depend_on_their_order(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
     (tmp_path / "labels.txt").write_text("ape\n")
     lines, kept = ["b/abcdefghijk.mp4 0\n", "a/abcdefghijk.mp4 0\n", "a/abcdefghijk.mp4 0\n"], set()
     for number, order in enumerate((lines, lines[::-1])):

@@ -7,11 +7,14 @@ import json
 import random
 from pathlib import Path
 
-import datasets
 import pytest
 import yaml
 from PIL import Image
 from video_files import encode
+
+
+pytest.importorskip("datasets")
+import datasets
 
 from training.data import open_source
 from training.data.files import ListSource

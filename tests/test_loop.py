@@ -274,6 +274,7 @@ def test_picture_of_a_perfect_model(tmp_path: Path, normalised: bool) -> None:
 
 
 def test_reports(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
     run = begin(
         tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=3,
         tracking__peak_tflops=1.0,

@@ -17,6 +17,8 @@ CONFIG = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 4}
 @pytest.mark.parametrize("lora", [None, LoraRecipe(rank=2)], ids=["whole", "lora"])
 def test_activations_of_a_real_pass(lora: LoraRecipe | None) -> None:
     """Four blocks with memory, against the sum from one and two without."""
+    if lora is not None:
+        pytest.importorskip("peft")
     config = tiny_config(**CONFIG)
     model = VideoMAEv2ForVideoClassification(config)
     model = model.train() if lora is None else add_lora(model, lora).train()
@@ -28,6 +30,7 @@ def test_activations_of_a_real_pass(lora: LoraRecipe | None) -> None:
 
 
 def test_parts_of_the_sum() -> None:
+    pytest.importorskip("peft")
     whole = memory_of_fine_tuning(tiny_config(), 2, averaged=True)
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in VideoMAEv2ForVideoClassification(tiny_config()).parameters())
@@ -41,6 +44,7 @@ def test_parts_of_the_sum() -> None:
 
 
 def test_giant_with_adapters_fits_24_gb() -> None:
+    pytest.importorskip("peft")
     config = VideoMAEv2Config.from_preset("giant", num_labels=400)
     found = memory_of_fine_tuning(config, 16, lora=LoraRecipe(), checkpointing=True)
     assert found.total < 24e9

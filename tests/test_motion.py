@@ -4,6 +4,7 @@
 
 import functools
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def held_out_accuracy(features: np.ndarray, labels: np.ndarray) -> float:
 
 class TestPixels:
     def test_equal_options_give_equal_pixels_and_bytes(self) -> None:
+        pytest.importorskip("av")
         clip = Clip("train", CLASSES.index("two_meet"), 3)
         first, second = render_clip(clip, SMALL), render_clip(clip, SMALL)
         assert first.dtype == np.uint8
@@ -168,6 +170,7 @@ class TestStillsTellNothing:
             assert max(counts) - min(counts) < 1.3  # appearing and vanishing make half an object more or less
 
 
+@pytest.mark.skipif(find_spec("av") is None, reason="needs the package av")
 class TestFolder:
     def test_writes_lists_and_files_that_decode(self, tmp_path: Path) -> None:
         write_motion_dataset(tmp_path / "data", SMALL)
@@ -276,6 +279,7 @@ class TestOptions:
         assert not (tmp_path / "data").exists()
 
     def test_command_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        pytest.importorskip("av")
         arguments = ["--train-clips-per-class", "0", "--test-clips-per-class", "1", "--size", "32", "--workers", "1"]
         main([str(tmp_path / "data"), *arguments, "--min-frames", "8", "--max-frames", "8"])
         assert len(list((tmp_path / "data/test").rglob("*.mp4"))) == 12
