@@ -25,7 +25,7 @@ from benchmarks.settings import Settings, make_parser, read, stored_dtype
 from benchmarks.tables import finish, print_machine, print_table
 from benchmarks.timing import synchronise
 from modeling_videomae_v2 import VideoMAEv2Model, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.inference.clips import Clip, Sampling, choose_sampling, clips_of
+from modeling_videomae_v2.inference.clips import Clip, choose_sampling, clips_of
 from modeling_videomae_v2.inference.engine import BatchRunner, DecodeAhead, Finished
 from modeling_videomae_v2.inference.loading import Checkpoint
 from modeling_videomae_v2.inference.sources import find_sources
@@ -93,16 +93,15 @@ def measure(
     default = GPU_BATCH if settings.device.type == "cuda" else CPU_BATCH
     batch_size = settings.batch_sizes[0] if settings.batch_sizes else default
     checkpoint = make_checkpoint(preset, dtype, settings.device)
-    sampling: Sampling = choose_sampling(checkpoint.processor, None, None, None, slides=True, by_clip=True)
-    with settings.precision(dtype):
-        seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, 2 * batch_size)))  # warm-up
+    sampling = choose_sampling(checkpoint.processor, None, None, None, slides=True, by_clip=True)
 
     def decode(path: str) -> Iterator[Clip]:
         return clips_of(path, checkpoint.processor, sampling)
 
-    with settings.precision(dtype), DecodeAhead(paths, decode, args.workers, 2 * batch_size) as decoded:
-        taken, count, idle = seconds_of(checkpoint, batch_size, decoded)
     with settings.precision(dtype):
+        seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, 2 * batch_size)))  # warm-up
+        with DecodeAhead(paths, decode, args.workers, 2 * batch_size) as decoded:
+            taken, count, idle = seconds_of(checkpoint, batch_size, decoded)
         alone, _, _ = seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, count)))
     what = {"preset": preset, "dtype": dtype, "batch_size": batch_size, "workers": args.workers, "videos": len(paths)}
     rows = [("model alone", alone, 0.0), ("folder of videos", taken, idle)]

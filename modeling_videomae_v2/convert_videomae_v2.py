@@ -7,10 +7,9 @@ query, key and value matrices are one. Names are written with `{i}` for the numb
 that stands before the encoder's keys wherever a model holds more than the encoder.
 """
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -214,7 +213,7 @@ def recipes_to_transformers(keys: Iterable[str]) -> Recipes:
     return recipes
 
 
-@functools.cache
+@cache
 def _has_key_biases() -> bool:
     """Whether the installed transformers has biases of keys, as 5.17 does; they cancel in the softmax."""
     from transformers import VideoMAEConfig, VideoMAEModel

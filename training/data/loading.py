@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from ..recipe import DataRecipe
 
 
-GIB = 2**30
-
-
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
     """Put items of a `ClipDataset` together.
 
@@ -158,5 +155,5 @@ def build_loader(
     )  # fmt: skip
     faults = FaultCounter(recipe.max_bad_share, num_videos=len(mixture))
     workers = {"workers": recipe.workers, "prefetch": recipe.prefetch}
-    dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * GIB)))
+    dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * 2**30)))
     return ClipLoader(dataset, sampler, faults, pin_memory=pin_memory, **workers)
