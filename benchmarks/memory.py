@@ -24,7 +24,7 @@ from benchmarks.steps import Inputs, Step, kept_for_backward
 from benchmarks.tables import finish, print_machine, print_table
 
 
-PLAIN_LIMIT = "modeling_videomae_v2.modeling_videomae_v2.MAX_TOKENS_OF_PLAIN_ATTENTION"
+PLAIN_LIMIT = "modeling_videomae_v2.cpu_attention_videomae_v2.MAX_TOKENS_OF_PLAIN_TRAINING"
 DTYPE = "bf16-autocast"
 DEPTHS = ("num_hidden_layers", "decoder_num_hidden_layers")
 

@@ -32,7 +32,7 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_videomae_v2 import VideoMAEv2Config
-from .cpu_attention_videomae_v2 import head_by_head_attention, suits_head_by_head
+from .cpu_attention_videomae_v2 import head_by_head_attention, suits_head_by_head, trains_with_plain_products
 from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
 from .masking_videomae_v2 import MASKS, Grid
 from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, num_visible, token_grid
@@ -44,10 +44,6 @@ PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_t
 # Some versions of transformers' own VideoMAE have a key bias: the same number for all keys of a query, so that the
 # softmax takes it out again.
 KEY_BIAS = [r"attention\.attention\.key\.bias$"]
-
-# Up to so many tokens, "sdpa" trains with the plain products of "eager" on a CPU: a step of ViT-B pre-training then
-# takes 1.9 s instead of 2.4 s, for 311 MiB kept for the backward pass instead of 193 MiB (`docs/performance.md`).
-MAX_TOKENS_OF_PLAIN_ATTENTION = 1024
 
 # Where the Auto classes find the code that travels with the weights.
 AUTO_MAP = {
@@ -236,8 +232,8 @@ class VideoMAEv2Attention(nn.Module):
     def _attention_function(self, query: torch.Tensor) -> Callable[..., tuple[torch.Tensor, torch.Tensor | None]]:
         """The configured implementation; for "sdpa" on a CPU, what is faster there."""
         implementation = self.config._attn_implementation
-        if implementation == "sdpa" and query.device.type == "cpu":
-            if self.training and query.shape[2] <= MAX_TOKENS_OF_PLAIN_ATTENTION:
+        if implementation == "sdpa":
+            if self.training and trains_with_plain_products(query):
                 return eager_attention_forward
             if not self.training and suits_head_by_head(query):
                 return head_by_head_attention

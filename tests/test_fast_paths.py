@@ -6,10 +6,11 @@ import copy
 
 import pytest
 import torch
-from tiny import clips, tiny_model
+from tiny import clips, inputs_for, tiny_model
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
 from modeling_videomae_v2 import modeling_videomae_v2 as modeling
 from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     QUERIES_AT_ONCE,
@@ -86,6 +87,32 @@ def test_it_is_left_alone_where_it_does_not_serve(monkeypatch: pytest.MonkeyPatc
         eager = tiny_model(VideoMAEv2Model, attn_implementation="eager").bfloat16()
         eager(clips().bfloat16())  # asked for something else
         tiny_model(VideoMAEv2ForPreTraining).bfloat16().train()(clips().bfloat16())  # training
+
+
+@pytest.mark.parametrize(("dtype", "takes_plain"), [(torch.float32, False), (torch.bfloat16, True)])
+def test_training_takes_plain_products_in_bf16_alone(
+    dtype: torch.dtype, takes_plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    plain = modeling.eager_attention_forward
+    monkeypatch.setattr(modeling, "eager_attention_forward", lambda *a, **k: taken.append(True) or plain(*a, **k))
+    model = tiny_model(VideoMAEv2ForPreTraining, attn_implementation="sdpa").train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        model(**inputs_for(VideoMAEv2ForPreTraining)).loss.backward()
+    assert bool(taken) == takes_plain
+
+
+def test_plain_products_in_bf16_train_no_less_exactly_than_sdpa(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gradients(half: bool, limit: int) -> torch.Tensor:
+        monkeypatch.setattr(cpu_attention, "MAX_TOKENS_OF_PLAIN_TRAINING", limit)
+        model = tiny_model(VideoMAEv2ForPreTraining, attn_implementation="sdpa").train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            model(**inputs_for(VideoMAEv2ForPreTraining)).loss.backward()
+        return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+    exact, through_sdpa, plain = gradients(False, 0), gradients(True, 0), gradients(True, 1024)
+    assert not torch.equal(through_sdpa, plain)
+    assert error(plain, exact) < max(1.2 * error(through_sdpa, exact), 0.01)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
