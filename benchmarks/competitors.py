@@ -33,7 +33,7 @@ TINY_FIELDS = {
     "num_attention_heads": 2, "intermediate_size": 64, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1,
     "decoder_num_attention_heads": 2, "decoder_intermediate_size": 32,
 }  # fmt: skip
-BLOCKS = ("VideoMAEv2Layer", "VideoMAELayer", "ResearchBlock")  # what "layers" compiles
+THEIR_BLOCKS = ("VideoMAELayer", "ResearchBlock")  # what "blocks" compiles, beside the regions of our training
 
 DUAL, ENCODER_ONLY = "ours, dual masking", "ours, encoder-only masking"
 TRANSFORMERS, RESEARCH = "transformers, sdpa", "research way"

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers.utils.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from benchmarks.competitors import DUAL, competitors, make_config
 from benchmarks.machine import describe
@@ -27,12 +28,11 @@ from benchmarks.settings import Settings, make_parser, read
 from benchmarks.steps import Inputs, Step
 from benchmarks.tables import finish, print_machine, print_table
 from benchmarks.timing import synchronise
+from training.transfer import FrameTransfer
 
 
 WANTED_SHARE = 0.9
 VIDEOS, HELD_FRAMES = 8, (64, 256, 340, 3)  # frames, height, width, channels in memory
-MEAN = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
-STD = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
 Batches = Iterator[torch.Tensor]
 
 
@@ -91,17 +91,6 @@ def rate_of(step: Step, feed: Callable[[int], torch.Tensor], batch_size: int, se
     return settings.repeats * batch_size / (time.perf_counter() - start)
 
 
-def normaliser(device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Bytes in host memory to normalised fp32 on the device, as the tasks of training do it."""
-    scale, shift = (1 / (255 * STD)).to(device), (-MEAN / STD).to(device)
-
-    def normalise(frames: torch.Tensor) -> torch.Tensor:
-        clips = frames.to(device, non_blocking=True).float()
-        return torch.addcmul(shift, clips, scale, out=clips)
-
-    return normalise
-
-
 def loaded(preset: str, batch_size: int, args: Any, settings: Settings, folder: Path) -> tuple[str, Batches]:
     """Name of the source and its batches; writes videos where none were named."""
     try:
@@ -130,9 +119,9 @@ def measure(preset: str, args: Any, settings: Settings, folder: Path) -> list[di
     step = Step(dual, "pretraining", dtype, compiled, settings)
     inputs = Inputs(make_config(preset), batch_size, settings.device, torch.float32)
     rates = {"synthetic, on the device": rate_of(step, lambda number: inputs(number)[0], batch_size, settings)}
-    normalise = normaliser(settings.device)
+    normalise = FrameTransfer(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
     name, batches = loaded(preset, batch_size, args, settings, folder)
-    rates[name] = rate_of(step, lambda number: normalise(next(batches)), batch_size, settings)
+    rates[name] = rate_of(step, lambda number: normalise(next(batches), settings.device), batch_size, settings)
     step.release()
     best = rates["synthetic, on the device"]
     what = {

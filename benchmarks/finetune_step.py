@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fine-tuning step of the classifier, all tokens, beside transformers' VideoMAE and the research way.
 
-    python -m benchmarks.finetune_step [--presets base] [--batch-sizes 2] [--compile off layers] [--checkpointing]
+    python -m benchmarks.finetune_step [--presets base] [--batch-sizes 2] [--compile off blocks] [--checkpointing]
 
 A step is a forward and a backward pass, with AdamW if `--optimizer` says so. Without other orders precision is bf16
 autocast over fp32 weights.

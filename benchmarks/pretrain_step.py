@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pre-training step: dual masking beside encoder-only masking (Table 2), transformers' VideoMAE and the research way.
 
-    python -m benchmarks.pretrain_step [--presets base] [--batch-sizes 2] [--compile off layers] [--profile]
+    python -m benchmarks.pretrain_step [--presets base] [--batch-sizes 2] [--compile off blocks] [--profile]
 
 A step is a forward and a backward pass, with AdamW if `--optimizer` says so; masks are drawn within it. Without other
 orders precision is bf16 autocast over fp32 weights.

@@ -24,7 +24,7 @@ BACKENDS = {
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "math": SDPBackend.MATH,
 }
-COMPILED = ("off", "layers", "model")
+COMPILED = ("off", "blocks", "model")
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 OPTIMIZERS = ("none", "fused", "foreach")
 CHECKPOINTING = ("none", "selective", "full")
@@ -86,7 +86,7 @@ class Settings:
         if args.threads:
             torch.set_num_threads(args.threads)
         cuda = torch.cuda.is_available() if args.device is None else args.device.type == "cuda"
-        compiled = args.compile or (["off", "layers"] if cuda else ["off"])
+        compiled = args.compile or (["off", "blocks"] if cuda else ["off"])
         return cls(
             device=args.device or torch.device("cuda" if cuda else "cpu"),
             dtypes=tuple(args.dtype or ()),
@@ -191,7 +191,7 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
     on_cuda = args.device.type == "cuda" if args.device is not None else torch.cuda.is_available()
     if args.cpu_time and on_cuda:
         parser.error("--cpu-time needs --device cpu")
-    if args.compile_mode in ("reduce-overhead", "max-autotune") and "layers" in (args.compile or ("layers",)):
+    if args.compile_mode in ("reduce-overhead", "max-autotune") and "blocks" in (args.compile or ("blocks",)):
         parser.error(f"--compile-mode {args.compile_mode} records CUDA graphs of whole models: add --compile model")
     if args.repeats < 1 or args.warmup < 0:
         parser.error(f"--repeats must be at least 1 and --warmup at least 0, got {args.repeats} and {args.warmup}")

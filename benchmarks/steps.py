@@ -11,10 +11,11 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import create_selective_checkpoint_contexts
 
-from benchmarks.competitors import BLOCKS, Competitor, Task
+from benchmarks.competitors import THEIR_BLOCKS, Competitor, Task
 from benchmarks.flops import NUM_LABELS
 from benchmarks.settings import Settings, stored_dtype
 from modeling_videomae_v2 import VideoMAEv2Config
+from training.compiling import REGIONS
 
 
 SPARE_CLIPS = 3  # the inputs of a round are a window that moves over a few clips more than the batch has
@@ -90,9 +91,9 @@ class Step:
         options = {"mode": self.settings.mode, "dynamic": False}
         if self.compiled == "model":
             self.model.compile(**options)
-        elif self.compiled == "layers":
+        elif self.compiled == "blocks":
             for module in self.model.modules():
-                if type(module).__name__ in BLOCKS:
+                if isinstance(module, REGIONS) or type(module).__name__ in THEIR_BLOCKS:
                     module.compile(**options)
 
     def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

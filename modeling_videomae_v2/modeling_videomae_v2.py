@@ -195,6 +195,17 @@ def eager_attention_forward(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
 
 
+def as_autocast(hidden_states: torch.Tensor) -> torch.Tensor:
+    """What several linear layers take, in the type that autocast gives it: once, where each would convert and keep it.
+
+    On a GPU a LayerNorm under autocast gives fp32.
+    """
+    device = hidden_states.device.type
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+        return hidden_states
+    return hidden_states.to(torch.get_autocast_dtype(device))
+
+
 class VideoMAEv2Attention(nn.Module):
     """Joint space-time self-attention. Queries and values may have a bias; a key bias would cancel in the softmax."""
 
@@ -212,6 +223,7 @@ class VideoMAEv2Attention(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, if the implementation has them."""
+        hidden_states = as_autocast(hidden_states)
         heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
         query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
         key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
@@ -262,19 +274,25 @@ class VideoMAEv2LayerScale(nn.Module):
         return hidden_states * self.lambda1
 
 
-class VideoMAEv2DropPath(nn.Module):
-    """Stochastic depth: in training, a residual branch is left out for whole clips and scaled up for the others."""
+class VideoMAEv2DropPath(VideoMAEv2Constants):
+    """Stochastic depth: in training, a residual branch is left out for whole clips and scaled up for the others.
+
+    The rate is a tensor, so that blocks which differ in nothing else share one compiled graph.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
+        self.register_constants()
+
+    def constants(self) -> dict[str, torch.Tensor]:
+        return {"keep": torch.tensor(1.0 - self.rate)}
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return hidden_states
-        keep = 1.0 - self.rate
-        clips = hidden_states.new_empty(hidden_states.shape[0], 1, 1).bernoulli_(keep)
-        return hidden_states * (clips / keep)
+        clips = torch.rand(hidden_states.shape[0], 1, 1, device=hidden_states.device) < self.keep
+        return hidden_states * (clips / self.keep).to(hidden_states.dtype)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
@@ -579,6 +597,36 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
         return cubes.transpose(2, 3).flatten(2)
 
 
+class VideoMAEv2ReconstructionLoss(nn.Module):
+    """Squared error of reconstructed cubes (equation 2); all of its elementwise work, so that it compiles as one."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.targets = VideoMAEv2PixelTargets(config)
+
+    def forward(
+        self,
+        logits: torch.Tensor,
+        pixel_values: torch.Tensor,
+        kept: torch.LongTensor,
+        bool_masked_pos: torch.BoolTensor,
+    ) -> torch.Tensor:
+        """Mean over values and cubes, `()`.
+
+        Args:
+            logits: `(B, M, P)`.
+            pixel_values: The clips.
+            kept: `(B, M)` indices of the tokens that `logits` reconstruct.
+            bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
+        """
+        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
+        if self.config.decoder_loss_on == "all":
+            return error.mean()
+        unseen = bool_masked_pos.gather(1, kept)
+        return (error * unseen).sum() / unseen.sum().clamp(min=1)
+
+
 class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
     """Dual-masked autoencoder (section 3.2); with `decoder_mask_type=None` it is VideoMAE V1."""
 
@@ -589,7 +637,7 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
         self.videomae_v2 = VideoMAEv2Model(config, for_pretraining=True)
         self.encoder_to_decoder = nn.Linear(config.hidden_size, config.decoder_hidden_size, bias=False)
         self.decoder = VideoMAEv2Decoder(config)
-        self.targets = VideoMAEv2PixelTargets(config)
+        self.reconstruction_loss = VideoMAEv2ReconstructionLoss(config)
         self.post_init()
 
     @can_return_tuple
@@ -656,14 +704,9 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
         outputs = self.videomae_v2(pixel_values, bool_masked_pos, return_dict=True, **kwargs)
         logits = self.decoder(self.encoder_to_decoder(outputs.last_hidden_state), grid, visible, kept)
 
-        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
-        if config.decoder_loss_on == "all":
-            loss = error.mean()
-        else:
-            unseen = bool_masked_pos.to(device, non_blocking=True).gather(1, kept)
-            loss = (error * unseen).sum() / unseen.sum().clamp(min=1)
+        hidden = bool_masked_pos.to(device, non_blocking=True)
         return VideoMAEv2ForPreTrainingOutput(
-            loss=loss,
+            loss=self.reconstruction_loss(logits, pixel_values, kept, hidden),
             logits=logits,
             bool_masked_pos=bool_masked_pos,
             decoder_bool_masked_pos=decoder_bool_masked_pos,

@@ -201,7 +201,7 @@ def test_run_reports_a_piece_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_pat
     [
         (["--repeats", "0"], "--repeats must be at least 1"),
         (["--batch-sizes", "0"], "--batch-sizes must be at least 1"),
-        (["--compile", "layers", "--compile-mode", "reduce-overhead"], "add --compile model"),
+        (["--compile", "blocks", "--compile-mode", "reduce-overhead"], "add --compile model"),
     ],
 )
 def test_wrong_options_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

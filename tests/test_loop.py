@@ -88,11 +88,12 @@ def test_gradient_checkpointing_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["blocks", "model"])
+def test_compiled(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_module = nn.Module.compile  # graphs as ever; only the slow generation of code is left out
     monkeypatch.setattr(nn.Module, "compile", lambda module: compile_module(module, backend="aot_eager"))
     plain = trained(tmp_path / "plain", schedule__max_steps=3, tracking__picture_every=2)
-    compiled = trained(tmp_path / "compiled", schedule__max_steps=3, tracking__picture_every=2, compile=True)
+    compiled = trained(tmp_path / "compiled", schedule__max_steps=3, tracking__picture_every=2, compile=mode)
     assert compiled[0] == pytest.approx(plain[0], rel=1e-4)
     assert_close(compiled[1], plain[1], 1e-3)
 
@@ -261,8 +262,9 @@ def test_picture_of_a_perfect_model(tmp_path: Path, normalised: bool) -> None:
     assert torch.equal(from_cubes(to_cubes(frames, config), config), frames)
     model = VideoMAEv2ForPreTraining(config)
     everything = torch.arange(32).view(1, -1)
-    mean, std = model.targets.pixel_mean.view(3, 1, 1), model.targets.pixel_std.view(3, 1, 1)
-    targets = model.targets(((frames - mean) / std)[None], everything)[0]
+    own = model.reconstruction_loss.targets
+    mean, std = own.pixel_mean.view(3, 1, 1), own.pixel_std.view(3, 1, 1)
+    targets = own(((frames - mean) / std)[None], everything)[0]
     mask = MaskDrawer(config, seed=0)(0, 1)[0][0]
     picture = reconstruction_picture(frames, targets, mask, config)
     assert picture.shape == (3, 3 * 18, 2 * 18)

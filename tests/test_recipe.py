@@ -65,7 +65,8 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--quite_another", "4"], "there are: "),
         (["--data.workers", "many"], "`data.workers` must be a whole number, got 'many'"),
         (["--data.workers", "true"], "`data.workers` must be a whole number, got True"),
-        (["--compile", "1"], "`compile` must be true or false, got 1"),
+        (["--compile", "true"], "`compile` must be one of 'no', 'blocks', 'model', got True"),
+        (["--gradient_checkpointing", "1"], "`gradient_checkpointing` must be true or false, got 1"),
         (["--data.kind", "x"], "`data.kind` is no key"),
         (["--data.sources.0.kind", "zip"], "must be one of 'list', 'folder', 'datasets', 'tar', got 'zip'"),
         (["--data.sources.3.path", "x"], "is no place in a list of 1"),
@@ -127,6 +128,9 @@ def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(RecipeError, match="does not exist with DeepSpeed"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, decoder_precision="fp32"))
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(RecipeError, match="compile: model does not exist with FSDP2"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, compile="model"))
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # what `accelerate launch --cpu --num_processes 2` does
     with pytest.raises(RecipeError, match="starts one process only"):

@@ -68,6 +68,10 @@ def check_launch(recipe: Recipe) -> None:
             "decoder_precision: fp32 does not exist with DeepSpeed, which turns the whole model into one format: use "
             "DDP or FSDP2, or decoder_precision: same with bf16, whose range is that of fp32."
         )
+    if recipe.compile == "model" and wants("FSDP"):
+        raise RecipeError(
+            "compile: model does not exist with FSDP2, which cuts the model by blocks: use compile: blocks."
+        )
     if recipe.ema.decay is not None and wants("DEEPSPEED"):
         raise RecipeError(
             "ema.decay does not exist with DeepSpeed, which keeps the weights to itself: use DDP or FSDP2."

@@ -17,6 +17,7 @@ from accelerate.utils import gather_object, set_seed
 from torch import nn
 
 from .checkpoint import CheckpointKeeper, Progress
+from .compiling import compile_model
 from .data import ClipLoader
 from .ema import WeightAverage
 from .export import save_model
@@ -193,8 +194,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     plan = Plan.of(recipe, accelerator.num_processes, loader.samples_per_epoch)
     # fixed tables, the same on all processes: DDP would send them around before every pass
     model._ddp_params_and_buffers_to_ignore = [name for name, _ in model.named_buffers()]
-    if recipe.compile:
-        compile_model(accelerator, model)
+    compile_model(model, recipe.compile)
     model, optimizer = accelerator.prepare(model, optimizer)
     task.start(accelerator)
     set_seed(recipe.seed, device_specific=True)  # dropout differs between processes
@@ -260,13 +260,3 @@ def report_faults(run: Run) -> None:
         f"{len(lines)} videos could not be read; {sum(counts)} samples got another one instead. They stand in {path}:\n"
         + "\n".join(f"- {line}" for line in lines[:LISTED_FAULTS])
     )
-
-
-def compile_model(accelerator: Accelerator, model: nn.Module) -> None:
-    """Compile a model in place; block by block where its parameters are sharded by block."""
-    if accelerator.is_fsdp2:
-        for module in model.modules():
-            if type(module).__name__ in (model._no_split_modules or []):
-                module.compile()
-    else:
-        model.compile()

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from modeling_videomae_v2 import VideoMAEv2Config
 
+from .compiling import CompileMode
 from .recipe_parsing import RecipeError, assign, build, describe, knob, read_yaml, split_arguments
 
 
@@ -259,7 +260,9 @@ class Recipe:
     )
     tf32: bool = knob(True, "TF32 products where a GPU would compute in fp32")
     gradient_checkpointing: bool = knob(False, "recompute activations in the backward pass to save memory")
-    compile: bool = knob(False, "torch.compile the model")
+    compile: CompileMode = knob(
+        "no", "torch.compile; blocks: each block by itself, in seconds; model: as one graph, in minutes"
+    )
     device: Literal["auto", "cpu"] = knob("auto", "auto: the GPU if there is one")
     model: ModelRecipe = knob(ModelRecipe, "the model")
     data: DataRecipe = knob(DataRecipe, "the data")

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 
 from ..recipe import Recipe
+from ..transfer import FrameTransfer
 
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ class Task(ABC):
         self.recipe = recipe
         self.config = self.make_config()
         self.processor = self._make_processor()
-        mean, std = (torch.tensor(values) for values in (self.processor.image_mean, self.processor.image_std))
-        self.scale = (1.0 / (255.0 * std)).view(-1, 1, 1)
-        self.shift = (-mean / std).view(-1, 1, 1)
+        self.normalise = FrameTransfer(self.processor.image_mean, self.processor.image_std)
 
     def make_config(self) -> VideoMAEv2Config:
         """Configuration of the model."""
@@ -107,13 +106,6 @@ class Task(ABC):
     def picture(self, model: nn.Module, inputs: Batch) -> torch.Tensor | None:
         """Something to look at, uint8 `(3, height, width)`, or None. Every process calls it."""
         return None
-
-    def normalise(self, frames: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """uint8 frames in host memory to normalised fp32 on the device; they travel as bytes."""
-        if self.scale.device != device:
-            self.scale, self.shift = self.scale.to(device), self.shift.to(device)
-        clips = frames.to(device, non_blocking=True).float()
-        return torch.addcmul(self.shift, clips, self.scale, out=clips)
 
     def _make_processor(self) -> VideoMAEv2VideoProcessor:
         data = self.recipe.data

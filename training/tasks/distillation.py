@@ -65,7 +65,7 @@ class DistillationTask(ClassificationTask):
                 device=accelerator.device,
                 dtype=DTYPES.get(accelerator.mixed_precision),
                 attention=self.recipe.teacher.attention or self.recipe.model.attention,
-                compiled=self.recipe.compile,
+                compiled=self.recipe.compile != "no",
             )
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:

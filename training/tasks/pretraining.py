@@ -76,7 +76,7 @@ class PreTrainingTask(Task):
         clip, mask = inputs["pixel_values"][:1], inputs["bool_masked_pos"][:1].cpu()
         with torch.compiler.set_stance("force_eager"):  # a compiled graph knows only the number of tokens in training
             outputs = model(clip, bool_masked_pos=mask, decoder_bool_masked_pos=torch.zeros_like(mask))
-        frames = ((clip[0] - self.shift) / (255.0 * self.scale)).cpu()
+        frames = self.normalise.undo(clip[0]).cpu()
         return reconstruction_picture(frames, outputs.logits[0].float().cpu(), mask[0], self.config)
 
 

@@ -1,0 +1,48 @@
+"""Graphs that training compiles."""
+
+import pytest
+import torch
+from tiny import inputs_for, tiny_model
+from torch import nn
+from torch._dynamo.testing import CompileCounter
+from transformers import PreTrainedModel
+
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+from training.compiling import CompileMode, compile_model
+
+
+DEPTH = 12  # more than the 8 graphs of one function after which torch gives up
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
+    """Counts the graphs, which are not turned into code."""
+    counter, compile_module = CompileCounter(), nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compile_module(module, backend=counter))
+    torch._dynamo.reset()
+    yield counter
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("model_class", "mode", "expected"),
+    [
+        # embedding, first block, all other blocks
+        (VideoMAEv2ForVideoClassification, "blocks", 3),
+        # embedding, first and other blocks of encoder and decoder, loss
+        (VideoMAEv2ForPreTraining, "blocks", 6),
+        (VideoMAEv2ForVideoClassification, "model", 1),
+        (VideoMAEv2ForPreTraining, "model", 1),
+        (VideoMAEv2ForPreTraining, "no", 0),
+    ],
+)
+def test_blocks_share_graphs(
+    model_class: type[PreTrainedModel], mode: CompileMode, expected: int, graphs: CompileCounter
+) -> None:
+    """Their rates of stochastic depth all differ."""
+    model = tiny_model(model_class, num_hidden_layers=DEPTH, decoder_num_hidden_layers=DEPTH, drop_path_rate=0.3)
+    compile_model(model.train(), mode)
+    inputs = inputs_for(model_class, labels=True)
+    for _ in range(2):
+        model(**inputs).loss.backward()
+        assert graphs.frame_count == expected

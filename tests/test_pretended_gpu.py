@@ -1,0 +1,131 @@
+"""What a GPU would be asked to do, without one: on tensors that have a CUDA device, and no memory.
+
+Whatever would have to wait for the device, to learn a value or a shape, raises there, as do operands on two devices.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from tiny import LABELS, TRAINED_CLASSES, clips, tiny_config
+from torch import nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import PreTrainedModel, VideoMAEConfig, VideoMAEForPreTraining
+
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    running_cell_mask,
+    tube_mask,
+)
+from modeling_videomae_v2.modeling_videomae_v2 import VideoMAEv2Attention
+
+
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture
+def gpu() -> Iterator[None]:
+    """Within it all tensors are pretended."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+@pytest.fixture
+def half(gpu: None) -> Iterator[None]:
+    """As `gpu`, under autocast to bf16. `torch.autocast` would turn itself off for want of a driver."""
+    torch.set_autocast_dtype("cuda", torch.bfloat16)
+    torch.set_autocast_enabled("cuda", True)
+    torch.autocast_increment_nesting()
+    yield
+    torch.autocast_decrement_nesting()
+    torch.clear_autocast_cache()
+    torch.set_autocast_enabled("cuda", False)
+
+
+def on_gpu(build: Callable[[], nn.Module]) -> nn.Module:
+    """A module in training, weights unknown."""
+    with unset_fake_temporarily(), torch.device("meta"):
+        module = build()
+    return module.to_empty(device=GPU).train()
+
+
+def tiny_on_gpu(model_class: type[PreTrainedModel], **overrides: Any) -> PreTrainedModel:
+    return on_gpu(lambda: model_class(tiny_config(**overrides)))
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("decoder_mask", ["running_cell", "random", None])
+@pytest.mark.parametrize("masks_given", [False, True])
+def test_pre_training_never_waits(masks_given: bool, decoder_mask: str | None, attention: str, half: None) -> None:
+    model = tiny_on_gpu(VideoMAEv2ForPreTraining, decoder_mask_type=decoder_mask, attn_implementation=attention)
+    grid, given = model.config.grid_size, {}
+    if masks_given:
+        given["bool_masked_pos"] = tube_mask(2, grid, model.config.mask_ratio, device=GPU)
+        if decoder_mask == "running_cell":
+            given["decoder_bool_masked_pos"] = running_cell_mask(2, grid, 0.5, device=GPU)
+    outputs = model(clips().to(GPU), **given)
+    assert outputs.loss.device == GPU
+    assert outputs.loss.dtype == torch.float32
+    assert outputs.logits.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("views", [None, 3])
+@pytest.mark.parametrize("soft", [False, True])
+def test_fine_tuning_never_waits(soft: bool, views: int | None, half: None) -> None:
+    model = tiny_on_gpu(VideoMAEv2ForVideoClassification, drop_path_rate=0.2, hidden_dropout_prob=0.1)
+    labels = torch.rand(2, LABELS, device=GPU) if soft else torch.zeros(2, dtype=torch.long, device=GPU)
+    pixels = clips().to(GPU)
+    pixels = pixels if views is None else pixels.unsqueeze(1).expand(-1, views, -1, -1, -1, -1)
+    assert model(pixels, labels=labels).loss.device == GPU
+
+
+def test_a_larger_clip_never_waits(gpu: None) -> None:
+    model = tiny_on_gpu(VideoMAEv2ForVideoClassification)
+    assert model(torch.rand(1, 8, 3, 24, 24, device=GPU)).logits.shape == (1, LABELS)
+
+
+@pytest.mark.parametrize("model_class", TRAINED_CLASSES)
+def test_inputs_on_another_device_are_refused(model_class: type[PreTrainedModel], gpu: None) -> None:
+    with pytest.raises(RuntimeError, match="device"):
+        tiny_on_gpu(model_class)(clips())
+
+
+def test_what_waits_is_found(gpu: None) -> None:
+    """The control: transformers' VideoMAE learns from the device how many tokens a mask keeps."""
+    config = VideoMAEConfig(image_size=16, patch_size=4, num_frames=4, hidden_size=32, num_hidden_layers=1,
+                            num_attention_heads=4, intermediate_size=37)  # fmt: skip
+    model = on_gpu(lambda: VideoMAEForPreTraining(config))
+    mask = tube_mask(2, (2, 4, 4), 0.75, device=GPU)
+    with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
+        model(clips().to(GPU), bool_masked_pos=mask)
+
+
+class Casts(TorchDispatchMode):
+    """Counts conversions to bf16 by the shape of what is converted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: Counter[torch.Size] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._to_copy.default and (kwargs or {}).get("dtype") is torch.bfloat16:
+            self.shapes[args[0].shape] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_autocast_converts_the_input_of_attention_once(half: None) -> None:
+    """A LayerNorm gives fp32 on a GPU; each of the three projections would make, and keep, a bf16 copy of its own."""
+    attention = on_gpu(lambda: VideoMAEv2Attention(tiny_config(attn_implementation="sdpa"), 32, 4))
+    tokens = torch.rand(2, 7, 32, device=GPU)
+    with Casts() as casts:
+        attention(tokens)
+    assert casts.shapes[tokens.shape] == 1

@@ -1,0 +1,36 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`torch.compile` of a model that is trained."""
+
+from typing import Literal
+
+from torch import nn
+
+from modeling_videomae_v2.modeling_videomae_v2 import (
+    VideoMAEv2Embeddings,
+    VideoMAEv2Layer,
+    VideoMAEv2ReconstructionLoss,
+)
+
+
+CompileMode = Literal["no", "blocks", "model"]
+
+# What is worth a graph of its own: where elementwise work stands beside products, or nothing else.
+REGIONS = (VideoMAEv2Embeddings, VideoMAEv2Layer, VideoMAEv2ReconstructionLoss)
+
+
+def compile_model(model: nn.Module, mode: CompileMode) -> None:
+    """Compile a model in place.
+
+    Args:
+        model: Not wrapped yet.
+        mode: "blocks": embedding, every block and the loss, each by itself. All blocks of a size share one graph, so it
+            takes seconds whatever the depth, and gradients of a block are exchanged between processes while the blocks
+            below still compute. "model": one graph, which also fuses across blocks; its gradients come all at the end.
+    """
+    if mode == "model":
+        model.compile()
+    elif mode == "blocks":
+        for module in model.modules():
+            if isinstance(module, REGIONS):
+                module.compile()
