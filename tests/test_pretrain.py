@@ -162,6 +162,19 @@ def test_two_processes_equal_one(config_file: Path, one_process: Path, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_compiled_processes_equal_one(config_file: Path, one_process: Path, tmp_path: Path, engine: str) -> None:
+    arguments = ["--output_dir", str(tmp_path), "--compile", "blocks", "--schedule.max_steps", "4"]
+    done = launch(ENGINES[engine], "-m", "training.pretrain", "--config", str(config_file), *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "recompile_limit" not in done.stderr
+    expected = lines(one_process)[:2]  # then the rate falls for the shorter run
+    for name in ("loss", "grad_norm"):
+        assert [line[name] for line in lines(tmp_path)[:2]] == pytest.approx([e[name] for e in expected], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
 def test_the_engine_may_change_in_the_middle(tmp_path: Path) -> None:
     """Killed with FSDP2 on two processes, on with one process, killed again, on with DDP: as if nothing had been."""
     common = ["tests/fake_clips.py", "--schedule.max_steps", "8", "--output_dir"]
