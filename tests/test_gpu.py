@@ -12,6 +12,7 @@ from modeling_videomae_v2 import (
     running_cell_mask,
     tube_mask,
 )
+from training.transfer import FrameTransfer
 
 
 pytestmark = [
@@ -60,3 +61,21 @@ def test_equals_the_cpu(implementation: str) -> None:
     with torch.no_grad():
         expected = model(clips()).logits
         torch.testing.assert_close(model.cuda()(clips().cuda()).logits.cpu(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_frames_travel_while_the_device_computes(waiting_is_an_error: Callable) -> None:
+    """Memory of one batch is not given to the next while it is still being read."""
+    device, transfer = torch.device("cuda", torch.cuda.current_device()), FrameTransfer([0.4] * 3, [0.2] * 3)
+    batches = [torch.full((2, 4, 3, 256, 256), number, dtype=torch.uint8).pin_memory() for number in range(40)]
+    busy = torch.rand(4096, 4096, device=device)
+    transfer(batches[0], device)
+    torch.cuda.synchronize()
+    waiting_is_an_error()
+    means = []
+    for frames in batches:
+        clips = transfer(frames, device)
+        busy = (busy @ busy).tanh()
+        means.append(clips.mean())
+    torch.cuda.set_sync_debug_mode("default")
+    expected = [(number / 255 - 0.4) / 0.2 for number in range(40)]
+    torch.testing.assert_close(torch.stack(means).cpu(), torch.tensor(expected), rtol=1e-4, atol=1e-4)
