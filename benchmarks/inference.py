@@ -4,8 +4,9 @@
 
     python -m benchmarks.inference [--presets base] [--batch-sizes 1] [--dtype bf16] [--compile off model]
 
-On a CPU, `Int8Linear` of our package takes part in bf16 rounds, and so does `torchao` where it is installed. Beside the
-times stands how far the logits are from those of the same weights in fp32.
+On a CPU, `Int8Linear` of our package takes part, in bf16 rounds where the CPU has bf16, else in fp32 rounds; in bf16 so
+does `torchao` where it is installed. Beside the times stands how far the logits are from those of the same weights in
+fp32.
 """
 
 import copy
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.competitors import Competitor, classification_competitors, make_config
+from benchmarks.machine import processor
 from benchmarks.measuring import measure
 from benchmarks.profiling import profile_piece
 from benchmarks.settings import Settings, parse, stored_dtype
@@ -50,11 +52,11 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def quantized(build: Callable[[], nn.Module], library: bool) -> Callable[[], nn.Module]:
-    """Build a model with int8 linear layers, ours or those of torchao."""
+def quantized(build: Callable[[], nn.Module], library: bool, dtype: torch.dtype) -> Callable[[], nn.Module]:
+    """Build a model in `dtype` with int8 linear layers, ours or those of torchao."""
 
     def build_quantized() -> nn.Module:
-        model = build().to(torch.bfloat16).eval()
+        model = build().to(dtype).eval()
         if library:
             from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
@@ -68,15 +70,16 @@ def quantized(build: Callable[[], nn.Module], library: bool) -> Callable[[], nn.
 
 
 def int8_competitors(preset: str, dtype: str) -> list[Competitor]:
-    """Our classifier in bf16 with int8 linear layers."""
-    if dtype != "bf16":
+    """Our classifier with int8 linear layers, beside what else this CPU is fast in."""
+    has_bf16 = processor()[1]
+    if dtype != ("bf16" if has_bf16 else "fp32"):
         return []
     ours = next(c for c in classification_competitors(preset) if c.name == OURS)
     found = []
-    if getattr(torch.cpu, "_is_vnni_supported", lambda: False)():
-        found.append(Competitor(INT8, quantized(ours.build, library=False), ours.run, ours.macs))
-    if importlib.util.find_spec("torchao") is not None:
-        found.append(Competitor(TORCHAO, quantized(ours.build, library=True), ours.run, ours.macs))
+    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        found.append(Competitor(INT8, quantized(ours.build, False, stored_dtype(dtype)), ours.run, ours.macs))
+    if has_bf16 and importlib.util.find_spec("torchao") is not None:
+        found.append(Competitor(TORCHAO, quantized(ours.build, True, stored_dtype(dtype)), ours.run, ours.macs))
     return found
 
 
@@ -86,8 +89,8 @@ def logit_errors(settings: Settings, rows: Sequence[dict[str, Any]]) -> dict[tup
     errors: dict[tuple[str, str, str], float] = {}
     wanted = {(row["preset"], row["variant"], row["dtype"]) for row in rows if row["status"] == "ok"}
     for preset in settings.presets:
-        names = [(variant, dtype) for size, variant, dtype in wanted if size == preset and dtype != "fp32"]
-        names = [(variant, dtype) for variant, dtype in names if variant in (OURS, INT8, TORCHAO)]
+        names = [(variant, dtype) for size, variant, dtype in wanted if size == preset]
+        names = [pair for pair in names if pair[0] in (INT8, TORCHAO) or (pair[0] == OURS and pair[1] != "fp32")]
         if not names or settings.late:
             continue
         torch.manual_seed(0)
@@ -99,7 +102,7 @@ def logit_errors(settings: Settings, rows: Sequence[dict[str, Any]]) -> dict[tup
         for variant, dtype in sorted(names):
             changed = copy.deepcopy(model).to(stored_dtype(dtype))
             if variant != OURS:
-                changed = quantized(lambda made=changed: made, library=variant == TORCHAO)()
+                changed = quantized(lambda made=changed: made, variant == TORCHAO, stored_dtype(dtype))()
             with settings.precision(dtype), settings.backend():
                 logits = changed(clips.to(stored_dtype(dtype))).logits.float()
             errors[preset, variant, dtype] = round(((logits - expected).norm() / expected.norm()).item(), 5)

@@ -1,12 +1,13 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Inference with 8-bit products on a CPU: half the time of bf16 for the linear layers, where the CPU has VNNI.
+"""Inference with 8-bit products on a CPU: half the time of bf16 for the linear layers, or of fp32 on older CPUs.
 
     model = VideoMAEv2ForVideoClassification.from_pretrained(folder, dtype=torch.bfloat16).eval()
     quantize_linear_layers(model)
 
 Weights are rounded once, with a scale per output channel; activations at every call, with a scale per token, so that no
-calibration is needed. Products add up in int32. What stays in the precision of the model: embedding, norms, attention
+calibration is needed. Products add up in int32; without VNNI instructions two of them first add up in 16 bits, so
+weights get 7 bits there and nothing overflows. What stays in the precision of the model: embedding, norms, attention
 products, classifier. A model that was changed so lives in memory: save the original.
 
 `torchao` has the same arithmetic as a recipe for many models and devices; this is the part that pays here, with the
@@ -20,6 +21,7 @@ from .modeling_videomae_v2 import VideoMAEv2Layer
 
 
 LEVELS = 127
+LEVELS_WITHOUT_VNNI = 63  # 2 * 255 * 63 fits into 16 bits
 ZERO_POINT = 128  # oneDNN's fast products take activations as unsigned bytes
 
 
@@ -34,7 +36,8 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         weight = linear.weight.detach().float()
-        scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS
+        levels = LEVELS if torch.cpu._is_vnni_supported() else LEVELS_WITHOUT_VNNI
+        scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / levels
         rounded = (weight / scale[:, None]).round().to(torch.int8)
         # no buffers: another precision or device of the model must not change them
         self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)  # in a layout of oneDNN's own
@@ -64,14 +67,15 @@ def quantize_linear_layers(model: nn.Module) -> nn.Module:
     """Replace the linear layers of all blocks by `Int8Linear`, in place; for inference alone.
 
     Args:
-        model: Any model of this package, in bf16 (fast) or fp32, on a CPU with VNNI (x86 since about 2019).
+        model: Any model of this package on an x86 CPU with AVX2, in what is fast there: bf16, or fp32 where the CPU has
+            no instructions for bf16.
 
     Returns:
         The same model.
 
     Raises:
         ValueError: The model is elsewhere, of another precision, or without blocks of this package.
-        RuntimeError: This CPU has no VNNI, so that products would be slower and could overflow.
+        RuntimeError: This CPU has no AVX2.
     """
     blocks = [module for module in model.modules() if isinstance(module, VideoMAEv2Layer)]
     if not blocks:
@@ -82,8 +86,8 @@ def quantize_linear_layers(model: nn.Module) -> nn.Module:
             f"The model must be on the CPU in bf16 or fp32, not on {weight.device} in {weight.dtype}: call "
             "`model.to('cpu', torch.bfloat16)` first."
         )
-    if not torch.cpu._is_vnni_supported():
-        raise RuntimeError("This CPU has no VNNI instructions, which int8 products need. Use bf16 or fp32.")
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        raise RuntimeError("This CPU has no AVX2 instructions, which int8 products need. Use bf16 or fp32.")
     for block in blocks:
         for parent in block.modules():
             for name, child in list(parent.named_children()):

@@ -20,7 +20,9 @@ from modeling_videomae_v2.cpu_attention_videomae_v2 import (
 from modeling_videomae_v2.int8_cpu import Int8Linear, quantize_linear_layers
 
 
-needs_vnni = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="needs a CPU with VNNI")
+needs_avx2 = pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="needs a CPU with AVX2"
+)
 
 
 def error(result: torch.Tensor, exact: torch.Tensor) -> float:
@@ -133,7 +135,7 @@ def test_export_and_tracing_see_sdpa() -> None:
     assert not any(seen)
 
 
-@needs_vnni
+@needs_avx2
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("bias", [True, False])
 def test_int8_linear_is_within_rounding(dtype: torch.dtype, bias: bool) -> None:
@@ -149,7 +151,20 @@ def test_int8_linear_is_within_rounding(dtype: torch.dtype, bias: bool) -> None:
     torch.testing.assert_close(result[:, 4].float(), exact[:, 4])
 
 
-@needs_vnni
+@needs_avx2
+@pytest.mark.parametrize("vnni", [True, False])
+def test_int8_never_overflows(vnni: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest weights and activations that there are; without VNNI two products share 16 bits."""
+    if vnni and not torch.cpu._is_vnni_supported():
+        pytest.skip("needs a CPU with VNNI")
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
+    linear = nn.Linear(64, 64, bias=False)
+    nn.init.constant_(linear.weight, 1.0)
+    with torch.no_grad():
+        torch.testing.assert_close(Int8Linear(linear)(torch.ones(3, 64)), torch.full((3, 64), 64.0))
+
+
+@needs_avx2
 def test_int8_model_is_near_fp32() -> None:
     model = tiny_model(VideoMAEv2ForVideoClassification)
     with torch.no_grad():
@@ -169,7 +184,7 @@ def test_int8_refuses_what_it_cannot_do() -> None:
         quantize_linear_layers(tiny_model(VideoMAEv2Model).half())
 
 
-def test_int8_refuses_a_processor_without_vnni(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    with pytest.raises(RuntimeError, match="VNNI"):
+def test_int8_refuses_a_processor_without_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    with pytest.raises(RuntimeError, match="AVX2"):
         quantize_linear_layers(tiny_model(VideoMAEv2Model))
