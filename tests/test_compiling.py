@@ -24,6 +24,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
     torch._dynamo.reset()
 
 
+@pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize(
     ("model_class", "mode", "expected"),
     [
@@ -37,12 +38,14 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
     ],
 )
 def test_blocks_share_graphs(
-    model_class: type[PreTrainedModel], mode: CompileMode, expected: int, graphs: CompileCounter
+    model_class: type[PreTrainedModel], mode: CompileMode, expected: int, half: bool, graphs: CompileCounter
 ) -> None:
     """Their rates of stochastic depth all differ."""
     model = tiny_model(model_class, num_hidden_layers=DEPTH, decoder_num_hidden_layers=DEPTH, drop_path_rate=0.3)
     compile_model(model.train(), mode)
     inputs = inputs_for(model_class, labels=True)
     for _ in range(2):
-        model(**inputs).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = model(**inputs).loss
+        loss.backward()
         assert graphs.frame_count == expected
