@@ -10,15 +10,9 @@ and softmax in fp32, as a GPU does it. Peaks of real memory on a GPU stand in th
 """
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
-
-import torch
-from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from benchmarks.competitors import RESEARCH, Competitor, Task, competitors, make_config
 from benchmarks.flops import PRESET_NAMES
@@ -27,38 +21,11 @@ from benchmarks.measuring import failure
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
 from benchmarks.tables import finish, print_machine, print_table
-from modeling_videomae_v2.patching_videomae_v2 import cut_cubes
+from training.gpu_autocast import as_on_a_gpu
 
 
-PLAIN_LIMIT = "modeling_videomae_v2.cpu_attention_videomae_v2.MAX_TOKENS_OF_PLAIN_TRAINING"
 DTYPE = "bf16-autocast"
 DEPTHS = ("num_hidden_layers", "decoder_num_hidden_layers")
-FP32_ON_A_GPU = (nn.functional.layer_norm, nn.functional.softmax, torch.Tensor.softmax)
-
-
-class GpuAutocast(TorchFunctionMode):
-    """Autocast of a CPU leaves norms and softmax in bf16; within this, they take and give fp32 as on a GPU.
-
-    Convolutions over cubes become products, which keep as much: CPUs without bf16 take minutes for one in bf16.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in FP32_ON_A_GPU and torch.is_autocast_enabled("cpu"):
-            return func(args[0].float(), *args[1:], **kwargs)
-        if func is torch.conv3d:
-            pixels, weight, bias = args[:3]  # B, channels, frames, height, width
-            cubes = cut_cubes(pixels.transpose(1, 2), *weight.shape[2:4]).flatten(2)
-            grid = [size // step for size, step in zip(pixels.shape[2:], weight.shape[2:])]
-            return nn.functional.linear(cubes, weight.flatten(1), bias).transpose(1, 2).unflatten(2, grid)
-        return func(*args, **kwargs)
-
-
-@contextmanager
-def as_on_a_gpu() -> Iterator[None]:
-    """Within it, a CPU keeps under autocast what a GPU would keep."""
-    with patch(PLAIN_LIMIT, 0), GpuAutocast():
-        yield
 
 
 def kept_mib(task: Task, preset: str, name: str, settings: Settings) -> float:

@@ -8,6 +8,7 @@ from tiny import clips, tiny_config
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 from training.adapters import LoraRecipe, add_lora
+from training.gpu_autocast import as_on_a_gpu
 from training.memory import GIB, activation_bytes, kept_bytes, main, memory_of_fine_tuning
 
 
@@ -50,6 +51,21 @@ def test_giant_with_adapters_fits_24_gb() -> None:
     assert found.total < 24e9
     assert 4.0 < found.weights / 1e9 < 4.2
     assert found.gradients < 0.02 * found.weights
+
+
+def test_autocast_gives_what_it_gives_on_a_gpu() -> None:
+    norm, cubes = torch.nn.LayerNorm(4), torch.nn.Conv3d(3, 8, (2, 4, 4), stride=(2, 4, 4))
+    clip = torch.randn(2, 3, 4, 8, 12)
+    with torch.no_grad():
+        expected = cubes(clip)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert norm(torch.ones(2, 4).bfloat16()).dtype == torch.bfloat16
+            with as_on_a_gpu():
+                assert norm(torch.ones(2, 4).bfloat16()).dtype == torch.float32
+                assert torch.ones(2, 4).bfloat16().softmax(dim=-1).dtype == torch.float32
+                assert cubes(clip).dtype == torch.bfloat16
+        with as_on_a_gpu():
+            torch.testing.assert_close(cubes(clip), expected)
 
 
 def test_command(capsys: pytest.CaptureFixture) -> None:

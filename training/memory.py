@@ -20,6 +20,7 @@ from torch.nn import Module
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 
 from .adapters import LoraRecipe, add_lora
+from .gpu_autocast import as_on_a_gpu
 
 
 GIB = 2**30
@@ -121,7 +122,7 @@ def kept_bytes(model: Module, pixel_values: torch.Tensor, labels: torch.Tensor) 
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with hooks, torch.autocast(pixel_values.device.type, torch.bfloat16):
+    with hooks, as_on_a_gpu(), torch.autocast(pixel_values.device.type, torch.bfloat16):
         model(pixel_values=pixel_values, labels=labels)
     return sum(sizes.values())
 
