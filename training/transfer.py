@@ -10,8 +10,8 @@ import torch
 class FrameTransfer:
     """Brings uint8 frames to a device and normalises them there: they travel as bytes.
 
-    To a GPU they travel on a stream of their own, while it still computes the step before. Otherwise the way of a batch,
-    2.4 MB for a clip of 16 x 224 x 224, would stand between two steps.
+    To a GPU they travel on a stream of their own, while it still computes the step before. Otherwise the way of a
+    batch, 2.4 MB for a clip of 16 x 224 x 224, would stand between two steps.
 
     Args:
         mean: Of the channels, of frames in [0, 1].
