@@ -9,9 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from transformers import VideoMAEConfig, VideoMAEForPreTraining, VideoMAEForVideoClassification
+from transformers.models.videomae.modeling_videomae import VideoMAELayer
 
 from benchmarks.flops import NUM_LABELS, our_macs
-from benchmarks.research_way import ResearchClassifier, ResearchPreTraining
+from benchmarks.research_way import ResearchBlock, ResearchClassifier, ResearchPreTraining
 from benchmarks.settings import TINY
 from modeling_videomae_v2 import (
     VideoMAEv2Config,
@@ -33,7 +34,7 @@ TINY_FIELDS = {
     "num_attention_heads": 2, "intermediate_size": 64, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1,
     "decoder_num_attention_heads": 2, "decoder_intermediate_size": 32,
 }  # fmt: skip
-THEIR_BLOCKS = ("VideoMAELayer", "ResearchBlock")  # what "blocks" compiles, beside the regions of our training
+THEIR_BLOCKS = (VideoMAELayer, ResearchBlock)  # what "blocks" compiles, beside the regions of our training
 
 DUAL, ENCODER_ONLY = "ours, dual masking", "ours, encoder-only masking"
 TRANSFORMERS, RESEARCH = "transformers, sdpa", "research way"

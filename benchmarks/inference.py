@@ -25,6 +25,7 @@ from benchmarks.profiling import profile_piece
 from benchmarks.settings import Settings, parse, stored_dtype
 from benchmarks.tables import finish, print_machine, print_table
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
+from modeling_videomae_v2.int8_cpu import can_multiply_int8, quantize_linear_layers
 
 
 CPU_BATCH = 1
@@ -62,8 +63,6 @@ def quantized(build: Callable[[], nn.Module], library: bool, dtype: torch.dtype)
 
             quantize_(model.videomae_v2.layers, Int8DynamicActivationInt8WeightConfig())
             return model
-        from modeling_videomae_v2.int8_cpu import quantize_linear_layers
-
         return quantize_linear_layers(model)
 
     return build_quantized
@@ -76,7 +75,7 @@ def int8_competitors(preset: str, dtype: str) -> list[Competitor]:
         return []
     ours = next(c for c in classification_competitors(preset) if c.name == OURS)
     found = []
-    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+    if can_multiply_int8():
         found.append(Competitor(INT8, quantized(ours.build, False, stored_dtype(dtype)), ours.run, ours.macs))
     if has_bf16 and importlib.util.find_spec("torchao") is not None:
         found.append(Competitor(TORCHAO, quantized(ours.build, True, stored_dtype(dtype)), ours.run, ours.macs))

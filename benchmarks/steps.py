@@ -15,7 +15,7 @@ from benchmarks.competitors import THEIR_BLOCKS, Competitor, Task
 from benchmarks.flops import NUM_LABELS
 from benchmarks.settings import Settings, stored_dtype
 from modeling_videomae_v2 import VideoMAEv2Config
-from training.compiling import REGIONS
+from training.compiling import REGIONS, compile_model
 
 
 SPARE_CLIPS = 3  # the inputs of a round are a window that moves over a few clips more than the batch has
@@ -88,13 +88,9 @@ class Step:
 
     def _compile(self) -> None:
         torch._dynamo.reset()
-        options = {"mode": self.settings.mode, "dynamic": False}
-        if self.compiled == "model":
-            self.model.compile(**options)
-        elif self.compiled == "blocks":
-            for module in self.model.modules():
-                if isinstance(module, REGIONS) or type(module).__name__ in THEIR_BLOCKS:
-                    module.compile(**options)
+        if self.compiled != "off":
+            regions = (*REGIONS, *THEIR_BLOCKS)
+            compile_model(self.model, self.compiled, regions, mode=self.settings.mode, dynamic=False)
 
     def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()`, or logits in inference."""

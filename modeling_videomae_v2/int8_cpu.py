@@ -25,6 +25,11 @@ LEVELS_WITHOUT_VNNI = 63  # 2 * 255 * 63 fits into 16 bits
 ZERO_POINT = 128  # oneDNN's fast products take activations as unsigned bytes
 
 
+def can_multiply_int8() -> bool:
+    """Whether this CPU has the instructions that int8 products need."""
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+
+
 class Int8Linear(nn.Module):
     """`nn.Linear` with int8 weights, and activations rounded to 8 bits on the way in.
 
@@ -86,7 +91,7 @@ def quantize_linear_layers(model: nn.Module) -> nn.Module:
             f"The model must be on the CPU in bf16 or fp32, not on {weight.device} in {weight.dtype}: call "
             "`model.to('cpu', torch.bfloat16)` first."
         )
-    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+    if not can_multiply_int8():
         raise RuntimeError("This CPU has no AVX2 instructions, which int8 products need. Use bf16 or fp32.")
     for block in blocks:
         for parent in block.modules():
@@ -96,4 +101,4 @@ def quantize_linear_layers(model: nn.Module) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-__all__ = ["Int8Linear", "quantize_linear_layers"]
+__all__ = ["Int8Linear", "can_multiply_int8", "quantize_linear_layers"]

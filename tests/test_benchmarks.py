@@ -100,6 +100,14 @@ def test_dual_masking_computes_and_keeps_less() -> None:
     assert kept[0] < 0.75 * kept[1]  # the decoder: 944 tokens for 1568; the encoder is the same
 
 
+@pytest.mark.parametrize(("compiled", "expected"), [("off", 0), ("blocks", 5), ("model", 1)])
+def test_what_is_compiled(compiled: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: asked.append(options))
+    Step(competitors("pretraining", "tiny")[-1], "pretraining", "fp32", compiled, QUICK)
+    assert asked == [{"mode": "default", "dynamic": False}] * expected
+
+
 def test_memory_of_full_depth_follows_from_shallow_models() -> None:
     step = Step(competitors("pretraining", "tiny")[-1], "pretraining", memory.DTYPE, "off", QUICK)
     with as_on_a_gpu():

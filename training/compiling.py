@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`torch.compile` of a model that is trained."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -19,18 +19,22 @@ CompileMode = Literal["no", "blocks", "model"]
 REGIONS = (VideoMAEv2Embeddings, VideoMAEv2Layer, VideoMAEv2ReconstructionLoss)
 
 
-def compile_model(model: nn.Module, mode: CompileMode) -> None:
+def compile_model(
+    model: nn.Module, parts: CompileMode, regions: tuple[type[nn.Module], ...] = REGIONS, **options: Any
+) -> None:
     """Compile a model in place.
 
     Args:
         model: Not wrapped yet.
-        mode: "blocks": embedding, every block and the loss, each by itself. All blocks of a size share one graph, so it
+        parts: "blocks": embedding, every block and the loss, each by itself. Blocks of a size share one graph, so it
             takes seconds whatever the depth, and gradients of a block are exchanged between processes while the blocks
             below still compute. "model": one graph, which also fuses across blocks; its gradients come all at the end.
+        regions: What "blocks" compiles.
+        options: Of `torch.compile`.
     """
-    if mode == "model":
-        model.compile()
-    elif mode == "blocks":
+    if parts == "model":
+        model.compile(**options)
+    elif parts == "blocks":
         for module in model.modules():
-            if isinstance(module, REGIONS):
-                module.compile()
+            if isinstance(module, regions):
+                module.compile(**options)

@@ -29,7 +29,7 @@ class FrameTransfer:
 
         Nothing waits; frames have to lie in pinned memory for that (`pin_memory` of the loader).
         """
-        self._settle(device)
+        self._scale, self._shift = self._scale.to(device), self._shift.to(device)
         clips = self._move(frames, device).float()
         return torch.addcmul(self._shift, clips, self._scale, out=clips)
 
@@ -47,7 +47,3 @@ class FrameTransfer:
         computing.wait_stream(self._stream)
         moved.record_stream(computing)  # or the next transfer might get the memory while this one is being read
         return moved
-
-    def _settle(self, device: torch.device) -> None:
-        if self._scale.device != device:
-            self._scale, self._shift = self._scale.to(device), self._shift.to(device)
