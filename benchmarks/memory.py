@@ -21,7 +21,7 @@ from benchmarks.measuring import failure
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
 from benchmarks.tables import finish, print_machine, print_table
-from training.gpu_autocast import as_on_a_gpu
+from training.activation_memory import as_on_a_gpu
 
 
 DTYPE = "bf16-autocast"

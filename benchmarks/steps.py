@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.checkpoint import create_selective_checkpoint_contexts
 
 from benchmarks.competitors import THEIR_BLOCKS, Competitor, Task
 from benchmarks.flops import NUM_LABELS
 from benchmarks.settings import Settings, stored_dtype
 from modeling_videomae_v2 import VideoMAEv2Config
+from training.activation_memory import kept_bytes
 from training.compiling import REGIONS, compile_model
 
 
@@ -127,23 +127,7 @@ def kept_operators() -> list[Any]:
 
 def kept_for_backward(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor) -> float:
     """MiB of feature maps that a forward pass keeps for the backward pass (parameters and casts of them left out)."""
-    parameters = [p for p in step.model.parameters() if p.dim() > 1]
-    weights = {
-        shape for p in parameters for q in (p.detach(), p.detach().flatten(1)) for shape in (q.shape, q.shape[::-1])
-    }
-    storages: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.shape not in weights and not isinstance(tensor, nn.Parameter):
-            storage = tensor.untyped_storage()
-            storages[storage._cdata] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        result = step.forward(pixel_values, labels)  # alive until here, so that no storage is given away twice
-        total = sum(storages.values()) / 2**20
-    del result
-    return total
+    return kept_bytes(step.model, lambda: step.forward(pixel_values, labels)) / 2**20
 
 
 def peak_of_call(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor) -> float:

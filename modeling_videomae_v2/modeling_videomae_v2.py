@@ -45,6 +45,9 @@ PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_t
 # softmax takes it out again.
 KEY_BIAS = [r"attention\.attention\.key\.bias$"]
 
+# Devices whose norms sum up the gradients of weight and bias in the type of the tokens: 7% off after 5000 in bf16.
+INEXACT_NORM_DEVICES = ("cpu",)
+
 # Where the Auto classes find the code that travels with the weights.
 AUTO_MAP = {
     "AutoConfig": "configuration_videomae_v2.VideoMAEv2Config",
@@ -195,15 +198,22 @@ def eager_attention_forward(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
 
 
-def as_autocast(hidden_states: torch.Tensor) -> torch.Tensor:
-    """What several linear layers take, in the type that autocast gives it: once, where each would convert and keep it.
+class VideoMAEv2LayerNorm(nn.LayerNorm):
+    """Every norm of the models. Under autocast it gives the type that it takes, and keeps no other; statistics are fp32.
 
-    On a GPU a LayerNorm under autocast gives fp32.
+    On a GPU, torch's norm under autocast is a conversion to fp32, a norm of that, and a conversion back wherever the
+    result is used: three times the memory traffic, and twice what is kept for the backward pass.
     """
-    device = hidden_states.device.type
-    if device == "meta" or not torch.is_autocast_enabled(device):  # meta has no autocast to ask for
-        return hidden_states
-    return hidden_states.to(torch.get_autocast_dtype(device))
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        device, dtype = hidden_states.device.type, hidden_states.dtype
+        if device == "meta" or not torch.is_autocast_enabled(device):  # meta has no autocast to ask for
+            return super().forward(hidden_states)
+        with torch.autocast(device, enabled=False):
+            if device in INEXACT_NORM_DEVICES and torch.is_grad_enabled():
+                return super().forward(hidden_states.float()).to(dtype)
+            weight, bias = self.weight.to(dtype), self.bias.to(dtype)
+            return nn.functional.layer_norm(hidden_states, self.normalized_shape, weight, bias, self.eps)
 
 
 class VideoMAEv2Attention(nn.Module):
@@ -223,7 +233,6 @@ class VideoMAEv2Attention(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, if the implementation has them."""
-        hidden_states = as_autocast(hidden_states)
         heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
         query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
         key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
@@ -271,7 +280,7 @@ class VideoMAEv2LayerScale(nn.Module):
         self.lambda1 = nn.Parameter(torch.full((hidden_size,), float(config.layer_scale_init_value)))
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return hidden_states * self.lambda1
+        return hidden_states * self.lambda1.to(hidden_states.dtype)
 
 
 class VideoMAEv2DropPath(VideoMAEv2Constants):
@@ -310,9 +319,9 @@ class VideoMAEv2Layer(GradientCheckpointingLayer):
         drop_path_rate: float,
     ) -> None:
         super().__init__()
-        self.layernorm_before = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
+        self.layernorm_before = VideoMAEv2LayerNorm(hidden_size, eps=config.layer_norm_eps)
         self.attention = VideoMAEv2Attention(config, hidden_size, num_attention_heads)
-        self.layernorm_after = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
+        self.layernorm_after = VideoMAEv2LayerNorm(hidden_size, eps=config.layer_norm_eps)
         self.mlp = VideoMAEv2MLP(config, hidden_size, intermediate_size)
         scaled = config.layer_scale_init_value > 0
         self.layer_scale1 = VideoMAEv2LayerScale(config, hidden_size) if scaled else nn.Identity()
@@ -463,7 +472,7 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
             config.num_attention_heads,
             config.intermediate_size,
         )
-        norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        norm = VideoMAEv2LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         pools = config.use_mean_pooling and not for_pretraining
         self.layernorm, self.fc_norm = (None, norm) if pools else (norm, None)
         self.post_init()
@@ -541,7 +550,7 @@ class VideoMAEv2Decoder(nn.Module):
             config.decoder_num_attention_heads,
             config.decoder_intermediate_size,
         )
-        self.norm = nn.LayerNorm(dim, eps=config.layer_norm_eps)
+        self.norm = VideoMAEv2LayerNorm(dim, eps=config.layer_norm_eps)
         self.head = nn.Linear(dim, cube_values)
 
     def forward(
@@ -558,8 +567,8 @@ class VideoMAEv2Decoder(nn.Module):
         Returns:
             `(B, M, P)`.
         """
-        positions = self.position_embeddings(grid).to(self.mask_token.dtype)
-        queries = self.mask_token + positions[kept]
+        positions = self.position_embeddings(grid).to(latents.dtype)
+        queries = self.mask_token.to(latents.dtype) + positions[kept]
         hidden_states = torch.cat([latents + positions[visible], queries], dim=1)
         for layer in self.layers:
             hidden_states = layer(hidden_states)
@@ -620,7 +629,7 @@ class VideoMAEv2ReconstructionLoss(nn.Module):
             kept: `(B, M)` indices of the tokens that `logits` reconstruct.
             bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
         """
-        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
+        error = nn.functional.mse_loss(logits.float(), self.targets(pixel_values, kept), reduction="none").mean(dim=-1)
         if self.config.decoder_loss_on == "all":
             return error.mean()
         unseen = bool_masked_pos.gather(1, kept)

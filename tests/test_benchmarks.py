@@ -19,7 +19,7 @@ from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
 from benchmarks.tables import device_name
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
-from training.gpu_autocast import as_on_a_gpu
+from training.activation_memory import as_on_a_gpu
 
 
 CPU = torch.device("cpu")

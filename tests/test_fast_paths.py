@@ -115,6 +115,28 @@ def test_plain_products_in_bf16_train_no_less_exactly_than_sdpa(monkeypatch: pyt
     assert error(plain, exact) < max(1.2 * error(through_sdpa, exact), 0.01)
 
 
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_norms_under_autocast_are_within_rounding(offset: float) -> None:
+    torch.manual_seed(0)
+    norm = modeling.VideoMAEv2LayerNorm(64, eps=1e-6)
+    nn.init.normal_(norm.weight, 1.0, 0.3)
+    nn.init.normal_(norm.bias)
+    tokens, grad = (10 * torch.randn(8, 40, 64) + offset).bfloat16(), torch.randn(8, 40, 64).bfloat16()
+
+    def outcomes(half: bool) -> list[torch.Tensor]:
+        norm.zero_grad()
+        inputs = tokens.to(torch.bfloat16 if half else torch.float32).detach().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            output = norm(inputs)
+        output.backward(grad.to(output.dtype))
+        return [output.detach(), inputs.grad, norm.weight.grad.clone(), norm.bias.grad.clone()]
+
+    results, exact = outcomes(True), outcomes(False)
+    assert [result.dtype for result in results] == [torch.bfloat16] * 2 + [torch.float32] * 2
+    for result, expected in zip(results, exact):
+        assert error(result, expected) < 0.005
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_export_and_tracing_see_sdpa() -> None:
     query = heads_of(4)[0]

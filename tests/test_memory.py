@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The memory sum of fine-tuning, against what a real pass on a small model keeps."""
 
+import gc
+import weakref
+from functools import partial
+
 import pytest
 import torch
 from tiny import clips, tiny_config
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
+from training.activation_memory import as_on_a_gpu, kept_bytes
 from training.adapters import LoraRecipe, add_lora
-from training.gpu_autocast import as_on_a_gpu
-from training.memory import GIB, activation_bytes, kept_bytes, main, memory_of_fine_tuning
+from training.memory import GIB, activation_bytes, main, memory_of_fine_tuning
 
 
 CONFIG = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 4}
@@ -23,11 +27,26 @@ def test_activations_of_a_real_pass(lora: LoraRecipe | None) -> None:
     config = tiny_config(**CONFIG)
     model = VideoMAEv2ForVideoClassification(config)
     model = model.train() if lora is None else add_lora(model, lora).train()
-    measured = kept_bytes(model, clips(3), torch.zeros(3, dtype=torch.long))
+    with as_on_a_gpu(), torch.autocast("cpu", torch.bfloat16):
+        measured = kept_bytes(model, lambda: model(clips(3), labels=torch.zeros(3, dtype=torch.long)))
     assert activation_bytes(config, 3, lora) == pytest.approx(measured, rel=0.01)
     tokens = 3 * 32 * 64
     assert measured > 4 * 2 * (2 * tokens)  # at least input and output of each block, in bf16
     assert activation_bytes(config, 3, lora, checkpointing=True) < 0.6 * measured
+
+
+def activated_logits(model: VideoMAEv2ForVideoClassification) -> torch.Tensor:
+    return model(clips(1)).logits.sigmoid()  # which keeps its output
+
+
+def test_counting_keeps_nothing() -> None:
+    """A graph that a hook ties to itself outlives its model, and a GPU soon has no room for the next."""
+    model = VideoMAEv2ForVideoClassification(tiny_config()).train()
+    weight = weakref.ref(model.classifier.weight)
+    assert kept_bytes(model, partial(activated_logits, model)) > 0
+    del model
+    gc.collect()
+    assert weight() is None
 
 
 def test_parts_of_the_sum() -> None:

@@ -26,7 +26,7 @@ from modeling_videomae_v2 import (
     running_cell_mask,
     tube_mask,
 )
-from modeling_videomae_v2.modeling_videomae_v2 import VideoMAEv2Attention
+from modeling_videomae_v2.modeling_videomae_v2 import VideoMAEv2Layer
 
 
 GPU = torch.device("cuda", 0)
@@ -109,23 +109,36 @@ def test_what_waits_is_found(gpu: None) -> None:
         model(clips().to(GPU), bool_masked_pos=mask)
 
 
-class Casts(TorchDispatchMode):
-    """Counts conversions to bf16 by the shape of what is converted."""
+class Conversions(TorchDispatchMode):
+    """Counts conversions to another type by the shape of what is converted."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shapes: Counter[torch.Size] = Counter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func is torch.ops.aten._to_copy.default and (kwargs or {}).get("dtype") is torch.bfloat16:
+        if func is torch.ops.aten._to_copy.default and (kwargs or {}).get("dtype", args[0].dtype) != args[0].dtype:
             self.shapes[args[0].shape] += 1
         return func(*args, **(kwargs or {}))
 
 
-def test_autocast_converts_the_input_of_attention_once(half: None) -> None:
-    """A LayerNorm gives fp32 on a GPU; each of the three projections would make, and keep, a bf16 copy of its own."""
-    attention = on_gpu(lambda: VideoMAEv2Attention(tiny_config(attn_implementation="sdpa"), 32, 4))
-    tokens = torch.rand(2, 7, 32, device=GPU)
-    with Casts() as casts:
-        attention(tokens)
-    assert casts.shapes[tokens.shape] == 1
+@pytest.mark.parametrize("layer_scale", [0.0, 0.1])
+def test_autocast_leaves_the_tokens_of_blocks_as_they_are(layer_scale: float, half: None) -> None:
+    """Norms of torch take fp32 on a GPU: a conversion before, and one or more after."""
+    config = tiny_config(attn_implementation="sdpa", layer_scale_init_value=layer_scale)
+    block = on_gpu(lambda: VideoMAEv2Layer(config, 32, 4, 37, drop_path_rate=0.1))
+    tokens = torch.rand(2, 7, 32, device=GPU, dtype=torch.bfloat16)
+    with Conversions() as conversions:
+        assert block(tokens).dtype is torch.bfloat16
+    assert conversions.shapes
+    assert tokens.shape not in conversions.shapes
+
+
+def test_the_decoder_follows_the_encoder_in_precision(half: None) -> None:
+    model = tiny_on_gpu(VideoMAEv2ForPreTraining)
+    types = []
+    for block in (*model.videomae_v2.layers, *model.decoder.layers):
+        block.register_forward_hook(lambda _, inputs, output: types.extend((inputs[0].dtype, output.dtype)))
+    model(clips().to(GPU))
+    assert len(types) == 8
+    assert set(types) == {torch.bfloat16}

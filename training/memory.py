@@ -19,8 +19,8 @@ from torch.nn import Module
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 
+from .activation_memory import as_on_a_gpu, kept_bytes
 from .adapters import LoraRecipe, add_lora
-from .gpu_autocast import as_on_a_gpu
 
 
 GIB = 2**30
@@ -105,36 +105,6 @@ def activation_bytes(
     return rest + (2 * tokens * layers + block if checkpointing else block * layers)
 
 
-def kept_bytes(model: Module, pixel_values: torch.Tensor, labels: torch.Tensor) -> int:
-    """Bytes of the tensors that autograd keeps in one forward pass, parameters and their casts by autocast left out.
-
-    Each memory counts once, however many tensors share it.
-    """
-    known = {weight.untyped_storage()._cdata for weight in model.parameters()}
-    sizes: dict[int, int] = {}
-    alive = []  # or the memory of one tensor might be given to the next
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in known and not _is_cast_of_weight(tensor):
-            sizes[storage._cdata] = storage.nbytes()
-            alive.append(tensor.detach())
-        return tensor
-
-    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with hooks, as_on_a_gpu(), torch.autocast(pixel_values.device.type, torch.bfloat16):
-        model(pixel_values=pixel_values, labels=labels)
-    return sum(sizes.values())
-
-
-def _is_cast_of_weight(tensor: torch.Tensor) -> bool:
-    """Whether this is a parameter, converted or transposed."""
-    function = tensor.grad_fn
-    while function is not None and function.name() in ("ToCopyBackward0", "TBackward0"):
-        function = function.next_functions[0][0]
-    return function is not None and hasattr(function, "variable")
-
-
 def _kept_with_layers(config: VideoMAEv2Config, layers: int, clips: int, lora: LoraRecipe | None) -> int:
     """The same for a model of so many blocks, without memory."""
     fields_ = {**config.to_diff_dict(), "num_hidden_layers": layers}
@@ -143,7 +113,9 @@ def _kept_with_layers(config: VideoMAEv2Config, layers: int, clips: int, lora: L
         model = _model(VideoMAEv2Config.from_dict(fields_), lora).train()
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = model.to_empty(device="cpu")
-        return kept_bytes(model, torch.empty(shape), torch.zeros(clips, dtype=torch.long))
+        pixel_values, labels = torch.empty(shape), torch.zeros(clips, dtype=torch.long)
+        with as_on_a_gpu(), torch.autocast("cpu", torch.bfloat16):
+            return kept_bytes(model, lambda: model(pixel_values=pixel_values, labels=labels))
 
 
 def _model(config: VideoMAEv2Config, lora: LoraRecipe | None) -> Module:

@@ -1,0 +1,78 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a forward pass keeps for the backward pass on a GPU, counted there, on a CPU or on tensors without memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
+from modeling_videomae_v2 import modeling_videomae_v2 as modeling
+from modeling_videomae_v2.patching_videomae_v2 import cut_cubes
+
+
+FP32_ON_A_GPU = (nn.functional.layer_norm, nn.functional.softmax, torch.Tensor.softmax)
+OF_A_CAST = ("ToCopyBackward0", "TBackward0", "ViewBackward0")
+
+
+class GpuAutocast(TorchFunctionMode):
+    """Autocast of a CPU leaves norms and softmax in bf16; within this, they take and give fp32 as on a GPU.
+
+    Convolutions over cubes become products, which keep as much: CPUs without bf16 take minutes for one in bf16.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in FP32_ON_A_GPU and torch.is_autocast_enabled("cpu"):
+            return func(args[0].float(), *args[1:], **kwargs)
+        if func is torch.conv3d:
+            pixels, weight, bias = args[:3]  # B, channels, frames, height, width
+            cubes = cut_cubes(pixels.transpose(1, 2), *weight.shape[2:4]).flatten(2)
+            grid = [size // step for size, step in zip(pixels.shape[2:], weight.shape[2:])]
+            return nn.functional.linear(cubes, weight.flatten(1), bias).transpose(1, 2).unflatten(2, grid)
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """Within it, a CPU keeps under autocast what a GPU would keep; attention that is SDPA is fused."""
+    limit, devices = cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, modeling.INEXACT_NORM_DEVICES
+    cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, modeling.INEXACT_NORM_DEVICES = 0, ()
+    try:
+        with GpuAutocast():
+            yield
+    finally:
+        cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, modeling.INEXACT_NORM_DEVICES = limit, devices
+
+
+def kept_bytes(model: nn.Module, forward: Callable[[], Any]) -> int:
+    """Bytes of the tensors that autograd keeps in one forward pass, parameters and their casts by autocast left out.
+
+    Each memory counts once, however many tensors share it.
+    """
+    known = {weight.untyped_storage()._cdata for weight in model.parameters()}
+    sizes: dict[int, int] = {}
+    alive = []  # or the memory of one tensor might be given to the next
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage, without_history = tensor.untyped_storage(), tensor.detach()
+        if storage._cdata not in known and not _is_cast_of_weight(tensor):
+            sizes[storage._cdata] = storage.nbytes()
+            alive.append(without_history)
+        return without_history  # what leads back to the graph would keep the graph for ever
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        forward()
+    return sum(sizes.values())
+
+
+def _is_cast_of_weight(tensor: torch.Tensor) -> bool:
+    """Whether this is a parameter, converted, transposed or flattened."""
+    function = tensor.grad_fn
+    while function is not None and function.name() in OF_A_CAST:
+        function = function.next_functions[0][0]
+    return function is not None and hasattr(function, "variable")
