@@ -199,7 +199,7 @@ def eager_attention_forward(
 
 
 class VideoMAEv2LayerNorm(nn.LayerNorm):
-    """Every norm of the models. Under autocast it gives the type that it takes, and keeps no other; statistics are fp32.
+    """Norm that, under autocast, gives the type that it takes and keeps no other; statistics are fp32.
 
     On a GPU, torch's norm under autocast is a conversion to fp32, a norm of that, and a conversion back wherever the
     result is used: three times the memory traffic, and twice what is kept for the backward pass.
