@@ -1,18 +1,20 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Classification of clips beside transformers' VideoMAE and the research way; on a CPU with 8-bit products as well.
+"""Classification of clips beside transformers' VideoMAE and the research way; with 8-bit products as well.
 
     python -m benchmarks.inference [--presets base] [--batch-sizes 1] [--dtype bf16] [--compile off model]
 
-On a CPU, `Int8Linear` of our package takes part, in bf16 rounds where the CPU has bf16, else in fp32 rounds; in bf16 so
-does `torchao` where it is installed. Beside the times stands how far the logits are from those of the same weights in
-fp32.
+On a CPU, `Int8Linear` of our package takes part, in bf16 rounds where the CPU has bf16, else in fp32 rounds. Where
+torchao is installed its int8 (CPU) or float8 (GPU) does, in bf16 rounds. Beside the times stands how far the logits are
+from those of the same weights in fp32.
 """
 
 import copy
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +31,25 @@ from modeling_videomae_v2.int8_cpu import can_multiply_int8, quantize_linear_lay
 
 
 CPU_BATCH = 1
-OURS, INT8, TORCHAO = "ours", "ours, int8", "ours, int8 of torchao"
+FLOAT8_CAPABILITY = (8, 9)
+
+
+def int8_of_torchao(model: nn.Module) -> nn.Module:
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    quantize_(model.videomae_v2.layers, Int8DynamicActivationInt8WeightConfig())
+    return model
+
+
+def float8_of_torchao(model: nn.Module) -> nn.Module:
+    from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow, quantize_
+
+    quantize_(model.videomae_v2.layers, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()))
+    return model
+
+
+OURS, INT8, TORCHAO, FLOAT8 = "ours", "ours, int8", "ours, int8 of torchao", "ours, float8 of torchao"
+QUANTIZE = {INT8: quantize_linear_layers, TORCHAO: int8_of_torchao, FLOAT8: float8_of_torchao}
 
 
 def run(settings: Settings) -> list[dict[str, Any]]:
@@ -37,7 +57,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     print_machine(settings.device)
     if settings.freeze:
         torch._inductor.config.freezing = True
-    extra = int8_competitors if settings.device.type == "cpu" else None
+    extra = partial(eight_bit_competitors, settings.device)
     rows: list[dict[str, Any]] = []
     for dtype in settings.inference_precisions():
         rows += measure("inference", dtype, settings, CPU_BATCH, extra)
@@ -53,43 +73,36 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def quantized(build: Callable[[], nn.Module], library: bool, dtype: torch.dtype) -> Callable[[], nn.Module]:
-    """Build a model in `dtype` with int8 linear layers, ours or those of torchao."""
-
-    def build_quantized() -> nn.Module:
-        model = build().to(dtype).eval()
-        if library:
-            from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
-
-            quantize_(model.videomae_v2.layers, Int8DynamicActivationInt8WeightConfig())
-            return model
-        return quantize_linear_layers(model)
-
-    return build_quantized
+def quantized(build: Callable[[], nn.Module], variant: str, dtype: torch.dtype) -> Callable[[], nn.Module]:
+    """Build a model in `dtype` whose blocks have the 8-bit linear layers of a variant."""
+    return lambda: QUANTIZE[variant](build().to(dtype).eval())
 
 
-def int8_competitors(preset: str, dtype: str) -> list[Competitor]:
-    """Our classifier with int8 linear layers, beside what else this CPU is fast in."""
-    has_bf16 = processor()[1]
-    if dtype != ("bf16" if has_bf16 else "fp32"):
-        return []
-    ours = next(c for c in classification_competitors(preset) if c.name == OURS)
-    found = []
-    if can_multiply_int8():
-        found.append(Competitor(INT8, quantized(ours.build, False, stored_dtype(dtype)), ours.run, ours.macs))
-    if has_bf16 and importlib.util.find_spec("torchao") is not None:
-        found.append(Competitor(TORCHAO, quantized(ours.build, True, stored_dtype(dtype)), ours.run, ours.macs))
-    return found
+def eight_bit_competitors(device: torch.device, preset: str, dtype: str) -> list[Competitor]:
+    """Our classifier with 8-bit linear layers, beside what else the device is fast in."""
+    has_torchao = importlib.util.find_spec("torchao") is not None and dtype == "bf16"
+    if device.type == "cpu":
+        has_bf16 = processor()[1]
+        names = [INT8] if can_multiply_int8() and dtype == ("bf16" if has_bf16 else "fp32") else []
+        names += [TORCHAO] if has_bf16 and has_torchao else []
+    else:
+        can_float8 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= FLOAT8_CAPABILITY
+        names = [FLOAT8] if can_float8 and has_torchao else []
+    ours = next(competitor for competitor in classification_competitors(preset) if competitor.name == OURS)
+    return [replace(ours, name=name, build=quantized(ours.build, name, stored_dtype(dtype))) for name in names]
 
 
 @torch.inference_mode()
 def logit_errors(settings: Settings, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
     """Distance of our logits from those of the same weights in fp32, as a share of their norm."""
     errors: dict[tuple[str, str, str], float] = {}
-    wanted = {(row["preset"], row["variant"], row["dtype"]) for row in rows if row["status"] == "ok"}
+    inexact = {
+        (row["preset"], row["variant"], row["dtype"])
+        for row in rows
+        if row["status"] == "ok" and (row["variant"] in QUANTIZE or (row["variant"] == OURS and row["dtype"] != "fp32"))
+    }
     for preset in settings.presets:
-        names = [(variant, dtype) for size, variant, dtype in wanted if size == preset]
-        names = [pair for pair in names if pair[0] in (INT8, TORCHAO) or (pair[0] == OURS and pair[1] != "fp32")]
+        names = [(variant, dtype) for size, variant, dtype in inexact if size == preset]
         if not names or settings.late:
             continue
         torch.manual_seed(0)
@@ -100,8 +113,7 @@ def logit_errors(settings: Settings, rows: Sequence[dict[str, Any]]) -> dict[tup
         expected = model(clips).logits
         for variant, dtype in sorted(names):
             changed = copy.deepcopy(model).to(stored_dtype(dtype))
-            if variant != OURS:
-                changed = quantized(lambda made=changed: made, variant == TORCHAO, stored_dtype(dtype))()
+            changed = QUANTIZE.get(variant, nn.Module.eval)(changed)
             with settings.precision(dtype), settings.backend():
                 logits = changed(clips.to(stored_dtype(dtype))).logits.float()
             errors[preset, variant, dtype] = round(((logits - expected).norm() / expected.norm()).item(), 5)
