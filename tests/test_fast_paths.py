@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from tiny import clips, inputs_for, tiny_model
+from tiny import clips, inputs_for, tiny_config, tiny_model
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
@@ -135,6 +135,19 @@ def test_norms_under_autocast_are_within_rounding(offset: float) -> None:
     assert [result.dtype for result in results] == [torch.bfloat16] * 2 + [torch.float32] * 2
     for result, expected in zip(results, exact):
         assert error(result, expected) < 0.005
+
+
+def test_more_channels_change_nothing() -> None:
+    torch.manual_seed(0)
+    mlp = modeling.VideoMAEv2MLP(tiny_config(hidden_act="sigmoid"), 16, 37).double()  # not 0 for what is added
+    tokens = torch.randn(2, 7, 16, dtype=torch.float64)
+    results = []
+    for forward in (mlp, lambda x: mlp.forward_with_more_channels(x, 3)):
+        mlp.zero_grad()
+        output = forward(tokens)
+        output.square().sum().backward()
+        results.append([output.detach(), *(parameter.grad.clone() for parameter in mlp.parameters())])
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

@@ -26,7 +26,7 @@ from modeling_videomae_v2 import (
     running_cell_mask,
     tube_mask,
 )
-from modeling_videomae_v2.modeling_videomae_v2 import VideoMAEv2Layer
+from modeling_videomae_v2.modeling_videomae_v2 import VideoMAEv2Layer, VideoMAEv2MLP
 
 
 GPU = torch.device("cuda", 0)
@@ -142,3 +142,35 @@ def test_the_decoder_follows_the_encoder_in_precision(half: None) -> None:
     model(clips().to(GPU))
     assert len(types) == 8
     assert set(types) == {torch.bfloat16}
+
+
+class ProductSizes(TorchDispatchMode):
+    """Notes the sizes of all matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
+            self.sizes.update(size for matrix in args[-2:] for size in matrix.shape)
+        return func(*args, **(kwargs or {}))
+
+
+def test_products_of_odd_width_are_aligned(half: None) -> None:
+    """The decoder of ViT-g has 2234 channels in its MLP, whose rows fast products of a GPU cannot read."""
+    mlp = on_gpu(lambda: VideoMAEv2MLP(tiny_config(), 16, 2234))
+    tokens = torch.rand(2, 8, 16, device=GPU)
+    with ProductSizes() as products:
+        assert mlp(tokens).shape == tokens.shape
+    assert products.sizes == {16, 2240}
+
+
+@pytest.mark.parametrize("layer", ["fc1", "fc2"])
+def test_layers_that_hooks_serve_are_called(layer: str, half: None) -> None:
+    """Offloading brings their weights just before."""
+    mlp = on_gpu(lambda: VideoMAEv2MLP(tiny_config(), 16, 2234))
+    called = []
+    getattr(mlp, layer).register_forward_pre_hook(lambda *_: called.append(True))
+    mlp(torch.rand(2, 8, 16, device=GPU))
+    assert called
