@@ -648,7 +648,7 @@ class VideoMAEv2ReconstructionLoss(nn.Module):
             kept: `(B, M)` indices of the tokens that `logits` reconstruct.
             bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
         """
-        error = nn.functional.mse_loss(logits.float(), self.targets(pixel_values, kept), reduction="none").mean(dim=-1)
+        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
         if self.config.decoder_loss_on == "all":
             return error.mean()
         unseen = bool_masked_pos.gather(1, kept)
