@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import inputs_for, tiny_model
+from tiny import compiles, inputs_for, tiny_model
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 from transformers import PreTrainedModel
@@ -24,6 +24,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
     torch._dynamo.reset()
 
 
+@compiles
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize(
     ("model_class", "mode", "expected"),

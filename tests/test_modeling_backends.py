@@ -17,6 +17,7 @@ from tiny import (
     TRAINED_CLASSES,
     VISIBLE,
     clips,
+    compiles,
     inputs_for,
     masks,
     tiny_model,
@@ -28,10 +29,6 @@ from transformers import PreTrainedModel
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 
 
-# The compiler of torch 2.6 does not get through transformers' decorators, those of its own models included.
-compiles = pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="this torch cannot compile transformers' models"
-)
 each_model = pytest.mark.parametrize("model_class", MODEL_CLASSES)
 each_trained_model = pytest.mark.parametrize("model_class", TRAINED_CLASSES)
 

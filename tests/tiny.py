@@ -1,9 +1,10 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A model small enough for every test, and inputs for it."""
+"""A model small enough for every test, inputs for it, and where it can be compiled."""
 
 from typing import Any
 
+import pytest
 import torch
 from transformers import PreTrainedModel
 
@@ -16,6 +17,11 @@ from modeling_videomae_v2 import (
     tube_mask,
 )
 
+
+# The compiler of torch 2.6 does not get through transformers' decorators, those of its own models included.
+compiles = pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="this torch cannot compile transformers' models"
+)
 
 MODEL_CLASSES = (VideoMAEv2Model, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification)
 TRAINED_CLASSES = MODEL_CLASSES[1:]
