@@ -33,12 +33,6 @@ CLIPS, CLASSES = 4, 3
 MIXED = {"num_labels": CLASSES, "mixup": 0.8, "cutmix": 1.0, "random_erasing": 0.25, "label_smoothing": 0.1}
 
 
-@pytest.fixture(autouse=True)
-def _attention_that_is_there() -> None:
-    if torch.cuda.is_available() and torch.cuda.get_device_name() == "null GPU":  # it has no cuDNN
-        torch.backends.cuda.enable_cudnn_sdp(False)
-
-
 @pytest.fixture
 def waiting_is_an_error() -> Iterator[Callable[[], None]]:
     """Gives a function to call before what must not wait for the device."""

@@ -314,3 +314,14 @@ def test_small_things() -> None:
     assert flat({"a": {"b": 1, "c": [1]}, "d": None}) == {"a.b": 1, "a.c": "[1]", "d": "None"}
     assert peak_flops(torch.device("cpu"), None) is None
     assert peak_flops(torch.device("cpu"), 2.0) == 2e12
+
+
+def test_outputs_stay_in_half_precision(tmp_path: Path) -> None:
+    """A copy of the reconstruction in fp32 serves nothing; the loss is in fp32 as it is."""
+    run = begin(tmp_path, mixed_precision="bf16")
+    inputs = run.task.prepare(next(run.batches), 0, run.accelerator.device)
+    del inputs["weight"]
+    with run.accelerator.autocast():
+        outputs = run.model(**inputs)
+    assert outputs.logits.dtype is torch.bfloat16
+    assert outputs.loss.dtype is torch.float32

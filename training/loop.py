@@ -196,6 +196,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     model._ddp_params_and_buffers_to_ignore = [name for name, _ in model.named_buffers()]
     compile_model(model, recipe.compile)
     model, optimizer = accelerator.prepare(model, optimizer)
+    leave_outputs(accelerator, model)
     task.start(accelerator)
     set_seed(recipe.seed, device_specific=True)  # dropout differs between processes
     decay = recipe.ema.decay
@@ -223,6 +224,15 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         average=average,
         validation=validation,
     )
+
+
+def leave_outputs(accelerator: Accelerator, model: nn.Module) -> None:
+    """Leave the outputs of a prepared model in the precision that they have.
+
+    In mixed precision accelerate would give all of them in fp32: of ViT-B, 5 MB more to keep for each clip, and 7 MB to
+    read and write, where the loss is in fp32 as it is. The loop has an autocast of its own.
+    """
+    vars(accelerator.unwrap_model(model)).pop("forward", None)
 
 
 def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
