@@ -294,6 +294,24 @@ def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -
         task.make_validation(Accelerator(cpu=True), build_loader)
 
 
+def evaluated_by_two(
+    engine: str, config_file: Path, videos: Path, folder: Path, *arguments: str
+) -> list[dict[str, float]]:
+    """As `evaluated`, in two processes."""
+    name = {"ddp": "cpu", "fsdp2": "fsdp2"}[engine]
+    command = [
+        sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0", "--config_file",
+        f"training/accelerate/{name}.yaml", "--num_processes", "2", "-m", "training.finetune", "--config",
+        str(config_file), "--output_dir", str(folder), *arguments, "--mixed_precision", "no",
+        "--data_eval", f"[{{path: {videos / 'val'}, kind: folder}}]",
+    ]  # fmt: skip
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ACCELERATE_", "FSDP_"))}
+    environment = {**clean, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return lines(folder / "evaluation.jsonl")
+
+
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("engine", ["ddp", "fsdp2"])
@@ -302,19 +320,29 @@ def test_two_processes_count_alike(config_file: Path, videos: Path, tmp_path: Pa
     options = ["--eval.every", "3", "--batch_size", "2", "--eval.batch_size", "1", "--mixed_precision", "no"]
     options += ["--peft", "lora", "--lora.rank", "2", "--optimizer.eps", "1e-4"] if engine == "fsdp2" else []
     found = evaluated(config_file, videos, tmp_path / "one", *options)
-    name = {"ddp": "cpu", "fsdp2": "fsdp2"}[engine]
-    command = [
-        sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0", "--config_file",
-        f"training/accelerate/{name}.yaml", "--num_processes", "2", "-m", "training.finetune", "--config",
-        str(config_file), "--output_dir", str(tmp_path / "two"), *options,
-        "--data_eval", f"[{{path: {videos / 'val'}, kind: folder}}]",
-    ]  # fmt: skip
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ACCELERATE_", "FSDP_"))}
-    environment = {**clean, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert lines(tmp_path / "two" / "evaluation.jsonl") == found
+    assert evaluated_by_two(engine, config_file, videos, tmp_path / "two", *options) == found
     losses = [[line["loss"] for line in lines(tmp_path / run / "metrics.jsonl")] for run in ("one", "two")]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     ours, theirs = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("one", "two"))
     assert ours.keys() == theirs.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_averaged_weights_do_not_stay_in_a_sharded_model(config_file: Path, videos: Path, tmp_path: Path) -> None:
+    """No evaluation but by the averaged weights gathers or cuts them: none is kept as the best."""
+    options = [
+        "--eval.every",
+        "1",
+        "--eval.keep_best",
+        "false",
+        "--ema.decay",
+        "0.9",
+        "--model.config.initializer_range",
+        "0.2",
+    ]
+    runs = {}
+    for engine in ("ddp", "fsdp2"):
+        evaluated_by_two(engine, config_file, videos, tmp_path / engine, *options, "--batch_size", "2")
+        runs[engine] = [line["loss"] for line in lines(tmp_path / engine / "metrics.jsonl")]
+    assert runs["fsdp2"] == pytest.approx(runs["ddp"], rel=1e-4)
