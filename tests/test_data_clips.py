@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import multiprocessing
 import traceback
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,18 @@ def test_sources_keep_their_own_sampling_rate(good: Path, tmp_path: Path) -> Non
     for key in keys:
         numbers = read_numbers(dataset[key]["pixel_values"][0])
         assert set(np.diff(numbers)) == {2 if key[1] < 5 else 5}
+
+
+@pytest.mark.multiprocess
+def test_workers_leave_a_request_to_stop_to_the_training(good: Path) -> None:
+    batches = iter(build_loader(recipe_for(good, workers=1), batch_size=2))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    worker.terminate()
+    assert len(list(itertools.islice(batches, 6))) == 6  # more than it had ready
+    assert multiprocessing.active_children() == [worker]
+    batches.close()
+    assert not worker.is_alive()
 
 
 def stream_recipe(good: Path, folder: Path, workers: int) -> DataRecipe:

@@ -18,7 +18,7 @@ from torch import nn
 from benchmarks.flops import our_macs
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 from training.checkpoint import complete_checkpoints
-from training.loop import Run, fit, start, train, train_step
+from training.loop import Run, StopSignal, fit, start, train, train_step
 from training.masks import MaskDrawer, loss_weight
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
 from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
@@ -208,6 +208,15 @@ def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
     straight = trained(tmp_path / "straight")
     assert rest == straight[0]
     assert all(torch.equal(final[name], straight[1][name]) for name in final)
+
+
+def test_a_second_request_to_stop_changes_nothing() -> None:
+    """As scheduler and launcher send them, one after the other."""
+    asked = StopSignal()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert asked.stop
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or the next one would end the tests
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_fine_tuning_from_a_pre_trained_folder(tmp_path: Path) -> None:

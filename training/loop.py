@@ -159,7 +159,10 @@ def batches_of(loader: ClipLoader) -> Iterator[Batch]:
 
 
 class StopSignal:
-    """Remembers that the process was asked to stop. A second request stops it at once."""
+    """Remembers that the process was asked to stop, by SIGTERM.
+
+    Further requests change nothing: scheduler and launcher each send one. Ctrl-C (SIGINT) ends the process at once.
+    """
 
     def __init__(self) -> None:
         self.stop = False
@@ -170,7 +173,6 @@ class StopSignal:
 
     def _remember(self, number: int, frame: Any) -> None:
         self.stop = True
-        signal.signal(number, signal.SIG_DFL)
 
 
 def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
