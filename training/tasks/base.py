@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 
-from ..recipe import Recipe
+from ..recipe import Recipe, RecipeError
 from ..transfer import FrameTransfer
 
 
@@ -46,9 +46,16 @@ class Task(ABC):
         return self.recipe.model_config()
 
     def build_model(self) -> PreTrainedModel:
-        """The model, ready to be trained, in fp32 on the CPU."""
-        options = {"attn_implementation": self.recipe.model.attention} if self.recipe.model.attention else {}
-        model = self.load_model(**options)
+        """The model, ready to be trained, in fp32 on the CPU.
+
+        Raises:
+            RecipeError: The attention function of the recipe cannot be had.
+        """
+        attention = self.recipe.model.attention
+        try:
+            model = self.load_model(**({"attn_implementation": attention} if attention else {}))
+        except ImportError as error:
+            raise RecipeError(f"model.attention ({attention}) cannot be used here: {error}") from error
         if self.recipe.gradient_checkpointing:
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})
