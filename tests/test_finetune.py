@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from training.checkpoint import complete_checkpoints
 from training.cli import run_stage
-from training.data import build_loader, open_sources
+from training.data import TooManyBadVideosError, build_loader, open_sources
 from training.recipe import DataRecipe, RecipeError, SourceRecipe
 from training.tasks import ClassificationTask, FineTuningRecipe
 from training.validation import EvalRecipe
@@ -288,6 +288,12 @@ def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -
     model = task.build_model()
     values = task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
     assert values["eval_videos"] == 2
+    task.recipe.data.max_bad_share = 0.34  # the broken one comes when two were seen: all of them count, at the end
+    validation = task.make_validation(Accelerator(cpu=True), build_loader)
+    assert [validation.measure(model)["eval_videos"] for _ in range(3)] == [2, 2, 2]
+    task.recipe.data.max_bad_share = 0.33
+    with pytest.raises(TooManyBadVideosError, match="1 of 3 videos of data_eval cannot be read"):
+        task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
     task.recipe.data_eval[0].path = str(tmp_path / "none.txt")
     (tmp_path / "none.txt").write_text(f"{videos}/val/falls/0.mp4 7\n")
     with pytest.raises(RecipeError, match="go up to 7"):

@@ -92,7 +92,10 @@ class DataRecipe:
     cache_gib: float = knob(
         0.0, "memory in GiB, of each worker, for small video files that stay decoded; worth it where epochs are many"
     )
-    max_bad_share: float = knob(0.01, "share of unreadable videos above which training stops")
+    max_bad_share: float = knob(
+        0.01,
+        "share of unreadable videos above which training stops; judged with a margin for chance where few were seen",
+    )
     seed: int | None = knob(None, "seed of order, cuts and crops; default: the seed of the recipe")
 
     def problems(self) -> list[str]:

@@ -119,7 +119,7 @@ def build_loader(
         pin_memory: Put batches where a GPU can fetch them.
         training: Random order, frames and crops, without end. False: every video once, whatever its weight, in order,
             the frames in the middle and, unless `recipe.multi_scale_crop`, of the picture too, without RandAugment; the
-            last batches may be short.
+            last batches may be short, and unreadable videos are counted, but never too many.
         classes: Names of the classes that labels number; sources that name theirs in another order are brought to it.
 
     Raises:
@@ -141,7 +141,7 @@ def build_loader(
         mixture.sources, batch_size=batch_size, seed=seed, num_processes=num_processes, process_index=process_index,
         shuffle=training, num_samples=None if training else len(mixture),
     )  # fmt: skip
-    faults = FaultCounter(recipe.max_bad_share, num_videos=len(mixture))
+    faults = FaultCounter(recipe.max_bad_share if training else 1.0, num_videos=len(mixture))
     workers = {"workers": recipe.workers, "prefetch": recipe.prefetch}
     dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * 2**30)))
     return ClipLoader(dataset, sampler, faults, pin_memory=pin_memory, **workers)
