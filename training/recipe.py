@@ -82,7 +82,9 @@ class ScheduleRecipe:
 
     epochs: float = knob(1.0, "how often each video is sampled; every view counts (paper, Table 10)")
     count_views: bool = knob(True, "false: an epoch is one pass over the videos, however many views are cut from each")
-    warmup_epochs: float = knob(0.0, "epochs of warm-up, counted the same way")
+    warmup_epochs: float = knob(
+        0.0, "epochs of warm-up, counted the same way; with max_steps, that share of it that they are of epochs"
+    )
     max_steps: int | None = knob(None, "optimizer steps, instead of epochs; needed for streams of unknown length")
     warmup_steps: int | None = knob(None, "steps of warm-up, instead of warmup_epochs")
     warmup_lr: float = knob(0.0, "start of the warm-up, per 256 clips as base_lr")
