@@ -151,6 +151,20 @@ def test_seed_of_the_data_goes_before_the_seed_of_the_run(good: Path) -> None:
     assert_same(first_batches(own, 2), first_batches(recipe_for(good), 2, seed=9))
 
 
+def test_a_video_that_comes_twice_in_an_epoch_gives_two_clips(good: Path) -> None:
+    weighted = SourceRecipe(path=str(good), kind="folder", weight=2.0)
+    loader = build_loader(recipe_for("", sources=[weighted]), batch_size=20, seed=5)
+    plain = build_loader(recipe_for(good), batch_size=10, seed=5).dataset
+    assert loader.samples_per_epoch == 20
+    clips = next(iter(loader))["pixel_values"].unflatten(0, (20, 2))
+    keys = next(iter(loader.batch_sampler))
+    assert sorted(keys) == [(0, video, take) for video in range(10) for take in range(2)]
+    found = dict(zip(keys, clips))
+    for video in range(10):
+        assert torch.equal(found[0, video, 0], plain[0, video]["pixel_values"])
+        assert not torch.equal(found[0, video, 1], found[0, video, 0])
+
+
 # the same, whoever does it
 
 
@@ -256,7 +270,7 @@ def test_sources_keep_their_own_sampling_rate(good: Path, tmp_path: Path) -> Non
     dataset = loader.dataset
     dataset.make_views = lambda frames, rng: frames[None]
     keys = next(iter(loader.batch_sampler))
-    assert sorted(video for _, video in keys) == sorted([*range(5), *range(5, 10), *range(5, 10)])
+    assert sorted(key.video for key in keys) == sorted([*range(5), *range(5, 10), *range(5, 10)])
     for key in keys:
         numbers = read_numbers(dataset[key]["pixel_values"][0])
         assert set(np.diff(numbers)) == {2 if key[1] < 5 else 5}
