@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -261,6 +262,33 @@ def test_evaluation_changes_nothing_and_survives_interruptions(config_file: Path
     assert evaluated(config_file, videos, tmp_path / "a", "--eval.every_epochs", "1", *options)[-1] == found[-1]
     again = load_file(tmp_path / "a" / "best" / "model.safetensors")
     assert all(torch.equal(again[name], best[name]) for name in best)
+
+
+@pytest.mark.parametrize("step", [2, 6])  # of 6
+def test_asked_to_stop_it_saves_first_and_evaluates_when_it_goes_on(
+    config_file: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    options = ["--eval.every", "2", "--ema.decay", "0.5"]
+    found = evaluated(config_file, videos, tmp_path / "straight", *options)
+    prepare = ClassificationTask.prepare
+
+    def asked(task: ClassificationTask, batch: dict, first_clip: int, device: torch.device) -> dict[str, torch.Tensor]:
+        if first_clip == (step - 1) * 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return prepare(task, batch, first_clip, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassificationTask, "prepare", asked)
+        with pytest.raises(SystemExit):
+            evaluated(config_file, videos, tmp_path / "stopped", *options)
+    checkpoint = complete_checkpoints(tmp_path / "stopped" / "checkpoints")[-1]
+    assert checkpoint.name == f"step-{step:08d}"
+    evaluations = tmp_path / "stopped" / "evaluation.jsonl"
+    assert [line["step"] for line in (lines(evaluations) if evaluations.exists() else [])] == list(range(2, step, 2))
+    assert evaluated(config_file, videos, tmp_path / "stopped", *options) == found
+    for name in ("best", "model"):
+        ours, theirs = (load_file(tmp_path / run / name / "model.safetensors") for run in ("stopped", "straight"))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
 @pytest.mark.parametrize(

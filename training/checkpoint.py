@@ -47,10 +47,17 @@ _WRITING, _REMOVING = ".writing", ".removing"
 
 @dataclass
 class Progress:
-    """How far a run is: optimizer steps, and videos taken by all processes together since the start."""
+    """How far a run is.
+
+    Attributes:
+        step: Optimizer steps since the start.
+        samples_seen: Videos taken by all processes together.
+        owes_evaluation: An evaluation was due after this step and has not taken place.
+    """
 
     step: int = 0
     samples_seen: int = 0
+    owes_evaluation: bool = False
 
 
 class Stateful(Protocol):

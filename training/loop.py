@@ -61,6 +61,14 @@ class Run:
             return nullcontext()
         return self.average.swapped()
 
+    def evaluation_due(self) -> bool:
+        """Whether the model is to be measured after the step that was just done."""
+        if self.validation is None:
+            return False
+        every = self.validation.recipe.steps(self.plan.steps_per_epoch, self.recipe.tracking.log_every)
+        step = self.progress.step
+        return step == self.plan.max_steps or (every is not None and step % every == 0)
+
 
 def fit(run: Run) -> bool:
     """Train until `plan.max_steps`; every process calls it.
@@ -74,8 +82,9 @@ def fit(run: Run) -> bool:
     """
     recipe, plan, progress = run.recipe, run.plan, run.progress
     asked = StopSignal()
-    eval_every = run.validation and run.validation.recipe.steps(plan.steps_per_epoch, recipe.tracking.log_every)
     run.model.train()
+    if progress.owes_evaluation:  # the run before was asked to stop
+        evaluate(run)
     while progress.step < plan.max_steps:
         values, inputs = train_step(run)
         run.monitor.add(values)
@@ -85,12 +94,13 @@ def fit(run: Run) -> bool:
             stop = run.monitor.report(asked.stop)
         if recipe.tracking.picture_every and (progress.step % recipe.tracking.picture_every == 0 or last):
             draw_picture(run, inputs)
-        if run.validation and (last or (eval_every and progress.step % eval_every == 0)):
-            evaluate(run, run.validation)
+        progress.owes_evaluation = run.evaluation_due()
+        if progress.owes_evaluation and not stop:
+            evaluate(run)
         if progress.step % recipe.checkpoint.every == 0 or last or stop:  # always just after a report
             run.keeper.save(progress)
             run.monitor.skip_time()
-        if stop and not last:
+        if stop and (progress.owes_evaluation or not last):
             return False
     return True
 
@@ -135,8 +145,11 @@ def draw_picture(run: Run, inputs: Batch) -> None:
     run.monitor.picture(picture)
 
 
-def evaluate(run: Run, validation: Validation) -> None:
+def evaluate(run: Run) -> None:
     """Measure the model on the validation set, and keep it if it is the best so far; every process calls it."""
+    run.progress.owes_evaluation, validation = False, run.validation
+    if validation is None:  # the recipe does not name one any more
+        return
     with run.exported_weights():
         values = validation.measure(run.model)
         if validation.is_best(values):
