@@ -298,11 +298,25 @@ def test_asked_to_stop_it_saves_first_and_evaluates_when_it_goes_on(
         (EvalRecipe(every=20), 10.0, 5, 20),
         (EvalRecipe(every_epochs=1.0), 12.0, 5, 15),
         (EvalRecipe(every_epochs=0.1), 12.0, 5, 5),
-        (EvalRecipe(every_epochs=1.0), 0.0, 5, None),
+        (EvalRecipe(every=20), 0.0, 5, 20),
     ],
 )
 def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, log_every: int, expected: int | None) -> None:
     assert recipe.steps(steps_per_epoch, log_every) == expected
+
+
+def test_epochs_of_a_stream_of_unknown_length_are_none(
+    config_file: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    paths = sorted(str(path) for path in videos.rglob("*.mp4"))
+    datasets.Dataset.from_dict({"video": paths, "label": [0] * len(paths)}).to_parquet(tmp_path / "clips.parquet")
+    arguments = ["--output_dir", str(tmp_path / "run"), "--num_labels", "3", "--eval.every_epochs", "1",
+                 "--data.sources", f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}, streaming: true}}]",
+                 "--data_eval", f"[{{path: {videos / 'val'}, kind: folder}}]"]  # fmt: skip
+    assert run_here(config_file, *arguments) == 2
+    assert "eval.every_epochs (1) has no meaning: set eval.every, in steps" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ class Run:
     monitor: Monitor
     average: WeightAverage | None = None
     validation: Validation | None = None
+    evaluate_every: int | None = None
 
     def exported_weights(self) -> AbstractContextManager[None]:
         """Within it, the model has the weights that are evaluated and saved: the averaged ones, if there are any."""
@@ -65,8 +66,7 @@ class Run:
         """Whether the model is to be measured after the step that was just done."""
         if self.validation is None:
             return False
-        every = self.validation.recipe.steps(self.plan.steps_per_epoch, self.recipe.tracking.log_every)
-        step = self.progress.step
+        step, every = self.progress.step, self.evaluate_every
         return step == self.plan.max_steps or (every is not None and step % every == 0)
 
 
@@ -216,6 +216,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     decay = recipe.ema.decay
     average = None if decay is None else WeightAverage(accelerator.unwrap_model(model), decay)
     validation = task.make_validation(accelerator, build_loader)
+    every = None if validation is None else validation.recipe.steps(plan.steps_per_epoch, recipe.tracking.log_every)
     extras = {name: extra for name, extra in (("ema", average), ("validation", validation)) if extra is not None}
     keeper = CheckpointKeeper(
         accelerator, model, optimizer, recipe, plan, extras=extras, per_process={"faults": loader.faults}
@@ -237,6 +238,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         monitor=monitor,
         average=average,
         validation=validation,
+        evaluate_every=every,
     )
 
 

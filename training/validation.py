@@ -17,7 +17,7 @@ from torch import nn
 
 from .data.faults import TooManyBadVideosError, listing
 from .recipe import AugmentRecipe, DataRecipe, SourceRecipe
-from .recipe_parsing import knob
+from .recipe_parsing import RecipeError, knob
 from .tasks.base import Task
 
 
@@ -51,9 +51,18 @@ class EvalRecipe:
         return found
 
     def steps(self, steps_per_epoch: float, log_every: int) -> int | None:
-        """Steps between two evaluations; None: only at the end."""
-        if self.every_epochs is None or not steps_per_epoch:
+        """Steps between two evaluations; None: only at the end.
+
+        Raises:
+            RecipeError: It is stated in epochs, whose length is not known.
+        """
+        if self.every_epochs is None:
             return self.every
+        if not steps_per_epoch:
+            raise RecipeError(
+                f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
+                "set eval.every, in steps, or data.sources.N.num_videos."
+            )
         return max(math.ceil(self.every_epochs * steps_per_epoch / log_every), 1) * log_every
 
 
