@@ -3,6 +3,7 @@
 """The training loop in one process, on clips out of a formula."""
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -16,13 +17,17 @@ from processes import forget_processes
 from torch import nn
 
 from benchmarks.flops import our_macs
-from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2 import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+)
 from training.checkpoint import complete_checkpoints
 from training.loop import Run, StopSignal, fit, start, train, train_step
 from training.masks import MaskDrawer, loss_weight
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
 from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
-from training.tracking import duration, flat, peak_flops, training_flops
+from training.tracking import duration, flat, json_line, peak_flops, training_flops
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")
@@ -318,6 +323,8 @@ def test_cost_of_a_clip(tmp_path: Path) -> None:
 
 
 def test_small_things() -> None:
+    assert json_line({"step": 1, "loss": 0.5}) == '{"step": 1, "loss": 0.5}\n'
+    assert json_line({"loss": math.nan, "grad_norm": math.inf}) == '{"loss": null, "grad_norm": null}\n'
     assert duration(0.5) == "30:00 min"
     assert duration(49.5) == "2 d 01:30 h"
     assert flat({"a": {"b": 1, "c": [1]}, "d": None}) == {"a.b": 1, "a.c": "[1]", "d": "None"}
