@@ -21,6 +21,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2Config,
     VideoMAEv2ForPreTraining,
     VideoMAEv2ForVideoClassification,
+    VideoMAEv2VideoProcessor,
 )
 from training.checkpoint import complete_checkpoints
 from training.loop import Run, StopSignal, fit, start, train, train_step
@@ -252,6 +253,23 @@ def test_frames_are_normalised_as_the_processor_does_it(tmp_path: Path) -> None:
     frames = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = task.processor(list(frames), return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(task.normalise(frames, torch.device("cpu")), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: Path) -> None:
+    start, half = tmp_path / "start", [0.5, 0.5, 0.5]
+    VideoMAEv2ForPreTraining(tiny_recipe(PreTrainingRecipe, tmp_path).model_config()).save_pretrained(start)
+    options = {"num_labels": 3, "model": {"init_from": str(start)}, "schedule__max_steps": 2}
+    without = ClassificationTask(tiny_recipe(FineTuningRecipe, tmp_path / "run", **options))
+    assert list(without.processor.image_mean) == list(VideoMAEv2VideoProcessor.image_mean)
+    VideoMAEv2VideoProcessor(image_mean=half, image_std=half).save_pretrained(start)
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path / "run", **options)
+    task = ClassificationTask(recipe)
+    white = torch.full((1, 4, 3, 16, 16), 255, dtype=torch.uint8)
+    torch.testing.assert_close(task.normalise(white, torch.device("cpu")), torch.ones(1, 4, 3, 16, 16))
+    train(recipe, task, build_loader)
+    saved = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "run" / "model")
+    assert (list(saved.image_mean), list(saved.image_std)) == (half, half)
+    assert (saved.num_frames, saved.crop_size.height) == (4, 16)
 
 
 def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:

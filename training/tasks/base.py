@@ -123,4 +123,22 @@ class Task(ABC):
             sampling_rate=data.sampling_rate,
             size={"shortest_edge": data.image_size},
             crop_size=side,
+            **statistics_of(self.recipe.model.init_from),
         )
+
+
+def statistics_of(start: str | None) -> dict[str, list[float]]:
+    """Mean and standard deviation that a model to start from is used to, as its video processor says; else nothing.
+
+    Raises:
+        RecipeError: It has a video processor that cannot be used.
+    """
+    if start is None:
+        return {}
+    try:
+        processor = VideoMAEv2VideoProcessor.from_pretrained(start)
+    except OSError:
+        return {}
+    except ValueError as error:
+        raise RecipeError(f"The video processor of model.init_from ({start}) cannot be used: {error}") from error
+    return {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}
