@@ -3,7 +3,10 @@
 import gc
 import itertools
 import multiprocessing
+import subprocess
+import time
 import traceback
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from training.data.augment import ViewMaker
 from training.data.clips import MAX_TRIES
 from training.data.faults import Fault, FaultCounter
 from training.data.files import FolderSource
+from training.data.workers import obey_only_parent
 from training.recipe import DataRecipe, SourceRecipe
 
 
@@ -281,11 +285,31 @@ def test_workers_leave_a_request_to_stop_to_the_training(good: Path) -> None:
     batches = iter(build_loader(recipe_for(good, workers=1), batch_size=2))
     next(batches)
     (worker,) = multiprocessing.active_children()
-    worker.terminate()
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
     assert len(list(itertools.islice(batches, 6))) == 6  # more than it had ready
-    assert multiprocessing.active_children() == [worker]
+    assert worker.is_alive()
     batches.close()
     assert not worker.is_alive()
+
+
+@pytest.mark.multiprocess
+def test_workers_do_end_with_the_training() -> None:
+    """An interpreter that ends, with an error for instance, sends SIGTERM and waits."""
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    worker = context.Process(target=idle_worker, args=(ready,), daemon=True)
+    worker.start()
+    assert ready.wait(20)
+    worker.terminate()
+    worker.join(20)
+    assert worker.exitcode == 0
+    worker.kill()
+
+
+def idle_worker(ready: Event) -> None:
+    obey_only_parent(0)
+    ready.set()
+    time.sleep(60)
 
 
 def stream_recipe(good: Path, folder: Path, workers: int) -> DataRecipe:

@@ -205,9 +205,10 @@ def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().prepare(batch, first_clip, device)
 
-    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, checkpoint__every=100)
+    recipe, before = tiny_recipe(PreTrainingRecipe, tmp_path, checkpoint__every=100), signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as exit_status:
         train(recipe, Terminated(recipe), build_loader)
+    assert signal.getsignal(signal.SIGTERM) == before
     assert exit_status.value.code == 128 + signal.SIGTERM
     assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["step-00000003"]
     rest, final = trained(tmp_path)

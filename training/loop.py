@@ -5,7 +5,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,17 @@ class StopSignal:
         self.stop = True
 
 
+@contextmanager
+def sigterm_as_before() -> Iterator[None]:
+    """Gives SIGTERM back the meaning that it had, at the end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        with suppress(ValueError, TypeError):  # not in the main thread, or not set by Python: nothing was changed
+            signal.signal(signal.SIGTERM, before)
+
+
 def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     """Join the processes, build model, optimizer and data, and load the newest checkpoint, if there is one."""
     accelerator = make_accelerator(recipe)
@@ -251,7 +262,7 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
         build_loader: `training.data.build_loader`, or anything that can be called like it.
     """
     run = start(recipe, task, build_loader)
-    try:
+    with sigterm_as_before(), closing(run.monitor):
         if fit(run):
             with run.exported_weights():
                 save_model(run.accelerator, run.model, task)
@@ -259,8 +270,6 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
         else:
             logger.info(f"Stopped on request after step {run.progress.step}; the same command goes on from there.")
             sys.exit(128 + signal.SIGTERM)
-    finally:
-        run.monitor.close()
 
 
 def report_faults(run: Run) -> None:

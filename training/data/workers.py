@@ -4,20 +4,33 @@
 
 import gc
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
-def leave_stopping_to_parent(_: int) -> None:
-    """Ignore SIGTERM, in a worker.
+def obey_only_parent(_: int) -> None:
+    """Heed SIGTERM, in a worker, only if it comes from the process that the worker works for.
 
     Launchers and schedulers send it to whole process groups. A worker that dies of it takes the training along before
-    that could write its checkpoint; one that stays ends with its parent.
+    that could write its checkpoint; one that ignored it altogether would keep the training from ending.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None or not hasattr(signal, "sigwaitinfo"):  # no worker, or no Linux
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()
+
+
+def _end_with(parent: int | None) -> None:
+    """End this process when that one sends SIGTERM, which all threads block."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 def worker_options(workers: int, prefetch: int) -> dict[str, Any]:
@@ -34,7 +47,7 @@ def worker_options(workers: int, prefetch: int) -> dict[str, Any]:
         "num_workers": workers,
         "prefetch_factor": prefetch,
         "multiprocessing_context": "fork" if forks else None,
-        "worker_init_fn": leave_stopping_to_parent,
+        "worker_init_fn": obey_only_parent,
     }
 
 
