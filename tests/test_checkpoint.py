@@ -27,6 +27,7 @@ from training.checkpoint import (
     what_changes,
 )
 from training.loop import Run, fit, start
+from training.recipe import RecipeError
 from training.schedule import Plan
 from training.tasks import PreTrainingRecipe, PreTrainingTask
 
@@ -109,7 +110,7 @@ def test_what_a_run_leaves(undisturbed: Path) -> None:
     assert [path.name for path in kept] == ["step-00000006", "step-00000008"]
     assert sorted(path.name for path in (undisturbed / "checkpoints").iterdir()) == [path.name for path in kept]
     state = json.loads((kept[0] / "state.json").read_text())
-    assert state["progress"] == {"step": 6, "samples_seen": 6 * 4}
+    assert state["progress"] == {"step": 6, "samples_seen": 6 * 4, "owes_evaluation": False}
     assert state["plan"]["num_processes"] == 1
     assert state["recipe"]["schedule"]["max_steps"] == STEPS
     own = torch.load(kept[0] / "rank-0.pt", weights_only=True)
@@ -246,3 +247,28 @@ def test_another_accumulation_goes_on_with_the_same_samples(tmp_path: Path, capl
         lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
         losses.append([json.loads(line)["loss"] for line in lines])
     assert losses[1][2] == pytest.approx(losses[0][2], rel=1e-2)  # two steps were made on another schedule
+
+
+def test_a_changed_optimizer_counts_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert fit(begin(tmp_path, schedule__max_steps=2, optimizer__layer_decay=0.9))
+    changed = {"weight_decay": 0.5, "betas": [0.8, 0.7], "eps": 1e-6, "layer_decay": 0.8}
+    run = begin(tmp_path, **{f"optimizer__{name}": value for name, value in changed.items()})
+    assert run.progress.step == 2
+    groups = run.optimizer.param_groups
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.5}
+    assert {(*group["betas"], group["eps"]) for group in groups} == {(0.8, 0.7, 1e-6)}
+    assert min(group["lr_scale"] for group in groups) == pytest.approx(0.8**3)
+    assert len(run.optimizer.state_dict()["state"]) == sum(len(group["params"]) for group in groups)  # was loaded
+    for text in ("weight_decay: 0.05 -> 0.5", "betas: [0.9, 0.95] -> [0.8, 0.7]", "layer_decay: 0.9 -> 0.8"):
+        assert f"optimizer.{text}." in caplog.text
+    assert fit(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("layer_decay", 1.0, 0.5), ("layer_decay", 0.5, 1.0), ("weight_decay", 0.05, 0.0), ("weight_decay", 0.0, 0.05)],
+)
+def test_other_groups_of_parameters_are_refused(tmp_path: Path, name: str, before: float, after: float) -> None:
+    assert fit(begin(tmp_path, schedule__max_steps=2, **{f"optimizer__{name}": before}))
+    with pytest.raises(RecipeError, match=rf"optimizer.{name} \({after}\) was {before} .* set it to {before}, or"):
+        begin(tmp_path, **{f"optimizer__{name}": after})

@@ -2,7 +2,11 @@
 
 import gc
 import itertools
+import multiprocessing
+import subprocess
+import time
 import traceback
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from training.data.augment import ViewMaker
 from training.data.clips import MAX_TRIES
 from training.data.faults import Fault, FaultCounter
 from training.data.files import FolderSource
+from training.data.workers import obey_only_parent
 from training.recipe import DataRecipe, SourceRecipe
 
 
@@ -150,6 +155,20 @@ def test_seed_of_the_data_goes_before_the_seed_of_the_run(good: Path) -> None:
     assert_same(first_batches(own, 2), first_batches(recipe_for(good), 2, seed=9))
 
 
+def test_a_video_that_comes_twice_in_an_epoch_gives_two_clips(good: Path) -> None:
+    weighted = SourceRecipe(path=str(good), kind="folder", weight=2.0)
+    loader = build_loader(recipe_for("", sources=[weighted]), batch_size=20, seed=5)
+    plain = build_loader(recipe_for(good), batch_size=10, seed=5).dataset
+    assert loader.samples_per_epoch == 20
+    clips = next(iter(loader))["pixel_values"].unflatten(0, (20, 2))
+    keys = next(iter(loader.batch_sampler))
+    assert sorted(keys) == [(0, video, take) for video in range(10) for take in range(2)]
+    found = dict(zip(keys, clips))
+    for video in range(10):
+        assert torch.equal(found[0, video, 0], plain[0, video]["pixel_values"])
+        assert not torch.equal(found[0, video, 1], found[0, video, 0])
+
+
 # the same, whoever does it
 
 
@@ -255,10 +274,42 @@ def test_sources_keep_their_own_sampling_rate(good: Path, tmp_path: Path) -> Non
     dataset = loader.dataset
     dataset.make_views = lambda frames, rng: frames[None]
     keys = next(iter(loader.batch_sampler))
-    assert sorted(video for _, video in keys) == sorted([*range(5), *range(5, 10), *range(5, 10)])
+    assert sorted(key.video for key in keys) == sorted([*range(5), *range(5, 10), *range(5, 10)])
     for key in keys:
         numbers = read_numbers(dataset[key]["pixel_values"][0])
         assert set(np.diff(numbers)) == {2 if key[1] < 5 else 5}
+
+
+@pytest.mark.multiprocess
+def test_workers_leave_a_request_to_stop_to_the_training(good: Path) -> None:
+    batches = iter(build_loader(recipe_for(good, workers=1), batch_size=2))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+    assert len(list(itertools.islice(batches, 6))) == 6  # more than it had ready
+    assert worker.is_alive()
+    batches.close()
+    assert not worker.is_alive()
+
+
+@pytest.mark.multiprocess
+def test_workers_do_end_with_the_training() -> None:
+    """An interpreter that ends, with an error for instance, sends SIGTERM and waits."""
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    worker = context.Process(target=idle_worker, args=(ready,), daemon=True)
+    worker.start()
+    assert ready.wait(20)
+    worker.terminate()
+    worker.join(20)
+    assert worker.exitcode == 0
+    worker.kill()
+
+
+def idle_worker(ready: Event) -> None:
+    obey_only_parent(0)
+    ready.set()
+    time.sleep(60)
 
 
 def stream_recipe(good: Path, folder: Path, workers: int) -> DataRecipe:
@@ -313,26 +364,48 @@ def test_unreadable_videos_are_named_counted_and_replaced(mixed: Path, caplog: p
 
 def test_training_ends_when_too_many_are_bad(mixed: Path) -> None:
     loader = build_loader(recipe_for(mixed, max_bad_share=0.2), batch_size=3, seed=5, labelled=True)
-    with pytest.raises(TooManyBadVideosError, match=r"more than data.max_bad_share = 0.2 of 15") as caught:
+    with pytest.raises(TooManyBadVideosError, match=r"of 15 videos .* more than data.max_bad_share = 0.2") as caught:
         list(itertools.islice(loader, 10))
-    assert 4 <= loader.faults.bad <= 5
+    assert len(loader.faults.reasons) == 4
     assert all(name in str(caught.value) for name in loader.faults.reasons)
     enough = build_loader(recipe_for(mixed, max_bad_share=0.34), batch_size=3, seed=5, labelled=True)
     assert len(list(itertools.islice(enough, 10))) == 10
 
 
-def test_share_is_taken_over_enough_samples() -> None:
+def count_all(counter: FaultCounter, share: float, samples: int, seed: int) -> bool:
+    """Count samples of which a share is bad by chance, eight at a time; whether that was too much."""
+    bad = np.random.default_rng(seed).random((samples // 8, 8)) < share
+    try:
+        for number, count in enumerate(bad.sum(axis=1)):
+            counter.count(8, int(count), [Fault(f"{number}-{i}", "why") for i in range(count)])
+    except TooManyBadVideosError:
+        return True
+    return False
+
+
+def test_chance_ends_no_training() -> None:
+    """64 processes, each of which judges for itself 2500 times; the share is what is allowed, or nearly twice that."""
+    assert not any(count_all(FaultCounter(0.01, 10**6), 0.01, 20_000, seed) for seed in range(64))
+    assert all(count_all(FaultCounter(0.01, 10**6), 0.019, 20_000, seed) for seed in range(64))
+    counter = FaultCounter(0.01, 10**6)
+    assert count_all(counter, 0.5, 20_000, 0)
+    assert counter.seen < 100
+
+
+def test_some_bad_videos_at_once_end_no_training() -> None:
     counter = FaultCounter(0.01, num_videos=10**6)
-    counter.count(8, 1, [Fault("a", "why")])  # an eighth of these, but one of a thousand would be fine
-    for _ in range(9):
-        counter.count(8, 1, [Fault("a", "why")])
-    with pytest.raises(TooManyBadVideosError, match="11 of 88 samples"):
-        counter.count(8, 1, [Fault("b", "why")])
-    with pytest.raises(TooManyBadVideosError):
+    for number in range(25):  # of the 10 that a share of a hundredth makes of a thousand
+        counter.count(8, 1, [Fault(f"{number}", "why")])
+    with pytest.raises(TooManyBadVideosError, match="33 of 208 samples"):
+        counter.count(8, 8, [])
+    with pytest.raises(TooManyBadVideosError, match="1 of 8 samples"):
         FaultCounter(0.0).count(8, 1, [Fault("a", "why")])
+    with pytest.raises(TooManyBadVideosError, match="3 of 200 videos"):
+        FaultCounter(0.01, num_videos=200).count(8, 1, [Fault(name, "why") for name in "abc"])
+    FaultCounter(1.0, num_videos=8).count(5000, 5000, [Fault(name, "why") for name in "abcdefgh"])
     copy = FaultCounter(0.01)
     copy.load_state_dict(counter.state_dict())
-    assert (copy.seen, copy.bad, copy.reasons) == (88, 11, {"a": "why", "b": "why"})
+    assert (copy.seen, copy.bad, len(copy.reasons)) == (208, 33, 25)
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from training.data import EpochSampler
+from training.data.sampler import Key
 
 
 @dataclass
@@ -19,9 +20,9 @@ class Videos:
     sequential: bool = False
 
 
-def take(sampler: EpochSampler, count: int) -> list[tuple[int, int]]:
+def take(sampler: EpochSampler, count: int) -> list[Key]:
     """The first keys of one process."""
-    keys: list[tuple[int, int]] = []
+    keys: list[Key] = []
     for batch in sampler:
         keys += batch
         if len(keys) >= count:
@@ -52,9 +53,9 @@ def test_epochs_are_complete_and_differ() -> None:
     keys = take(EpochSampler([Videos(100)], batch_size=8, seed=3), 300)
     for epoch in range(3):
         part = keys[100 * epoch : 100 * epoch + 100]
-        assert {e for e, _ in part} == {epoch}
-        assert sorted(v for _, v in part) == list(range(100))
-    orders = [[v for _, v in keys[100 * e : 100 * e + 100]] for e in range(3)]
+        assert {e for e, *_ in part} == {epoch}
+        assert sorted(v for _, v, _ in part) == list(range(100))
+    orders = [[v for _, v, _ in keys[100 * e : 100 * e + 100]] for e in range(3)]
     assert orders[0] != orders[1] != orders[2]
     assert orders[0] != list(range(100))
     assert take(EpochSampler([Videos(100)], batch_size=8, seed=4), 100) != keys[:100]
@@ -83,19 +84,30 @@ def test_weights() -> None:
     assert sampler.samples_per_epoch == 40 + 15 + 25
     keys = take(sampler, 80 * 4)
     for epoch in range(4):
-        videos = [v for e, v in keys if e == epoch]
+        videos = [v for e, v, _ in keys if e == epoch]
         counts = [sum(low <= v < high for v in videos) for low, high in ((0, 40), (40, 70), (70, 80))]
         assert counts == [40, 15, 25]
         assert len(set(videos)) == 40 + 15 + 10
-    over_all = collections.Counter(v for _, v in keys)
+    over_all = collections.Counter(v for _, v, _ in keys)
     assert {over_all[v] for v in range(40)} == {4}
     assert {over_all[v] for v in range(40, 70)} == {2}  # half an epoch each: in four epochs twice
     assert {over_all[v] for v in range(70, 80)} == {10}
 
 
+def test_takes_are_counted_in_each_epoch() -> None:
+    keys = take(EpochSampler([Videos(40), Videos(10, 2.5), Videos(4, 0.75)], batch_size=4), 68 * 3)
+    assert len(set(keys)) == len(keys)
+    seen: collections.Counter = collections.Counter()
+    for epoch, video, number in keys:
+        assert number == seen[epoch, video]
+        seen[epoch, video] += 1
+    assert {number for _, video, number in keys if 40 <= video < 50} == {0, 1, 2}
+    assert max(number for _, video, number in keys if video >= 50) == 1  # at the seam of two rounds
+
+
 def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
     sampler = EpochSampler([Videos(50), Videos(50, sequential=True)], batch_size=10)
-    videos = [v for _, v in take(sampler, 100)]
+    videos = [v for _, v, _ in take(sampler, 100)]
     places = [i for i, v in enumerate(videos) if v >= 50]
     assert [videos[i] for i in places] == list(range(50, 100))
     assert 15 < sum(place < 50 for place in places) < 35
@@ -105,7 +117,7 @@ def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
 def test_stream_of_unknown_length_is_one_epoch() -> None:
     sampler = EpochSampler([Videos(None, sequential=True)], batch_size=4, num_processes=2, process_index=1)
     sampler.set_position(80)
-    assert take(sampler, 8) == [(0, i) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
+    assert take(sampler, 8) == [(0, i, 0) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
     assert sampler.samples_per_epoch is None
     with pytest.raises(TypeError):
         len(sampler)
@@ -122,7 +134,7 @@ def test_once_through_each_video_for_evaluation(world: int, count: int) -> None:
     ]
     batches = [list(sampler) for sampler in samplers]
     assert [len(part) for part in batches] == [len(sampler) for sampler in samplers]
-    assert sorted(v for part in batches for batch in part for _, v in batch) == list(range(count))
+    assert sorted(v for part in batches for batch in part for _, v, _ in batch) == list(range(count))
     assert all(batch == sorted(batch) for part in batches for batch in part)
 
 
@@ -141,7 +153,7 @@ def test_wrong_arguments() -> None:
 def test_millions_of_videos() -> None:
     sampler = EpochSampler([Videos(1_000_000), Videos(350_000)], batch_size=64)
     sampler.set_position(1_350_000 * 7 + 12345)
-    epoch, _ = next(iter(sampler))[0]
+    epoch, *_ = next(iter(sampler))[0]
     assert epoch == 7
     assert sampler._cached[1].nbytes == 8 * 1_350_000
     assert np.array_equal(np.sort(sampler._cached[1]), np.arange(1_350_000))

@@ -3,7 +3,11 @@
 """Evaluation in one process: views, averages, sources, unreadable videos, going on, wrong input."""
 
 import csv
+import multiprocessing
+import os
 import shutil
+import signal
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -23,6 +27,9 @@ from training.data.sources import Video
 from training.evaluation import EvaluationRecipe, ViewMaker, run
 from training.evaluation.cli import main
 from training.evaluation.inference import Classifier
+from training.evaluation.loading import make_loader, started
+from training.evaluation.processes import leaving_on_sigterm
+from training.evaluation.recipe import EvaluationDataRecipe
 from training.recipe import load_recipe
 from training.recipe_parsing import describe
 
@@ -311,6 +318,32 @@ def test_a_stop_in_the_middle_keeps_what_is_there(
     assert len(calls) == 3 + 4  # of 6 groups, 2 were done
     assert rows(tmp_path) == rows(plain)
     assert not part.exists()
+
+
+@pytest.mark.multiprocess
+def test_workers_leave_a_request_to_stop_to_the_evaluation() -> None:
+    loader = make_loader(range(8), [[i] for i in range(8)], EvaluationDataRecipe(workers=1, prefetch=1), False)
+    with started(loader) as batches:
+        assert next(batches) == [0]
+        (worker,) = multiprocessing.active_children()
+        subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+        assert list(batches) == [[i] for i in range(1, 8)]
+
+
+def test_a_second_request_to_stop_does_not_disturb_the_first() -> None:
+    before, saved = signal.getsignal(signal.SIGTERM), []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            saved.append(1)
+
+    with pytest.raises(SystemExit), leaving_on_sigterm():
+        work()
+    assert saved
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_damaged_part(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -3,6 +3,7 @@
 """The training loop in one process, on clips out of a formula."""
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -16,13 +17,18 @@ from processes import forget_processes
 from torch import nn
 
 from benchmarks.flops import our_macs
-from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2 import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2VideoProcessor,
+)
 from training.checkpoint import complete_checkpoints
-from training.loop import Run, fit, start, train, train_step
+from training.loop import Run, StopSignal, fit, start, train, train_step
 from training.masks import MaskDrawer, loss_weight
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
 from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
-from training.tracking import duration, flat, peak_flops, training_flops
+from training.tracking import duration, flat, json_line, peak_flops, training_flops
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")
@@ -199,15 +205,25 @@ def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().prepare(batch, first_clip, device)
 
-    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, checkpoint__every=100)
+    recipe, before = tiny_recipe(PreTrainingRecipe, tmp_path, checkpoint__every=100), signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as exit_status:
         train(recipe, Terminated(recipe), build_loader)
+    assert signal.getsignal(signal.SIGTERM) == before
     assert exit_status.value.code == 128 + signal.SIGTERM
     assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["step-00000003"]
     rest, final = trained(tmp_path)
     straight = trained(tmp_path / "straight")
     assert rest == straight[0]
     assert all(torch.equal(final[name], straight[1][name]) for name in final)
+
+
+def test_a_second_request_to_stop_changes_nothing() -> None:
+    """As scheduler and launcher send them, one after the other."""
+    asked = StopSignal()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert asked.stop
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or the next one would end the tests
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_fine_tuning_from_a_pre_trained_folder(tmp_path: Path) -> None:
@@ -238,6 +254,23 @@ def test_frames_are_normalised_as_the_processor_does_it(tmp_path: Path) -> None:
     frames = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = task.processor(list(frames), return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(task.normalise(frames, torch.device("cpu")), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: Path) -> None:
+    start, half = tmp_path / "start", [0.5, 0.5, 0.5]
+    VideoMAEv2ForPreTraining(tiny_recipe(PreTrainingRecipe, tmp_path).model_config()).save_pretrained(start)
+    options = {"num_labels": 3, "model": {"init_from": str(start)}, "schedule__max_steps": 2}
+    without = ClassificationTask(tiny_recipe(FineTuningRecipe, tmp_path / "run", **options))
+    assert list(without.processor.image_mean) == list(VideoMAEv2VideoProcessor.image_mean)
+    VideoMAEv2VideoProcessor(image_mean=half, image_std=half).save_pretrained(start)
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path / "run", **options)
+    task = ClassificationTask(recipe)
+    white = torch.full((1, 4, 3, 16, 16), 255, dtype=torch.uint8)
+    torch.testing.assert_close(task.normalise(white, torch.device("cpu")), torch.ones(1, 4, 3, 16, 16))
+    train(recipe, task, build_loader)
+    saved = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "run" / "model")
+    assert (list(saved.image_mean), list(saved.image_std)) == (half, half)
+    assert (saved.num_frames, saved.crop_size.height) == (4, 16)
 
 
 def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:
@@ -309,6 +342,8 @@ def test_cost_of_a_clip(tmp_path: Path) -> None:
 
 
 def test_small_things() -> None:
+    assert json_line({"step": 1, "loss": 0.5}) == '{"step": 1, "loss": 0.5}\n'
+    assert json_line({"loss": math.nan, "grad_norm": math.inf}) == '{"loss": null, "grad_norm": null}\n'
     assert duration(0.5) == "30:00 min"
     assert duration(49.5) == "2 d 01:30 h"
     assert flat({"a": {"b": 1, "c": [1]}, "d": None}) == {"a.b": 1, "a.c": "[1]", "d": "None"}

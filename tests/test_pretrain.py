@@ -4,8 +4,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +208,38 @@ def test_a_bad_loss_on_one_process_stops_all(tmp_path: Path, engine: str) -> Non
     assert done.returncode != 0
     assert done.stderr.count("FloatingPointError: loss and grad_norm of step 3 are not finite") >= 2
     assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["step-00000002"]
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_process_group_is_asked_to_stop(config_file: Path, tmp_path: Path) -> None:
+    """Workers that decode get the signal too, and all get it twice, as from a scheduler and from a launcher."""
+    command = [sys.executable, "-m", "training.pretrain", "--config", str(config_file), "--output_dir", str(tmp_path),
+               "--schedule.max_steps", "1000000", "--data.workers", "2", "--checkpoint.every", "1000000"]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log, start_new_session=True)
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "metrics.jsonl").exists():
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            for _ in range(2):
+                os.killpg(process.pid, signal.SIGTERM)
+                time.sleep(0.02)
+            status = process.wait(60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert status == 128 + signal.SIGTERM, (tmp_path / "log").read_text()
+    (checkpoint,) = complete_checkpoints(tmp_path / "checkpoints")
+    assert json.loads((checkpoint / "state.json").read_text())["progress"]["step"] == lines(tmp_path)[-1]["step"]
+    for _ in range(100):  # the workers have ended, too
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("Workers outlive the training.")

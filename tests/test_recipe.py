@@ -8,12 +8,13 @@ import pytest
 import torch
 import yaml
 from fake_clips import TINY, tiny_recipe
+from transformers.utils import is_flash_attn_3_available
 
 from training.launch import check_launch
 from training.recipe import Recipe, load_recipe
 from training.recipe_parsing import RecipeError, describe
 from training.schedule import Plan
-from training.tasks import FineTuningRecipe, PreTrainingRecipe
+from training.tasks import FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
 
 
 RECIPES = Path(__file__).parents[1] / "training" / "recipes"
@@ -89,6 +90,15 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--model.preset", "enormous"], "There is no preset 'enormous'"),
         (["--data.image_size", "12"], "do not tile a grid of 3 x 3"),
         (["--output_dir", ""], "output_dir"),
+        (["--seed", "-1"], "seed must lie in [0, 2147483648), got -1"),
+        (["--seed", "4294967296"], "seed must lie in [0, 2147483648)"),
+        (["--data.seed", "-1"], "data.seed must not be negative, got -1"),
+        (["--checkpoint.keep", "-1"], "checkpoint.keep must not be negative, got -1"),
+        (["--checkpoint.every", "0"], "checkpoint.every must be at least 1"),
+        (["--tracking.log_every", "0"], "tracking.log_every must be at least 1"),
+        (["--tracking.picture_every", "-1"], "tracking.picture_every must not be negative"),
+        (["--tracking.peak_tflops", "0"], "tracking.peak_tflops must be above 0, got 0"),
+        (["--model.attention", "flsh"], "model.attention (flsh) is no attention function; there are: eager, "),
     ],
 )  # fmt: skip
 def test_refused(config_file: Path, arguments: list[str], message: str) -> None:
@@ -135,6 +145,24 @@ def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # what `accelerate launch --cpu --num_processes 2` does
     with pytest.raises(RecipeError, match="starts one process only"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path))
+
+
+def test_trackers_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecipeError, match=r"'tensorbord', which accelerate does not know; there are: .*tensorboard"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, tracking__trackers=["tensorbord"]))
+    monkeypatch.setattr("training.launch.get_available_trackers", lambda: ["tensorboard"])
+    with pytest.raises(RecipeError, match=r"'comet_ml', which is not installed: `pip install comet-ml`"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, tracking__trackers=["tensorboard", "comet_ml"]))
+    check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, tracking__trackers=["tensorboard", "all"]))
+
+
+def test_an_attention_function_that_is_not_installed(tmp_path: Path) -> None:
+    if is_flash_attn_3_available():
+        pytest.skip("It is installed.")
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, model__attention="flash_attention_3")
+    recipe.validate()
+    with pytest.raises(RecipeError, match=r"model.attention \(flash_attention_3\) cannot be used here"):
+        PreTrainingTask(recipe).build_model()
 
 
 def test_fine_tuning_recipe(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fake_clips import tiny_recipe
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
 from training.optimizer import layer_scale_and_decay, make_optimizer, parameter_groups, set_learning_rate
-from training.recipe import OptimizerRecipe, RecipeError
+from training.recipe import OptimizerRecipe, RecipeError, load_recipe
 from training.schedule import Plan, warmup_cosine
 from training.tasks import PreTrainingRecipe
 
@@ -78,6 +78,17 @@ def test_epochs_need_a_length(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="0 optimizer steps"):
         Plan.of(recipe, 1, 3)
     assert Plan.of(recipe, 1, 100).max_steps == 2 * 100 // 8
+
+
+def test_warmup_of_a_trial_run() -> None:
+    """`--schedule.max_steps 50` is all that need be said, with a published recipe, and of data without a length."""
+    file = Path(__file__).parents[1] / "training" / "recipes" / "pretrain_giant_hybrid.yaml"
+    arguments = ["--config", str(file), "--output_dir", "x", "--schedule.max_steps"]
+    for num_videos in (1_350_000, 100, None):
+        plan = Plan.of(load_recipe([*arguments, "50"], PreTrainingRecipe), 8, num_videos)
+        assert (plan.max_steps, plan.warmup_steps) == (50, 5)
+    recipe = load_recipe([*arguments, "50", "--schedule.warmup_steps", "7"], PreTrainingRecipe)
+    assert Plan.of(recipe, 8, 1_350_000).warmup_steps == 7
 
 
 def our_names(official: str) -> list[str]:

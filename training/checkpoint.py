@@ -33,6 +33,7 @@ from accelerate.utils import DistributedType, broadcast_object_list
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
+from .optimizer import group_options, optimizer_changes
 from .recipe import Recipe
 from .schedule import Plan
 
@@ -46,10 +47,17 @@ _WRITING, _REMOVING = ".writing", ".removing"
 
 @dataclass
 class Progress:
-    """How far a run is: optimizer steps, and videos taken by all processes together since the start."""
+    """How far a run is.
+
+    Attributes:
+        step: Optimizer steps since the start.
+        samples_seen: Videos taken by all processes together.
+        owes_evaluation: An evaluation was due after this step and has not taken place.
+    """
 
     step: int = 0
     samples_seen: int = 0
+    owes_evaluation: bool = False
 
 
 class Stateful(Protocol):
@@ -126,6 +134,7 @@ class CheckpointKeeper:
 
         Raises:
             FileExistsError: There are checkpoints, but `checkpoint.resume` is off.
+            RecipeError: The optimizer now sorts the parameters into other groups.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
@@ -143,9 +152,13 @@ class CheckpointKeeper:
             raise ValueError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
         progress = Progress(**state["progress"])
         logger.info(f"Going on from {folder}: step {progress.step}, {progress.samples_seen} videos taken.")
-        for line in what_changes(state["plan"], self.plan, progress):
+        changes = what_changes(state["plan"], self.plan, progress)
+        for line in changes + optimizer_changes(state["recipe"]["optimizer"], self.recipe.optimizer):
             logger.warning(line)
+        options = group_options(self.optimizer)
         self._read_weights(folder)
+        for group, own in zip(self.optimizer.param_groups, options):  # the recipe counts, not the checkpoint
+            group.update(own)
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         own = folder / f"rank-{self.accelerator.process_index}.pt"

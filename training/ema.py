@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 
@@ -32,6 +33,7 @@ class WeightAverage:
         if not self.weights:
             raise ValueError("All parameters of the model are frozen: there is nothing to average.")
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self._sharded = [module for module in model.modules() if isinstance(module, FSDPModule)]
 
     @torch.no_grad()
     def restart(self) -> None:
@@ -54,6 +56,8 @@ class WeightAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
+        for module in self._sharded:  # weights that a forward pass has left gathered would be computed with as they are
+            module.reshard()
         for average, weight in zip(_local(self.average), _local(self.weights)):
             own = weight.clone()  # one tensor at a time, so that memory for one is enough
             weight.copy_(average)

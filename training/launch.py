@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import (
     DistributedDataParallelKwargs,
     DistributedType,
     FullyShardedDataParallelPlugin,
     GradientAccumulationPlugin,
+    LoggerType,
     ProjectConfiguration,
 )
 from torch.distributed.fsdp import MixedPrecisionPolicy
@@ -76,6 +78,28 @@ def check_launch(recipe: Recipe) -> None:
         raise RecipeError(
             "ema.decay does not exist with DeepSpeed, which keeps the weights to itself: use DDP or FSDP2."
         )
+    check_trackers(recipe.tracking.trackers)
+
+
+def check_trackers(names: list[str]) -> None:
+    """Find trackers that accelerate would leave out in silence.
+
+    Raises:
+        RecipeError: One does not exist, or is not installed.
+    """
+    known = {str(kind) for kind in (*LoggerType, *LOGGER_TYPE_TO_CLASS)}  # some may have been registered
+    installed = {str(kind) for kind in get_available_trackers()} | (known - {str(kind) for kind in LoggerType})
+    for name in names:
+        if name not in known:
+            raise RecipeError(
+                f"tracking.trackers names {name!r}, which accelerate does not know; there are: "
+                f"{', '.join(sorted(known))}."
+            )
+        if name not in {"all", *installed}:
+            raise RecipeError(
+                f"tracking.trackers names {name!r}, which is not installed: `pip install {name.replace('_', '-')}`, or "
+                "take it out ([] for none)."
+            )
 
 
 def on_cpu(recipe: "Recipe | EvaluationRecipe") -> bool:

@@ -5,7 +5,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,20 @@ class Run:
     monitor: Monitor
     average: WeightAverage | None = None
     validation: Validation | None = None
+    evaluate_every: int | None = None
 
     def exported_weights(self) -> AbstractContextManager[None]:
         """Within it, the model has the weights that are evaluated and saved: the averaged ones, if there are any."""
         if self.average is None or not self.recipe.ema.export:
             return nullcontext()
         return self.average.swapped()
+
+    def evaluation_due(self) -> bool:
+        """Whether the model is to be measured after the step that was just done."""
+        if self.validation is None:
+            return False
+        step, every = self.progress.step, self.evaluate_every
+        return step == self.plan.max_steps or (every is not None and step % every == 0)
 
 
 def fit(run: Run) -> bool:
@@ -74,8 +82,9 @@ def fit(run: Run) -> bool:
     """
     recipe, plan, progress = run.recipe, run.plan, run.progress
     asked = StopSignal()
-    eval_every = run.validation and run.validation.recipe.steps(plan.steps_per_epoch, recipe.tracking.log_every)
     run.model.train()
+    if progress.owes_evaluation:  # the run before was asked to stop
+        evaluate(run)
     while progress.step < plan.max_steps:
         values, inputs = train_step(run)
         run.monitor.add(values)
@@ -85,12 +94,13 @@ def fit(run: Run) -> bool:
             stop = run.monitor.report(asked.stop)
         if recipe.tracking.picture_every and (progress.step % recipe.tracking.picture_every == 0 or last):
             draw_picture(run, inputs)
-        if run.validation and (last or (eval_every and progress.step % eval_every == 0)):
-            evaluate(run, run.validation)
+        progress.owes_evaluation = run.evaluation_due()
+        if progress.owes_evaluation and not stop:
+            evaluate(run)
         if progress.step % recipe.checkpoint.every == 0 or last or stop:  # always just after a report
             run.keeper.save(progress)
             run.monitor.skip_time()
-        if stop and not last:
+        if stop and (progress.owes_evaluation or not last):
             return False
     return True
 
@@ -135,8 +145,11 @@ def draw_picture(run: Run, inputs: Batch) -> None:
     run.monitor.picture(picture)
 
 
-def evaluate(run: Run, validation: Validation) -> None:
+def evaluate(run: Run) -> None:
     """Measure the model on the validation set, and keep it if it is the best so far; every process calls it."""
+    run.progress.owes_evaluation, validation = False, run.validation
+    if validation is None:  # the recipe does not name one any more
+        return
     with run.exported_weights():
         values = validation.measure(run.model)
         if validation.is_best(values):
@@ -159,7 +172,10 @@ def batches_of(loader: ClipLoader) -> Iterator[Batch]:
 
 
 class StopSignal:
-    """Remembers that the process was asked to stop. A second request stops it at once."""
+    """Remembers that the process was asked to stop, by SIGTERM.
+
+    Further requests change nothing: scheduler and launcher each send one. Ctrl-C (SIGINT) ends the process at once.
+    """
 
     def __init__(self) -> None:
         self.stop = False
@@ -170,7 +186,17 @@ class StopSignal:
 
     def _remember(self, number: int, frame: Any) -> None:
         self.stop = True
-        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def sigterm_as_before() -> Iterator[None]:
+    """Gives SIGTERM back the meaning that it had, at the end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        with suppress(ValueError, TypeError):  # not in the main thread, or not set by Python: nothing was changed
+            signal.signal(signal.SIGTERM, before)
 
 
 def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
@@ -202,6 +228,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     decay = recipe.ema.decay
     average = None if decay is None else WeightAverage(accelerator.unwrap_model(model), decay)
     validation = task.make_validation(accelerator, build_loader)
+    every = None if validation is None else validation.recipe.steps(plan.steps_per_epoch, recipe.tracking.log_every)
     extras = {name: extra for name, extra in (("ema", average), ("validation", validation)) if extra is not None}
     keeper = CheckpointKeeper(
         accelerator, model, optimizer, recipe, plan, extras=extras, per_process={"faults": loader.faults}
@@ -223,6 +250,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         monitor=monitor,
         average=average,
         validation=validation,
+        evaluate_every=every,
     )
 
 
@@ -244,7 +272,7 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
         build_loader: `training.data.build_loader`, or anything that can be called like it.
     """
     run = start(recipe, task, build_loader)
-    try:
+    with sigterm_as_before(), closing(run.monitor):
         if fit(run):
             with run.exported_weights():
                 save_model(run.accelerator, run.model, task)
@@ -252,8 +280,6 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
         else:
             logger.info(f"Stopped on request after step {run.progress.step}; the same command goes on from there.")
             sys.exit(128 + signal.SIGTERM)
-    finally:
-        run.monitor.close()
 
 
 def report_faults(run: Run) -> None:

@@ -11,7 +11,7 @@ from accelerate.utils import DistributedType
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from .recipe import OptimizerRecipe
+from .recipe import OptimizerRecipe, RecipeError
 
 
 _ENCODER_LAYER = re.compile(r"(?:^|\.)videomae_v2\.layers\.(\d+)\.")
@@ -67,6 +67,39 @@ def make_optimizer(model: nn.Module, num_layers: int, recipe: OptimizerRecipe) -
     groups = parameter_groups(model, num_layers, recipe)
     beta1, beta2 = recipe.betas
     return torch.optim.AdamW(groups, lr=recipe.base_lr, betas=(beta1, beta2), eps=recipe.eps, fused=True)
+
+
+def optimizer_changes(old: dict[str, Any], recipe: OptimizerRecipe) -> list[str]:
+    """In words, what is different when a run goes on with another optimizer; its learning rate is a matter of the plan.
+
+    Args:
+        old: The recipe of the optimizer that the checkpoint was written with, as a dict.
+        recipe: That from here on.
+
+    Returns:
+        Lines for the log; none if nothing changed.
+
+    Raises:
+        RecipeError: The parameters now fall into other groups, so that the state of the optimizer does not fit.
+    """
+    lines = []
+    for name, neutral in (("weight_decay", 0.0), ("layer_decay", 1.0), ("betas", None), ("eps", None)):
+        before, now = old.get(name), getattr(recipe, name)
+        if before is None or before == now:
+            continue
+        if neutral in (before, now):  # with it, parameters of different groups are treated alike and are one group
+            raise RecipeError(
+                f"optimizer.{name} ({now}) was {before} when the checkpoint was written, and sorts the parameters into "
+                f"other groups: set it to {before}, or start anew in another output_dir with model.init_from."
+            )
+        lines.append(f"optimizer.{name}: {before} -> {now}.")
+    return lines
+
+
+def group_options(optimizer: Any) -> list[dict[str, Any]]:
+    """What the optimizer does with each group of parameters, but for the learning rate."""
+    return [{key: value for key, value in group.items() if key not in ("params", "lr")}
+            for group in optimizer.param_groups]  # fmt: skip
 
 
 def set_learning_rate(optimizer: Any, learning_rate: float) -> None:

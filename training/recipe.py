@@ -15,125 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
 from modeling_videomae_v2 import VideoMAEv2Config
 
 from .compiling import CompileMode
+from .recipe_data import AugmentRecipe as AugmentRecipe
+from .recipe_data import DataRecipe, below_zero
+from .recipe_data import SourceRecipe as SourceRecipe
 from .recipe_parsing import RecipeError, assign, build, describe, knob, read_yaml, split_arguments
 
 
-@dataclass
-class SourceRecipe:
-    """One collection of videos."""
-
-    path: str = knob(
-        "", "list file, folder, saved data set or name of one, or shards (`shards/{000..127}.tar`, also with * and ?)"
-    )
-    kind: Literal["list", "folder", "datasets", "tar"] = knob(
-        "list",
-        "list: lines `path start total`, `path total label` or `path label`; folder: one folder per class; "
-        "datasets: a Hugging Face data set with a video column; tar: tar shards",
-    )
-    root: str = knob("", "folder that relative paths in a list start from; default: the folder of the list")
-    sampling_rate: int | None = knob(None, "distance of the frames of a clip, in frames; default: data.sampling_rate")
-    weight: float = knob(1.0, "how often each video is taken per epoch, on average; 1 is a plain union of the sources")
-    pattern: str = knob("img_{:05}.jpg", "names of the frames where a video is a folder of pictures, counted from 1")
-    path_pattern: str | None = knob(None, "regular expression; only videos whose path it finds are taken")
-    video_column: str = knob("video", "datasets: column with the video")
-    label_column: str | None = knob("label", "datasets: column with the class, if there is one")
-    split: str = knob("train", "datasets: split to take")
-    streaming: bool = knob(False, "datasets: read as a stream, without a copy on this machine")
-    num_videos: int | None = knob(None, "datasets: number of videos of a stream, where it does not know it")
-
-
-@dataclass
-class AugmentRecipe:
-    """What happens to the views of a clip in training, beside data.flip; the same for all frames."""
-
-    crop: Literal["multi_scale", "random_resized", "centre"] | None = knob(
-        None,
-        "multi_scale: nearly square parts of a few scales (paper); random_resized: parts of any area and aspect, as in "
-        "the released fine-tuning script; centre; default: multi_scale or centre, as data.multi_scale_crop says",
-    )
-    crop_area: list[float] = knob(lambda: [0.08, 1.0], "random_resized: smallest and largest share of the frame")
-    crop_aspect: list[float] = knob(lambda: [3 / 4, 4 / 3], "random_resized: smallest and largest width over height")
-    rand_augment: bool = knob(False, "RandAugment, by default with the strength of the released fine-tuning script")
-    num_ops: int = knob(4, "RandAugment: operations that are drawn for a view")
-    magnitude: float = knob(7.0, "RandAugment: their strength, from 0 to 10")
-    noise_std: float = knob(0.5, "RandAugment: standard deviation of the noise on the strength")
-    op_prob: float = knob(0.5, "RandAugment: share of the drawn operations that are carried out")
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values, in words."""
-        found = []
-        for name, largest in (("crop_area", 1.0), ("crop_aspect", math.inf)):
-            pair = getattr(self, name)
-            if len(pair) != 2 or not 0.0 < pair[0] <= pair[1] <= largest or math.isinf(pair[1]):
-                limit = "above 0" if math.isinf(largest) else "in (0, 1]"
-                found.append(f"data.augment.{name} must be two numbers {limit}, the smaller one first, got {pair}")
-        if self.num_ops < 1:
-            found.append(
-                f"data.augment.num_ops must be at least 1, got {self.num_ops}; rand_augment: false turns it off"
-            )
-        if not 0.0 <= self.magnitude <= 10.0:
-            found.append(f"data.augment.magnitude must lie in [0, 10], got {self.magnitude}")
-        if not 0.0 <= self.noise_std < math.inf:
-            found.append(f"data.augment.noise_std must not be negative, got {self.noise_std}")
-        if not 0.0 <= self.op_prob <= 1.0:
-            found.append(f"data.augment.op_prob must lie in [0, 1], got {self.op_prob}")
-        return found
-
-
-@dataclass
-class DataRecipe:
-    """What clips are made of and how they are cut."""
-
-    sources: list[SourceRecipe] = knob(list, "the collections to mix")
-    num_frames: int = knob(16, "frames per clip")
-    sampling_rate: int = knob(4, "distance of the frames of a clip, in frames of the video")
-    sampling: Literal["dense", "uniform"] = knob(
-        "dense", "dense: `sampling_rate` apart; uniform: one frame of each of `num_frames` equal segments"
-    )
-    image_size: int = knob(224, "side of the clip, in pixels")
-    views: int = knob(1, "clips cut from one decoded video (repeated augmentation)")
-    multi_scale_crop: bool = knob(True, "crop of random scale, position and aspect; otherwise a centre crop")
-    flip: bool = knob(False, "mirror half of the clips; never where left and right are classes")
-    augment: AugmentRecipe = knob(AugmentRecipe, "further augmentation, for fine-tuning and distillation")
-    workers: int = knob(8, "processes per training process that decode; 0 decodes in the training process")
-    prefetch: int = knob(2, "batches that each worker holds ready")
-    cache_gib: float = knob(
-        0.0, "memory in GiB, of each worker, for small video files that stay decoded; worth it where epochs are many"
-    )
-    max_bad_share: float = knob(0.01, "share of unreadable videos above which training stops")
-    seed: int | None = knob(None, "seed of order, cuts and crops; default: the seed of the recipe")
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values, in words."""
-        found = [f"data.{name} must be at least {low}, got {getattr(self, name)}" for name, low in _LOWEST_DATA.items()
-                 if getattr(self, name) < low]  # fmt: skip
-        if not (math.isfinite(self.cache_gib) and self.cache_gib >= 0):
-            found.append(f"data.cache_gib must be 0 or more, got {self.cache_gib}")
-        if not 0.0 <= self.max_bad_share <= 1.0:
-            found.append(f"data.max_bad_share must lie in [0, 1], got {self.max_bad_share}")
-        found += self.augment.problems()
-        if not self.multi_scale_crop and self.augment.crop not in (None, "centre"):
-            found.append(
-                f"data.augment.crop ({self.augment.crop}) contradicts data.multi_scale_crop (false); leave one out"
-            )
-        if not self.sources:
-            found.append("data.sources is empty; name at least one collection of videos")
-        for i, source in enumerate(self.sources):
-            if not source.path:
-                found.append(f"data.sources.{i}.path is missing")
-            if not (math.isfinite(source.weight) and source.weight > 0):
-                found.append(f"data.sources.{i}.weight must be above 0, got {source.weight}")
-            if source.sampling_rate is not None and source.sampling_rate < 1:
-                found.append(f"data.sources.{i}.sampling_rate must be at least 1, got {source.sampling_rate}")
-            if source.num_videos is not None and source.num_videos < 1:
-                found.append(f"data.sources.{i}.num_videos must be at least 1, got {source.num_videos}")
-        return found
-
-
-_LOWEST_DATA = {"num_frames": 1, "sampling_rate": 1, "image_size": 1, "views": 1, "workers": 0, "prefetch": 1}
+LARGEST_SEED = 2**31  # NumPy takes 32 bits, and processes add their numbers
 
 
 @dataclass
@@ -146,6 +39,18 @@ class ModelRecipe:
         None, "folder or Hub repository to start from, architecture and weights; default: the preset, random weights"
     )
     attention: str | None = knob(None, "attention function (sdpa, eager, flash_attention_2, flex_attention)")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, in words."""
+        return unknown_attention("model.attention", self.attention)
+
+
+def unknown_attention(where: str, name: str | None) -> list[str]:
+    """In words, that transformers knows no attention function of this name, if so."""
+    known = sorted({"eager", *(key for key in ALL_ATTENTION_FUNCTIONS if "|" not in key)})
+    if name is None or name in known or "/" in name:  # with a slash it is a kernel of the Hub
+        return []
+    return [f"{where} ({name}) is no attention function; there are: {', '.join(known)}"]
 
 
 @dataclass
@@ -177,7 +82,9 @@ class ScheduleRecipe:
 
     epochs: float = knob(1.0, "how often each video is sampled; every view counts (paper, Table 10)")
     count_views: bool = knob(True, "false: an epoch is one pass over the videos, however many views are cut from each")
-    warmup_epochs: float = knob(0.0, "epochs of warm-up, counted the same way")
+    warmup_epochs: float = knob(
+        0.0, "epochs of warm-up, counted the same way; with max_steps, that share of it that they are of epochs"
+    )
     max_steps: int | None = knob(None, "optimizer steps, instead of epochs; needed for streams of unknown length")
     warmup_steps: int | None = knob(None, "steps of warm-up, instead of warmup_epochs")
     warmup_lr: float = knob(0.0, "start of the warm-up, per 256 clips as base_lr")
@@ -213,16 +120,6 @@ class EmaRecipe:
         return [f"ema.decay must lie between 0 and 1, got {self.decay}; null turns the average off"]
 
 
-def below_zero(where: str, part: Any, *names: str) -> list[str]:
-    """In words, which of these values of a part of a recipe are negative or not finite."""
-    values = {name: getattr(part, name) for name in names}
-    return [
-        f"{where}.{name} must not be negative, got {value}"
-        for name, value in values.items()
-        if value is not None and not 0 <= value < math.inf
-    ]
-
-
 @dataclass
 class CheckpointRecipe:
     """Checkpoints of a run, in `output_dir/checkpoints`."""
@@ -230,6 +127,11 @@ class CheckpointRecipe:
     every: int = knob(1000, "steps between checkpoints; a multiple of tracking.log_every, so that none is bad")
     keep: int = knob(3, "how many to keep; 0 keeps all")
     resume: bool = knob(True, "go on from the newest complete checkpoint; otherwise refuse to start over it")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, in words."""
+        found = [f"checkpoint.every must be at least 1, got {self.every}"] if self.every < 1 else []
+        return found + below_zero("checkpoint", self, "keep")
 
 
 @dataclass
@@ -242,6 +144,13 @@ class TrackingRecipe:
     project: str = knob("videomae-v2", "name of the project in the trackers")
     progress_bar: bool = knob(True, "draw a bar where the output is a terminal")
     peak_tflops: float | None = knob(None, "peak of the device in TFLOP/s, for utilisation, where it is not known")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, in words."""
+        found = [f"tracking.log_every must be at least 1, got {self.log_every}"] if self.log_every < 1 else []
+        if self.peak_tflops is not None and not 0 < self.peak_tflops < math.inf:
+            found.append(f"tracking.peak_tflops must be above 0, got {self.peak_tflops}; null: as far as it is known")
+        return found + below_zero("tracking", self, "picture_every")
 
 
 @dataclass
@@ -278,7 +187,7 @@ class Recipe:
         Raises:
             RecipeError: A list of what is wrong.
         """
-        parts = (self.data, self.optimizer, self.schedule, self.ema, self)
+        parts = (self.model, self.data, self.optimizer, self.schedule, self.ema, self.checkpoint, self.tracking, self)
         found = [problem for part in parts for problem in part.problems()]
         found = found or self.contradictions()
         if found:
@@ -291,9 +200,8 @@ class Recipe:
             found.append("output_dir is missing; add `--output_dir FOLDER`")
         if self.batch_size < 1:
             found.append(f"batch_size must be at least 1, got {self.batch_size}")
-        for part, name in ((self.checkpoint, "every"), (self.tracking, "log_every")):
-            if getattr(part, name) < 1:
-                found.append(f"{name} must be at least 1, got {getattr(part, name)}")
+        if not 0 <= self.seed < LARGEST_SEED:
+            found.append(f"seed must lie in [0, {LARGEST_SEED}), got {self.seed}")
         if self.checkpoint.every % max(self.tracking.log_every, 1):
             found.append(
                 f"checkpoint.every ({self.checkpoint.every}) must be a multiple of tracking.log_every "

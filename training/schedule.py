@@ -88,6 +88,8 @@ class Plan:
         max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs, "")
         if schedule.warmup_steps is not None:
             warmup_steps = schedule.warmup_steps
+        elif schedule.max_steps is not None:  # another length of the same run has as long a warm-up in proportion
+            warmup_steps = int(max_steps * schedule.warmup_epochs / schedule.epochs) if schedule.warmup_epochs else 0
         else:
             warmup_steps = steps(schedule.warmup_epochs, "warmup_") if schedule.warmup_epochs else 0
         if max_steps < 1 or warmup_steps > max_steps:

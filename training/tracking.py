@@ -105,7 +105,7 @@ class Monitor:
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             with open(self.output_dir / "evaluation.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+                file.write(json_line({"step": step, **values}))
             text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             logger.info(f"step {step}/{self.plan.max_steps}: {text}")
         self.skip_time()
@@ -166,7 +166,7 @@ class Monitor:
         self.output_dir.mkdir(parents=True, exist_ok=True)
         with open(self.output_dir / "metrics.jsonl", "a", encoding="utf-8") as file:
             for i, row in enumerate(rows):
-                file.write(json.dumps({"step": first + i + 1, **row, "lr": self.plan.learning_rate(first + i)}) + "\n")
+                file.write(json_line({"step": first + i + 1, **row, "lr": self.plan.learning_rate(first + i)}))
 
     def _show(self, values: dict[str, float]) -> None:
         shown = {name: f"{value:.4g}" for name, value in values.items() if name not in ("hours_left", "epoch")}
@@ -175,6 +175,12 @@ class Monitor:
             text = ", ".join(f"{name} {value}" for name, value in shown.items())
             left = duration(values["hours_left"])
             logger.info(f"step {self.progress.step}/{self.plan.max_steps}: {text}, {left} left")
+
+
+def json_line(values: dict[str, float]) -> str:
+    """Values as a line of JSON, which knows no NaN and no infinity: they become null."""
+    finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return json.dumps(finite, allow_nan=False) + "\n"
 
 
 def training_flops(task: Task) -> float:

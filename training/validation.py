@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from accelerate.logging import get_logger
 from torch import nn
 
+from .data.faults import TooManyBadVideosError, listing
 from .recipe import AugmentRecipe, DataRecipe, SourceRecipe
-from .recipe_parsing import knob
+from .recipe_parsing import RecipeError, knob
 from .tasks.base import Task
 
 
@@ -50,9 +51,18 @@ class EvalRecipe:
         return found
 
     def steps(self, steps_per_epoch: float, log_every: int) -> int | None:
-        """Steps between two evaluations; None: only at the end."""
-        if self.every_epochs is None or not steps_per_epoch:
+        """Steps between two evaluations; None: only at the end.
+
+        Raises:
+            RecipeError: It is stated in epochs, whose length is not known.
+        """
+        if self.every_epochs is None:
             return self.every
+        if not steps_per_epoch:
+            raise RecipeError(
+                f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
+                "set eval.every, in steps, or data.sources.N.num_videos."
+            )
         return max(math.ceil(self.every_epochs * steps_per_epoch / log_every), 1) * log_every
 
 
@@ -98,6 +108,9 @@ class Validation:
 
         Returns:
             `eval_top1` and `eval_top5`, shares of the videos that can be read, and `eval_videos`, their number.
+
+        Raises:
+            TooManyBadVideosError: More of all videos cannot be read than `data.max_bad_share`; on all processes alike.
         """
         model.eval()
         counts = torch.zeros(3, dtype=torch.int64, device=self.accelerator.device)
@@ -108,12 +121,15 @@ class Validation:
             right = (best == labels[:, None]) & valid[:, None]
             counts += torch.stack([right[:, 0].sum(), right.sum(), valid.sum()])
         top1, top5, seen = self.accelerator.reduce(counts, "sum").tolist()
-        if not seen:
-            raise RuntimeError("No video of data_eval can be read.")
-        if seen < self.loader.samples_per_epoch:
-            logger.warning(
-                f"{self.loader.samples_per_epoch - seen} videos of data_eval cannot be read and do not count."
+        total, max_share = self.loader.samples_per_epoch, self.task.recipe.data.max_bad_share
+        if not seen or total - seen > max_share * total:
+            raise TooManyBadVideosError(
+                f"{total - seen} of {total} videos of data_eval cannot be read, more than data.max_bad_share = "
+                f"{max_share:g} allows. Repair or remove them, or raise data.max_bad_share; this process met:\n"
+                f"{listing(self.loader.faults.faults)}"
             )
+        if seen < total:
+            logger.warning(f"{total - seen} videos of data_eval cannot be read and do not count.")
         return {"eval_top1": top1 / seen, "eval_top5": top5 / seen, "eval_videos": seen}
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:

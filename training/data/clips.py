@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Clips: which frames of a video, decoded once, cut into views. A pure function of `(seed, epoch, video)`."""
+"""Clips: which frames of a video, decoded once, cut into views. A pure function of seed and `Key`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ class FrameSampler:
 
 @dataclass
 class ClipDataset(Dataset):
-    """Clips of a mixture of sources, by key `(epoch, video)`.
+    """Clips of a mixture of sources, by key `(epoch, video)` or `(epoch, video, take)`.
 
     An item is a dict: `pixel_values` uint8 `(views, T, C, H, W)`, `labels` int (absent where the sources have none),
     `bad` 1 where the video could not be read and another one stands in its place, and `faults`, the list of videos that
@@ -89,21 +89,21 @@ class ClipDataset(Dataset):
     def __len__(self) -> int:
         return len(self.mixture)
 
-    def __getitem__(self, key: Key) -> dict[str, Any]:
-        epoch, index = key
-        source, number = self.mixture.locate(index)
+    def __getitem__(self, key: Key | tuple[int, int]) -> dict[str, Any]:
+        key = Key(*key)
+        source, number = self.mixture.locate(key.video)
         faults: list[Fault] = []
         for attempt in range(MAX_TRIES):
-            rng = generator(self.seed, Purpose.CLIP, epoch, index, attempt)
+            rng = self._generator(Purpose.CLIP, key, attempt)
             name = f"{source.name}[{number}]"
             try:
-                video = source.get(number, epoch)
+                video = source.get(number, key.epoch)
                 name = video.name
                 place = None if source.sequential else (id(source), number)
                 frames = self.cache.read(place, video, partial(self._choose, source, rng))
             except self._unreadable as error:
                 faults.append(Fault.of(name, error))
-                number = self._replacement(source, number, epoch, index, attempt)
+                number = self._replacement(source, number, key, attempt)
                 continue
             item = {"pixel_values": self.make_views(frames, rng), "bad": int(attempt > 0), "faults": faults}
             return item if video.label is None else {**item, "labels": video.label}
@@ -115,8 +115,12 @@ class ClipDataset(Dataset):
     def _choose(self, source: Source, rng: np.random.Generator, total: int) -> np.ndarray:
         return self.choose(total, source.sampling_rate, rng)
 
-    def _replacement(self, source: Source, number: int, epoch: int, index: int, attempt: int) -> int:
+    def _generator(self, purpose: Purpose, key: Key, attempt: int) -> np.random.Generator:
+        take = (key.take,) if key.take else ()  # so that first takes are what they were before takes were counted
+        return generator(self.seed, purpose, key.epoch, key.video, attempt, *take)
+
+    def _replacement(self, source: Source, number: int, key: Key, attempt: int) -> int:
         """The video that is tried next, in place of one that cannot be read."""
         if source.sequential or source.length is None:
             return number + 1
-        return int(generator(self.seed, Purpose.REPLACEMENT, epoch, index, attempt).integers(source.length))
+        return int(self._generator(Purpose.REPLACEMENT, key, attempt).integers(source.length))

@@ -3,6 +3,7 @@
 """Videos that cannot be read: named, counted, and the end of training when there are too many."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +12,10 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
 logger = logging.getLogger(__name__)
 
-# The share of bad videos is taken over at least so many samples (or all videos, where there are fewer).
+# The share of bad samples is taken over at least so many, and has to be so many standard deviations above what is
+# allowed: every process judges for itself at every batch, and one false alarm would end the training of all.
 JUDGED_SAMPLES = 1000
+DEVIATIONS = 5.0
 LISTED = 20
 
 
@@ -47,8 +50,11 @@ def listing(faults: list[Fault]) -> str:
 class FaultCounter:
     """Counts samples and unreadable videos of one process.
 
+    There are too many where more different videos cannot be read than the share of all videos, or where samples show
+    it: where more of them are bad than the share and chance explain.
+
     Attributes:
-        max_share: Share of samples whose video cannot be read above which `count` raises.
+        max_share: Share of videos that cannot be read above which `count` raises; 1: it never does.
         num_videos: Videos in the data; 0 where it is not known.
         seen: Samples so far.
         bad: How many of them had to be replaced.
@@ -60,6 +66,9 @@ class FaultCounter:
     seen: int = 0
     bad: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
+    _met: set[str] = field(
+        default_factory=set, init=False, repr=False
+    )  # since the start; others may be repaired by now
 
     def count(self, samples: int, bad: int, faults: list[Fault]) -> None:
         """Take note of a batch; a video is named in the log when it is met for the first time.
@@ -70,21 +79,30 @@ class FaultCounter:
             faults: All videos that could not be read, replacements included.
 
         Raises:
-            TooManyBadVideosError: The share is above `max_share`.
+            TooManyBadVideosError: There are too many.
         """
         self.seen += samples
         self.bad += bad
         for fault in faults:
+            self._met.add(fault.name)
             if fault.name not in self.reasons:
                 self.reasons[fault.name] = fault.reason
                 logger.warning("Unreadable video %s (number %d): %s", fault.name, len(self.reasons), fault.reason)
-        judged = max(self.seen, min(JUDGED_SAMPLES, self.num_videos or JUDGED_SAMPLES))
-        if self.bad > self.max_share * judged:
+        found = self._too_many()
+        if found:
             raise TooManyBadVideosError(
-                f"{self.bad} of {self.seen} samples had a video that cannot be read, more than data.max_bad_share = "
-                f"{self.max_share:g} of {judged}. Repair or remove these videos, or raise data.max_bad_share:\n"
-                f"{listing(self.faults)}"
+                f"{found}, more than data.max_bad_share = {self.max_share:g} allows. Repair or remove these videos, or "
+                f"raise data.max_bad_share:\n{listing(self.faults)}"
             )
+
+    def _too_many(self) -> str | None:
+        """In words, of what there is too much."""
+        if self.num_videos and len(self._met) > self.max_share * self.num_videos:
+            return f"{len(self._met)} of {self.num_videos} videos cannot be read"
+        expected = self.max_share * max(self.seen, JUDGED_SAMPLES)
+        if self.bad > expected + DEVIATIONS * math.sqrt(expected * (1.0 - self.max_share)):
+            return f"{self.bad} of {self.seen} samples had a video that cannot be read"
+        return None
 
     @property
     def faults(self) -> list[Fault]:

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a recipe to batches."""
 
-import gc
-import multiprocessing
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ from .frame_cache import FrameCache
 from .mixture import Mixture, open_sources
 from .randaugment import RandAugment
 from .sampler import EpochSampler
+from .workers import out_of_workers_reach, worker_options
 
 
 if TYPE_CHECKING:
@@ -62,11 +60,9 @@ class ClipLoader(DataLoader):
         self, dataset: ClipDataset, sampler: EpochSampler, faults: FaultCounter, *, workers: int = 0, prefetch: int = 2,
         pin_memory: bool = False,
     ) -> None:  # fmt: skip
-        forks = sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
-        options: dict[str, Any] = {"prefetch_factor": prefetch, "multiprocessing_context": "fork" if forks else None}
         super().__init__(
-            dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate, pin_memory=pin_memory,
-            generator=torch.Generator().manual_seed(0), **(options if workers else {}),
+            dataset, batch_sampler=sampler, collate_fn=collate, pin_memory=pin_memory,
+            generator=torch.Generator().manual_seed(0), **worker_options(workers, prefetch),
         )  # fmt: skip
         self.faults = faults
 
@@ -85,17 +81,9 @@ class ClipLoader(DataLoader):
         self.batch_sampler.set_position(samples_seen)
 
     def _started(self) -> Iterator[dict[str, Any]]:
-        """Start the workers.
-
-        They must not free decoders that this process has used: one with threads, freed in a process where these do not
-        run, waits for them for ever. So garbage goes before, and the rest is out of reach of their garbage collection.
-        """
-        gc.collect()
-        gc.freeze()
-        try:
+        """Start the workers."""
+        with out_of_workers_reach():
             return super().__iter__()
-        finally:
-            gc.unfreeze()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._started() if self.num_workers else super().__iter__():
@@ -131,7 +119,7 @@ def build_loader(
         pin_memory: Put batches where a GPU can fetch them.
         training: Random order, frames and crops, without end. False: every video once, whatever its weight, in order,
             the frames in the middle and, unless `recipe.multi_scale_crop`, of the picture too, without RandAugment; the
-            last batches may be short.
+            last batches may be short, and unreadable videos are counted, but never too many.
         classes: Names of the classes that labels number; sources that name theirs in another order are brought to it.
 
     Raises:
@@ -153,7 +141,7 @@ def build_loader(
         mixture.sources, batch_size=batch_size, seed=seed, num_processes=num_processes, process_index=process_index,
         shuffle=training, num_samples=None if training else len(mixture),
     )  # fmt: skip
-    faults = FaultCounter(recipe.max_bad_share, num_videos=len(mixture))
+    faults = FaultCounter(recipe.max_bad_share if training else 1.0, num_videos=len(mixture))
     workers = {"workers": recipe.workers, "prefetch": recipe.prefetch}
     dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * 2**30)))
     return ClipLoader(dataset, sampler, faults, pin_memory=pin_memory, **workers)

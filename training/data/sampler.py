@@ -3,6 +3,7 @@
 """Which video comes when: a pure function of the seed and the number of the sample."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -11,12 +12,25 @@ from .chance import Purpose, generator
 from .sources import Source
 
 
-Key = tuple[int, int]
 ENDLESS = 2**62
 
 
+class Key(NamedTuple):
+    """What a clip is a function of, beside the seed.
+
+    Attributes:
+        epoch: The epoch.
+        video: The video, counted over all sources.
+        take: How often the video has come before in this epoch.
+    """
+
+    epoch: int
+    video: int
+    take: int = 0
+
+
 class EpochSampler(Sampler[list[Key]]):
-    """Yields batches of keys `(epoch, video)` for one process, epoch after epoch.
+    """Yields batches of keys `(epoch, video, take)` for one process, epoch after epoch.
 
     Samples are numbered over the whole run, `0, 1, 2, ...`, whatever the number of processes. Each epoch holds every
     video of a source `weight` times: a weight of 0.5 takes one half of the source in this epoch and the other half in
@@ -51,7 +65,8 @@ class EpochSampler(Sampler[list[Key]]):
         self._quotas = [
             None if source.length is None else max(round(source.weight * source.length), 1) for source in sources
         ]
-        self._position, self._cached = 0, (-1, np.empty(0, dtype=np.int64))
+        self._position = 0
+        self._cached: tuple[int, np.ndarray, np.ndarray | None] = (-1, np.empty(0, dtype=np.int64), None)
 
     @property
     def samples_per_epoch(self) -> int | None:
@@ -88,14 +103,16 @@ class EpochSampler(Sampler[list[Key]]):
             start += step
 
     def key(self, sample: int) -> Key:
-        """Epoch and video of one sample of the run."""
+        """What one sample of the run is."""
         per_epoch = self.samples_per_epoch
         if per_epoch is None:
-            return 0, sample
+            return Key(0, sample)
         epoch, place = divmod(sample, per_epoch)
         if self._cached[0] != epoch:
-            self._cached = (epoch, self._order(epoch))
-        return epoch, int(self._cached[1][place])
+            order = self._order(epoch)
+            self._cached = (epoch, order, None if self._quotas == self._lengths else takes_of(order))
+        _, videos, takes = self._cached
+        return Key(epoch, int(videos[place]), 0 if takes is None else int(takes[place]))
 
     def _order(self, epoch: int) -> np.ndarray:
         """Videos of an epoch in the order in which they come, int64 `(samples_per_epoch,)`."""
@@ -130,3 +147,11 @@ class EpochSampler(Sampler[list[Key]]):
             permutation = generator(self.seed, Purpose.ROUND, number, int(turn)).permutation(length)
             ranks[rounds == turn] = permutation[places[rounds == turn]]
         return ranks
+
+
+def takes_of(order: np.ndarray) -> np.ndarray:
+    """How often each entry has come before in an array `(samples,)`, of the same shape."""
+    by_video = np.argsort(order, kind="stable")
+    videos, takes = order[by_video], np.empty_like(order)
+    takes[by_video] = np.arange(len(order)) - np.searchsorted(videos, videos)
+    return takes

@@ -30,7 +30,7 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
         model, info = VideoMAEv2ForVideoClassification.from_pretrained(
             recipe.model, dtype=torch.float32, output_loading_info=True, **options
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise RecipeError(f"The model {recipe.model} cannot be loaded: {error}") from error
     missing = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
     if missing:

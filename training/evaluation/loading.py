@@ -3,9 +3,6 @@
 """Videos in, groups of views out: each video once, in groups that do not depend on how many processes share them."""
 
 import dataclasses
-import gc
-import multiprocessing
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from ..data.clips import unreadable_errors
 from ..data.faults import Fault
 from ..data.mixture import Mixture
 from ..data.sources import IndexedSource
+from ..data.workers import out_of_workers_reach, worker_options
 from .classes import ClassMap
 from .recipe import EvaluationDataRecipe
 from .views import ViewMaker
@@ -110,28 +108,19 @@ def make_loader(
     dataset: ViewDataset, groups: Sequence[list[int]], recipe: EvaluationDataRecipe, pin_memory: bool
 ) -> DataLoader:
     """Loader of the groups of one process; it gives lists of `Sample`s."""
-    forks = sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
-    several = {"prefetch_factor": recipe.prefetch, "multiprocessing_context": "fork" if forks else None}
-    workers = min(recipe.workers, len(groups))
     return DataLoader(
-        dataset, batch_sampler=groups, num_workers=workers, collate_fn=list, pin_memory=pin_memory,
-        generator=torch.Generator().manual_seed(0), **(several if workers else {}),
+        dataset, batch_sampler=groups, collate_fn=list, pin_memory=pin_memory,
+        generator=torch.Generator().manual_seed(0),
+        **worker_options(min(recipe.workers, len(groups)), recipe.prefetch),
     )  # fmt: skip
 
 
 @contextmanager
 def started(loader: DataLoader) -> Iterator[Iterator[list[Sample]]]:
-    """The batches of a loader, whose workers leave alone what this process has used.
-
-    A decoder with threads that is freed in a forked process, where these do not run, waits for them for ever.
-    """
+    """The batches of a loader, whose workers leave alone what this process has used."""
     if not loader.num_workers:
         yield iter(loader)
         return
-    gc.collect()
-    gc.freeze()
-    try:
+    with out_of_workers_reach():
         batches = iter(loader)
-    finally:
-        gc.unfreeze()
     yield batches

@@ -82,9 +82,13 @@ def meet(state: PartialState) -> None:
 
 @contextmanager
 def leaving_on_sigterm() -> Iterator[None]:
-    """Within it, SIGTERM, as a scheduler sends it, raises `SystemExit`, on whose way out predictions get saved."""
+    """Within it, SIGTERM, as a scheduler sends it, raises `SystemExit`, on whose way out predictions get saved.
+
+    A second one, as a launcher sends it after the scheduler, does not disturb that.
+    """
 
     def leave(number: int, frame: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     try:

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 
-from ..recipe import Recipe
+from ..recipe import Recipe, RecipeError
 from ..transfer import FrameTransfer
 
 
@@ -46,9 +46,16 @@ class Task(ABC):
         return self.recipe.model_config()
 
     def build_model(self) -> PreTrainedModel:
-        """The model, ready to be trained, in fp32 on the CPU."""
-        options = {"attn_implementation": self.recipe.model.attention} if self.recipe.model.attention else {}
-        model = self.load_model(**options)
+        """The model, ready to be trained, in fp32 on the CPU.
+
+        Raises:
+            RecipeError: The attention function of the recipe cannot be had.
+        """
+        attention = self.recipe.model.attention
+        try:
+            model = self.load_model(**({"attn_implementation": attention} if attention else {}))
+        except ImportError as error:
+            raise RecipeError(f"model.attention ({attention}) cannot be used here: {error}") from error
         if self.recipe.gradient_checkpointing:
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})
@@ -116,4 +123,22 @@ class Task(ABC):
             sampling_rate=data.sampling_rate,
             size={"shortest_edge": data.image_size},
             crop_size=side,
+            **statistics_of(self.recipe.model.init_from),
         )
+
+
+def statistics_of(start: str | None) -> dict[str, list[float]]:
+    """Mean and standard deviation that a model to start from is used to, as its video processor says; else nothing.
+
+    Raises:
+        RecipeError: It has a video processor that cannot be used.
+    """
+    if start is None:
+        return {}
+    try:
+        processor = VideoMAEv2VideoProcessor.from_pretrained(start)
+    except OSError:
+        return {}
+    except ValueError as error:
+        raise RecipeError(f"The video processor of model.init_from ({start}) cannot be used: {error}") from error
+    return {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}

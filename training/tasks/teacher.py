@@ -13,6 +13,7 @@ from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassificat
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
 from ..class_names import are_names, names_of
+from ..recipe import unknown_attention
 from ..recipe_parsing import RecipeError, knob
 
 
@@ -40,7 +41,7 @@ class TeacherRecipe:
                 f"teacher.label_weight must lie in [0, 1), got {self.label_weight}; without a teacher, use "
                 "training.finetune"
             )
-        return found
+        return found + unknown_attention("teacher.attention", self.attention)
 
     def config(self) -> VideoMAEv2Config:
         """Configuration of the teacher.
@@ -137,6 +138,8 @@ class Teacher:
             )
         except OSError as error:
             raise unusable(path, error) from error
+        except ImportError as error:
+            raise RecipeError(f"teacher.attention ({attention}) cannot be used here: {error}") from error
         missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
         if missing:
             raise RecipeError(
