@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -307,3 +308,27 @@ def test_a_compiled_model_says_the_same(model: Path, film: Path) -> None:
         for extra in ((), ("--compile",))
     )
     assert scores(compiled) == pytest.approx(scores(plain), abs=1e-4)
+
+
+def test_a_time_line_replaces_no_video_and_no_file_unasked(model: Path, film: Path, tmp_path: Path) -> None:
+    mine = Path(shutil.copy(film, tmp_path / "mine.mp4"))
+    (tmp_path / "link.csv").symlink_to(mine)
+    for target, word in (
+        (mine, "one of the videos"),
+        ("link.csv", "one of the videos"),
+        ("new.MP4", "name of a video"),
+    ):
+        for option in ("--csv", "--picture"):
+            for extra in ((), ("--overwrite",)):
+                result = run(model, mine, option, tmp_path / target, *extra)
+                assert result.exit_code == 1
+                assert word in " ".join(result.stderr.split())
+    assert mine.read_bytes() == film.read_bytes()
+    table = tmp_path / "line.csv"
+    table.write_text("mine")
+    result = run(model, mine, "--csv", table)
+    assert result.exit_code == 1
+    assert "pass --overwrite" in " ".join(result.stderr.split())
+    assert table.read_text() == "mine"
+    assert run(model, mine, "--csv", table, "--overwrite").exit_code == 0
+    assert table.read_text().startswith("video,start")

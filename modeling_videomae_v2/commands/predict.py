@@ -3,7 +3,6 @@
 """`videomae-v2 predict`: what is to be seen in videos, and when."""
 
 import json
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..inference.engine import BatchRunner, DecodeAhead, Finished
 from ..inference.loading import Checkpoint, load_checkpoint
 from ..inference.predictions import VideoScores, clock, scores_of
 from ..inference.sources import Source, find_sources, printable
+from ..inference.targets import choose_targets
 from ..inference.timeline import require_matplotlib, write_csv, write_picture
 from ..video_sources_videomae_v2 import import_av
 from .options import (
@@ -55,6 +55,9 @@ def predict(
         Path | None,
         typer.Option("--picture", help="Draw the time line: png, pdf or svg; for several videos, a folder."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace time lines that are there; a video never is.")
+    ] = False,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 8,
@@ -72,7 +75,12 @@ def predict(
     """
     reporter = Reporter(quiet)
     sources = find_sources(videos, unique_names=bool(csv or picture))
-    targets = {write_csv: _targets(csv, sources, ".csv"), write_picture: _targets(picture, sources, ".png")}
+    if csv is not None and csv == picture:
+        raise ValueError(f"`--csv` and `--picture` both name {csv}. Name two files.")
+    targets = {
+        write_csv: choose_targets("--csv", csv, sources, ".csv", overwrite),
+        write_picture: choose_targets("--picture", picture, sources, ".png", overwrite),
+    }
     import_av()
     if picture is not None:
         require_matplotlib(targets[write_picture][0].suffix)
@@ -129,21 +137,6 @@ class _Collector:
             self.failed += 1
             scores.error = printable(str(event.error))
         return scores
-
-
-def _targets(path: Path | None, sources: list[Source], suffix: str) -> list[Path]:
-    """File of each video: `path` itself for one video, unless it is a folder; else one in the folder `path`."""
-    if path is None:
-        return []
-    is_file = len(sources) == 1 and path.suffix and not path.is_dir()
-    if not is_file and path.is_file():
-        raise ValueError(f"{path} is a file, and there are {len(sources)} videos. Name a folder for their time lines.")
-    targets = [path] if is_file else [path / f"{source.name}{suffix}" for source in sources]
-    folder = path.parent if is_file else path
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"Nothing can be written to {folder}. Name another place.")
-    return targets
 
 
 def _show(reporter: Reporter, scores: VideoScores, as_json: bool, with_windows: bool) -> None:
