@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..configuration_videomae_v2 import VideoMAEv2Config
+from ..configuration_videomae_v2 import VideoMAEv2Config, check_class_ids
 from ..modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 
 
@@ -237,8 +237,10 @@ def _check_class_names(path: Path, values: dict[str, Any], head: tuple[int, ...]
         return
     names = values.get("id2label", {str(i): f"LABEL_{i}" for i in range(values.get("num_labels", 2))})
     where = f"{path / 'config.json'}: `id2label`"
-    if not isinstance(names, dict) or sorted(map(str, names)) != sorted(map(str, range(len(names)))):
-        raise ValueError(f"{where} must number the classes 0, 1, 2, ... without a gap.")
+    try:
+        check_class_ids(names)
+    except ValueError as error:
+        raise ValueError(f"{path / 'config.json'}: {error}") from error
     if len(names) != head[0]:
         raise ValueError(
             f"{where} names {len(names)} classes, but the head of the model has {head[0]}. Pass the names of all "
