@@ -7,6 +7,7 @@ import difflib
 import os
 from typing import Any
 
+import torch
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import PreTrainedConfig
@@ -230,6 +231,9 @@ class VideoMAEv2Config(PreTrainedConfig):
             raise ValueError(f"`num_labels` must be a whole number of at least 1, got {count!r}.")
         if self.id2label is not None:
             check_class_ids(self.id2label)
+        for name, value in (("dtype", self.dtype), ("torch_dtype", kwargs.get("torch_dtype"))):
+            if isinstance(value, str) and not isinstance(getattr(torch, value, None), torch.dtype):
+                raise ValueError(f"`{name}` must be a type of torch, such as 'float32' or 'bfloat16', got {value!r}.")
         super().__post_init__(**kwargs)
         self.validate_architecture()  # here, because what `strict` calls ends in an error that is no `ValueError`
 

@@ -177,6 +177,7 @@ def test_unknown_preset_is_refused():
         ({"hidden_act": "gleu"}, ("`hidden_act`", "'gleu'")),
         ({"mask_ratio": 0.0}, ("`mask_ratio`", "0.0", "`decoder_loss_on`")),
         ({"problem_type": "multi_label"}, ("`problem_type`", "'multi_label'", "did you mean 'multi_label_")),
+        ({"dtype": "float99"}, ("`dtype`", "'float99'")),
         ({"num_labels": 0}, ("`num_labels`", "0")),
         ({"num_labels": "5"}, ("`num_labels`", "'5'")),
         ({"id2label": {}}, ("`id2label`", "no class")),

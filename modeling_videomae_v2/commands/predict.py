@@ -29,11 +29,13 @@ from .options import (
     ProcessorName,
     Quiet,
     Reporter,
+    Revision,
     Stride,
     Videos,
     Window,
     Workers,
     finish,
+    say_missing,
 )
 
 
@@ -63,6 +65,7 @@ def predict(
     batch_size: BatchSize = 8,
     workers: Workers = 1,
     compile: Compile = False,
+    revision: Revision = None,
     processor: ProcessorName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -81,12 +84,19 @@ def predict(
         write_csv: choose_targets("--csv", csv, sources, ".csv", overwrite),
         write_picture: choose_targets("--picture", picture, sources, ".png", overwrite),
     }
+    say_missing(reporter, sources)
     import_av()
     if picture is not None:
         require_matplotlib(targets[write_picture][0].suffix)
     settings = {"num_clips": clips, "num_crops": crops}
     checkpoint = load_checkpoint(
-        model, "classification", processor=processor, device=device, dtype=dtype, processor_settings=settings
+        model,
+        "classification",
+        revision=revision,
+        processor=processor,
+        device=device,
+        dtype=dtype,
+        processor_settings=settings,
     )
     slides = bool(csv or picture)
     sampling = choose_sampling(checkpoint.processor, window, stride, clips, slides=slides, by_clip=False)
@@ -142,7 +152,7 @@ class _Collector:
 def _show(reporter: Reporter, scores: VideoScores, as_json: bool, with_windows: bool) -> None:
     with reporter.output() as console:
         if as_json:
-            typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=False))
+            typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=False, allow_nan=False))
         elif scores.windows:
             console.print(f"[bold]{escape(scores.video)}[/bold] ({clock(scores.duration)})", soft_wrap=True)
             for table in scores.tables(with_windows):

@@ -28,7 +28,7 @@ def choose_targets(
     """
     if path is None:
         return []
-    is_file = len(sources) == 1 and path.suffix and not path.is_dir()
+    is_file = len(sources) == 1 and (path.suffix or path.is_file()) and not path.is_dir()
     if not is_file and path.is_file():
         raise ValueError(f"{path} is a file, and there are {len(sources)} videos. Name a folder for their time lines.")
     targets = [path] if is_file else [path / f"{source.name}{suffix}" for source in sources]
