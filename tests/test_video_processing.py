@@ -281,6 +281,19 @@ BAD_SETTINGS = [
     ({"fps": -1}, "`fps` must be a number above 0, got -1"),
     ({"fps": 2, "num_clips": 2}, "`num_clips` must be 1"),
     ({"num_crops": 3, "do_center_crop": False}, "`num_crops` = 3 needs `do_center_crop` = True"),
+    ({"clips": 3}, "no setting `clips`; did you mean `num_clips`"),
+    ({"crops": 3}, "no setting `crops`; did you mean `num_crops`"),
+    ({"frames": 8}, "no setting `frames`; did you mean `num_frames`"),
+    ({"mean": 0.5}, "no setting `mean`; did you mean `image_mean`"),
+    ({"colour": "blue"}, "no setting `colour`; its settings are .*image_mean"),
+    ({"image_mean": [0.5, 0.5]}, r"`image_mean` must have 3 numbers, .*got .0.5, 0.5."),
+    ({"image_std": [0.5] * 4}, "`image_std` must have 3 numbers"),
+    ({"image_std": [0.5, 0.5, 0.0]}, "`image_std` must be a number other than 0, or one for each channel"),
+    ({"image_std": 0.0}, "`image_std` must be a number other than 0"),
+    ({"image_mean": float("nan")}, "`image_mean` must be a number"),
+    ({"rescale_factor": 0.0}, "`rescale_factor` must be a number other than 0"),
+    ({"size": {"shortest_edge": -32}}, "`size` must hold whole numbers of at least 1, got {'shortest_edge': -32}"),
+    ({"crop_size": {"height": 0, "width": 32}}, "`crop_size` must hold whole numbers of at least 1"),
 ]
 
 
@@ -310,3 +323,19 @@ def test_bad_calls_are_refused(small):
     small.num_clips = 0
     with pytest.raises(ValueError, match="`num_clips` must be"):
         small(video)
+
+
+def test_a_crop_is_never_filled_up_with_black(small):
+    for size in ({"height": 20, "width": 40}, {"shortest_edge": 31}):
+        with pytest.raises(ValueError, match=r"`crop_size` .* is larger than the frames that `size` "):
+            small(noise(4, 32, 32, 3), size=size)
+    assert small(noise(4, 20, 20, 3), do_resize=False, return_tensors="pt")["pixel_values"].shape[-1] == 32
+
+
+def test_a_file_of_another_version_may_hold_more(small, tmp_path):
+    small.save_pretrained(tmp_path)
+    path = tmp_path / "video_preprocessor_config.json"
+    for left_out in ({}, {"video_processor_type": None}):
+        values = json.loads(path.read_text()) | {"colour": "blue"} | left_out
+        path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+        assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == 4
