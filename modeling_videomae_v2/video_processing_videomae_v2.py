@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub.dataclasses import validate_typed_dict
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
@@ -19,6 +20,7 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
 from .foreign_settings_videomae_v2 import translate_processor
+from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
 from .processor_settings_videomae_v2 import (
     CLASS_NAMES,
     LOADING,
@@ -133,15 +135,17 @@ def crop_views(frames: torch.Tensor, crop_size: tuple[int, int], num_crops: int)
 class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     """Turns videos into `pixel_values` for VideoMAE V2.
 
-    Videos are paths, `file://` or http(s) URLs, bytes, binary file objects, arrays, tensors, lists of frames, or lists
-    of these. Frames are sampled, the shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the
-    centre or several places are cropped, and ImageNet mean and standard deviation are applied. Every setting can be
-    given here, to `from_pretrained` or in a call, and is saved with `save_pretrained`.
+    Videos are paths, `file://` or http(s) URLs, bytes, binary file objects, arrays, tensors, lists of frames or of
+    picture files, what `datasets` gives (decoders, dicts of bytes or path), or lists of these. Frames are sampled, the
+    shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the centre or several places are
+    cropped, and ImageNet mean and standard deviation are applied. Every setting can be given here, to
+    `from_pretrained` or in a call, and is saved with `save_pretrained`.
 
-    Frames in memory that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they are; otherwise
-    they are sampled like a file. With `do_sample_frames=False` all frames of every video are used as one clip. `fps`
-    samples that many frames a second, instead of `num_frames`; frames in memory need `video_metadata` for it. An alpha
-    channel is dropped. Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`.
+    Frames in memory and picture files that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they
+    are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are used
+    as one clip. `fps` samples that many frames a second, instead of `num_frames`; frames in memory need
+    `video_metadata={"fps": ...}` for it. An alpha channel is dropped. Floating-point pixels go from 0 to 255, or from 0
+    to 1 with `do_rescale=False`.
 
     Raises:
         ValueError: A setting or a video is not valid; the message names it and says what would be.
@@ -297,7 +301,10 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         if "num_frames" in kwargs:
             settings["fps"] = None
         check_sampling(settings)
-        validate_typed_dict(self.valid_kwargs, kwargs)
+        try:
+            validate_typed_dict(self.valid_kwargs, kwargs)
+        except StrictDataclassFieldValidationError as error:
+            raise ValueError(f"A setting has a value of a wrong type: {error.__cause__}.") from error
         if settings["data_format"] not in (None, ChannelDimension.FIRST):
             raise ValueError(
                 f'`data_format` must be "channels_first", got {settings["data_format"]!r}: the models take '
@@ -322,31 +329,45 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         """Frames that are needed `(n, channels, height, width)`, where they go `(num_clips, num_frames)`, metadata."""
         plan = np.empty((0, 0), dtype=np.int64)
 
-        def choose(found: VideoMetadata) -> list[int]:
+        def choose(found: VideoMetadata, count: int | None = None) -> list[int]:
+            """Frames that are needed; `count` of them are there already, or lie in pictures."""
             nonlocal plan
-            plan = self._plan(found, settings)
+            is_clip = count == settings["num_frames"] and settings["num_clips"] == 1 and not settings["fps"]
+            as_it_is = count is not None and (is_clip or not settings["do_sample_frames"])
+            plan = np.arange(count)[None] if as_it_is else self._plan(found, settings)
             return np.unique(plan).tolist()
 
+        options = {name: settings[name] for name in ("input_data_format", "do_convert_rgb", "do_rescale")}
         if is_video_source(video):
             frames, metadata = read_video(video, choose)
+        elif is_decoder(video):
+            frames, metadata = read_decoder(video, choose)
+            frames = frames_to_tensor(frames, **options)
+        elif isinstance(video, Pictures):
+            metadata = self._complete(metadata, len(video), settings)
+            frames = frames_to_tensor(video.open(choose(metadata, len(video))), **options)
+            metadata.height, metadata.width = frames.shape[-2:]
         else:
-            options = {name: settings[name] for name in ("input_data_format", "do_convert_rgb", "do_rescale")}
             frames = frames_to_tensor(video, **options)
-            height, width = frames.shape[-2:]
-            metadata = metadata or VideoMetadata(total_num_frames=len(frames), height=height, width=width)
-            if settings["do_sample_frames"] and metadata.total_num_frames != len(frames):
-                raise ValueError(
-                    f"`video_metadata` says {metadata.total_num_frames} frames, the video has {len(frames)}. Correct "
-                    "it, or pass `do_sample_frames=False`."
-                )
-            is_clip = len(frames) == settings["num_frames"] and settings["num_clips"] == 1 and not settings["fps"]
-            if is_clip or not settings["do_sample_frames"]:
-                plan = np.arange(len(frames))[None]
-            else:
-                frames = frames[choose(metadata)]
+            metadata = self._complete(metadata, len(frames), settings)
+            metadata.height, metadata.width = frames.shape[-2:]
+            wanted = choose(metadata, len(frames))
+            frames = frames if len(wanted) == len(frames) else frames[wanted]
         if settings["do_sample_frames"] or metadata.frames_indices is None:
             metadata.frames_indices = plan.ravel().tolist()
         return frames, np.unique(plan, return_inverse=True)[1].reshape(plan.shape), metadata
+
+    @staticmethod
+    def _complete(metadata: VideoMetadata | None, count: int, settings: dict[str, Any]) -> VideoMetadata:
+        """What is known of frames that are there, `count` of them."""
+        metadata = metadata or VideoMetadata(total_num_frames=count)
+        if settings["do_sample_frames"] and metadata.total_num_frames not in (None, count):
+            raise ValueError(
+                f"`video_metadata` says {metadata.total_num_frames} frames, the video has {count}. Correct it, or pass "
+                "`do_sample_frames=False`."
+            )
+        metadata.total_num_frames = metadata.total_num_frames or count
+        return metadata
 
     def _transform(self, frames: torch.Tensor, places: np.ndarray, settings: dict[str, Any]) -> torch.Tensor:
         """Resize, crop and normalise frames `(n, ...)` once each, then lay them out as the views in `places`."""

@@ -80,7 +80,9 @@ def refuse_missing(sources: Sequence[Source]) -> list[str]:
     missing = [s.address for s in sources if "://" not in s.address and not os.path.exists(s.address)]
     if len(missing) == len(sources):
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise FileNotFoundError(f"There is no video {missing[0]}{more}: the file does not exist. Check the path.")
+        raise FileNotFoundError(
+            f"There is no video {missing[0] or chr(39) * 2}{more}: the file does not exist. Check the path."
+        )
     return missing
 
 
