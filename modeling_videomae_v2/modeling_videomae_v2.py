@@ -830,6 +830,8 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
 
     def classification_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
+        if not isinstance(labels, torch.Tensor):
+            raise ValueError(f"`labels` must be a tensor, got {type(labels).__name__}: call `torch.tensor` on them.")
         if not self._has_exclusive_classes:
             if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
                 raise ValueError(

@@ -120,5 +120,7 @@ def test_labels_that_the_model_has_no_output_for_are_named() -> None:
         model(clips(), labels=torch.tensor([1, 5]))
     with pytest.raises(ValueError, match=r"from 0 to 4, got \[-1\]"):
         model(clips(), labels=torch.tensor([-1, 0]))
+    with pytest.raises(ValueError, match="`labels` must be a tensor, got list"):
+        model(clips(), labels=[1, 0])
     ignored = model(clips(), labels=torch.tensor([-100, 0])).loss
     torch.testing.assert_close(ignored, model(clips()[1:], labels=torch.tensor([0])).loss)
