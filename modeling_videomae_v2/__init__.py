@@ -23,6 +23,9 @@ from .modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoCl
 from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
 
 
+__version__ = "0.1.0"  # as in pyproject.toml
+
+
 def _register() -> None:
     VideoMAEv2Config.register_for_auto_class()
     AutoConfig.register(VideoMAEv2Config.model_type, VideoMAEv2Config, exist_ok=True)

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The console command `videomae-v2`: one function per command, each in its file under `commands/`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from huggingface_hub.errors import StrictDataclassError
 from rich.console import Console
 from rich.markup import escape
+from safetensors import SafetensorError
 from typer.core import TyperGroup
 
+from . import __version__
 from .commands.convert import convert
 from .commands.export import export
 from .commands.features import features
@@ -17,7 +20,7 @@ from .commands.publish import publish
 
 
 # What wrong input raises: said in words and with exit code 1. Anything else is a fault of ours and shows where.
-USER_ERRORS = (ValueError, OSError, ImportError, FileNotFoundError)
+USER_ERRORS = (ValueError, OSError, ImportError, SafetensorError, StrictDataclassError)
 
 
 class ErrorsInWords(TyperGroup):
@@ -42,6 +45,24 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"videomae-v2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """VideoMAE V2: convert, publish and use checkpoints."""
+
+
 for command in (convert, publish, predict, features, export):
     app.command()(command)
 

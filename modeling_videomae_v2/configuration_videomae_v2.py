@@ -7,7 +7,9 @@ import difflib
 import os
 from typing import Any
 
+import torch
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 
@@ -64,7 +66,33 @@ _DIVISIONS = (
     ("decoder_hidden_size", "decoder_num_attention_heads"),
 )
 
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
+
+def check_class_ids(names: Any) -> None:
+    """Refuse names of classes, by id as in `id2label`, whose ids are not 0, 1, 2, ... (`ValueError`)."""
+    ids = sorted(map(str, names)) if isinstance(names, dict) else None
+    if ids is None or not ids or ids != sorted(map(str, range(len(ids)))):
+        found = type(names).__name__ if ids is None else f"the ids {', '.join(ids[:6])}" if ids else "no class"
+        hint = " Pass `dict(enumerate(names))`." if isinstance(names, (list, tuple)) else ""
+        raise ValueError(f"`id2label` must number the classes 0, 1, 2, ... without a gap, got {found}.{hint}")
+
+
+def _errors_as_values(config_class: type) -> type:
+    """Make a value of a wrong type a `ValueError` that names the field, which what `strict` raises is not."""
+    assign = config_class.__setattr__
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        try:
+            assign(self, name, value)
+        except StrictDataclassFieldValidationError as error:
+            raise ValueError(f"`{name}` has a value of a wrong type: {error.__cause__}.") from error
+
+    config_class.__setattr__ = __setattr__
+    return config_class
+
+
+@_errors_as_values
 @strict
 class VideoMAEv2Config(PreTrainedConfig):
     r"""Architecture and masking of a VideoMAE V2 model. The defaults are ViT-B.
@@ -106,9 +134,12 @@ class VideoMAEv2Config(PreTrainedConfig):
             for running cells.
         decoder_loss_on (`str`, defaults to `"invisible"`): Kept decoder tokens that enter the loss: those that the
             encoder did not see, or `"all"` (row "Running cell 1" of Table 1).
+        num_labels (`int`, defaults to 2): Outputs of the classifier. Or `id2label`, their names by number from 0.
+        problem_type (`str`, *optional*): `"single_label_classification"`, `"multi_label_classification"` or
+            `"regression"`. Default: the first, or regression where there is one output.
 
     Raises:
-        ValueError: A value is out of range or does not fit the others, or a keyword is not known.
+        ValueError: A value is out of range, of a wrong type or does not fit the others, or a keyword is not known.
 
     Example:
 
@@ -195,6 +226,14 @@ class VideoMAEv2Config(PreTrainedConfig):
         for key in kwargs:
             if not self._is_known(key):
                 self._refuse(key)
+        count = kwargs.get("num_labels")
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(f"`num_labels` must be a whole number of at least 1, got {count!r}.")
+        if self.id2label is not None:
+            check_class_ids(self.id2label)
+        for name, value in (("dtype", self.dtype), ("torch_dtype", kwargs.get("torch_dtype"))):
+            if isinstance(value, str) and not isinstance(getattr(torch, value, None), torch.dtype):
+                raise ValueError(f"`{name}` must be a type of torch, such as 'float32' or 'bfloat16', got {value!r}.")
         super().__post_init__(**kwargs)
         self.validate_architecture()  # here, because what `strict` calls ends in an error that is no `ValueError`
 
@@ -224,6 +263,16 @@ class VideoMAEv2Config(PreTrainedConfig):
         self._validate_sizes()
         self._validate_rates()
         self._validate_masks()
+        self._validate_labels()
+
+    def _validate_labels(self) -> None:
+        check_class_ids(self.id2label)
+        if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
+            nearest = difflib.get_close_matches(str(self.problem_type), PROBLEM_TYPES, n=1, cutoff=0.4)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+            raise ValueError(
+                f"`problem_type` must be None or one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}{hint}"
+            )
 
     def _validate_sizes(self) -> None:
         for name in _SIZES:
@@ -265,6 +314,11 @@ class VideoMAEv2Config(PreTrainedConfig):
                     f"`{prefix}mask_ratio` must be 0.25, 0.5 or 0.75 with `{prefix}mask_type='running_cell'` "
                     f"(1, 2 or 3 places of a 2x2 cell), got {ratio}."
                 )
+        if self.mask_ratio == 0 and (self.decoder_loss_on == "invisible" or self.decoder_mask_type is None):
+            raise ValueError(
+                f"`mask_ratio` {self.mask_ratio} hides nothing from the encoder: nothing is left to reconstruct. "
+                "Raise it, or set `decoder_loss_on` to 'all' together with a `decoder_mask_type`."
+            )
 
 
 __all__ = ["VideoMAEv2Config"]

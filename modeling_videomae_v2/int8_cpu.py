@@ -14,6 +14,8 @@ products, classifier. A model that was changed so lives in memory: save the orig
 scales applied inside oneDNN's kernel (`docs/performance.md` compares the two).
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -23,6 +25,10 @@ from .modeling_videomae_v2 import VideoMAEv2Layer
 LEVELS = 127
 LEVELS_WITHOUT_VNNI = 63  # 2 * 255 * 63 fits into 16 bits
 ZERO_POINT = 128  # oneDNN's fast products take activations as unsigned bytes
+IN_MEMORY_ONLY = (
+    "The model has int8 layers, which live in memory alone: they cannot be {done}. Use the original model, and call "
+    "`quantize_linear_layers` again where it is needed."
+)
 
 
 def can_multiply_int8() -> bool:
@@ -62,6 +68,12 @@ class Int8Linear(nn.Module):
         step = step.to(inputs.dtype)
         outputs = outputs.mul_(step) if self.bias is None else torch.addcmul(self.bias, outputs, step)
         return outputs.view(*inputs.shape[:-1], self.out_features)
+
+    def _save_to_state_dict(self, *_: Any) -> None:
+        raise RuntimeError(IN_MEMORY_ONLY.format(done="saved"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise RuntimeError(IN_MEMORY_ONLY.format(done="copied or pickled"))
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}"

@@ -674,6 +674,7 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
         pixel_values: torch.Tensor,
         bool_masked_pos: torch.BoolTensor | None = None,
         decoder_bool_masked_pos: torch.BoolTensor | None = None,
+        return_loss: bool = True,
         **kwargs: Unpack[TransformersKwargs],
     ) -> VideoMAEv2ForPreTrainingOutput:
         r"""Reconstruct part of what was hidden from the encoder.
@@ -686,6 +687,8 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             decoder_bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, N)`, *optional*):
                 Decoder mask, True = dropped; what it keeps is reconstructed. Default: as above; with
                 `decoder_mask_type=None` everything that the encoder did not see is reconstructed.
+            return_loss (`bool`, defaults to `True`):
+                Compute the loss. `Trainer` looks for this argument: it evaluates models without labels only by it.
 
         Returns:
             `VideoMAEv2ForPreTrainingOutput`. The loss is the squared error, averaged over the values of a cube and
@@ -734,7 +737,7 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
 
         hidden = bool_masked_pos.to(device, non_blocking=True)
         return VideoMAEv2ForPreTrainingOutput(
-            loss=self.reconstruction_loss(logits, pixel_values, kept, hidden),
+            loss=self.reconstruction_loss(logits, pixel_values, kept, hidden) if return_loss else None,
             logits=logits,
             bool_masked_pos=bool_masked_pos,
             decoder_bool_masked_pos=decoder_bool_masked_pos,
@@ -779,8 +782,8 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
                 not exclude each other.
             labels (`torch.Tensor`, *optional*):
                 Class ids, `(batch_size,)`, or soft targets, `(batch_size, num_labels)`: cross entropy either way.
-                With `config.problem_type` `"regression"` or `"multi_label_classification"`, what those ask for; a
-                single output is regression.
+                With `config.problem_type` `"regression"` (squared error) or `"multi_label_classification"` (binary
+                cross entropy), `(batch_size, num_labels)`; a single output is regression.
 
         Returns:
             `ImageClassifierOutput` with `logits` of shape `(batch_size, num_labels)`, and `loss` if there are labels.
@@ -800,7 +803,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         torch.Size([1, 710])
         ```"""
         views = None
-        if pixel_values.dim() == 6:
+        if isinstance(pixel_values, torch.Tensor) and pixel_values.dim() == 6:
             token_grid(pixel_values, self.config, with_views=True)
             views, pixel_values = pixel_values.shape[1], pixel_values.flatten(0, 1)
         outputs = self.videomae_v2(pixel_values, return_dict=True, **kwargs)
@@ -827,16 +830,36 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
 
     def classification_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
+        if not isinstance(labels, torch.Tensor):
+            raise ValueError(f"`labels` must be a tensor, got {type(labels).__name__}: call `torch.tensor` on them.")
         if not self._has_exclusive_classes:
-            return self.loss_function(labels, logits, self.config)
+            if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
+                raise ValueError(
+                    f"`labels` must have shape {tuple(logits.shape)}, a number for each output, with `problem_type` "
+                    f"{self.config.problem_type!r}, got {tuple(labels.shape)}."
+                )
+            return self.loss_function(labels.float().view_as(logits), logits.float(), self.config)
         if labels.is_floating_point() and labels.shape == logits.shape:
             return nn.functional.cross_entropy(logits.float(), labels.float())
         if labels.is_floating_point() or labels.shape != logits.shape[:1]:
             raise ValueError(
                 f"`labels` must be class ids of shape {tuple(logits.shape[:1])} or soft targets (floating point) of "
-                f"shape {tuple(logits.shape)}, got {labels.dtype} of shape {tuple(labels.shape)}."
+                f"shape {tuple(logits.shape)}, got {labels.dtype} of shape {tuple(labels.shape)}. For several "
+                "classes at once set `problem_type` to 'multi_label_classification'."
             )
+        if type(labels) is torch.Tensor and labels.device.type == "cpu" and not torch.compiler.is_compiling():
+            refuse_unknown_classes(labels, self.num_labels)  # on other devices it would mean to wait
         return nn.functional.cross_entropy(logits.float(), labels.long())
+
+
+def refuse_unknown_classes(labels: torch.Tensor, num_labels: int) -> None:
+    """Refuse class ids that the model has no output for; -100 leaves a clip out of the loss, as in PyTorch."""
+    wrong = labels[((labels < 0) | (labels >= num_labels)) & (labels != -100)]
+    if len(wrong):
+        raise ValueError(
+            f"`labels` must be class ids from 0 to {num_labels - 1}, got {wrong[:6].tolist()}. Correct them, or "
+            "load the model with another `num_labels`."
+        )
 
 
 # `pipeline("video-classification")` takes the models of this table and complains about all others.

@@ -24,7 +24,8 @@ def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config, with_views:
         with_views: Whether there is a dimension of views.
     """
     if not isinstance(pixel_values, torch.Tensor):
-        raise ValueError(f"`pixel_values` must be a tensor, got {type(pixel_values).__name__}.")
+        hint = ' Pass `return_tensors="pt"` to the video processor.' if isinstance(pixel_values, list) else ""
+        raise ValueError(f"`pixel_values` must be a tensor, got {type(pixel_values).__name__}.{hint}")
     shape, first = tuple(pixel_values.shape), 2 if with_views else 1
     layout = f"(batch, {'views, ' if with_views else ''}frames, channels, height, width)"
     if len(shape) != first + 4:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever may be passed as `videos`, as a flat list; frames in memory as `(frames, channels, height, width)`."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,13 @@ from PIL.Image import Image
 from transformers.image_utils import ChannelDimension
 from transformers.video_utils import VideoMetadata
 
+from .indexed_videos_videomae_v2 import Pictures, are_pictures, is_decoder
 from .video_sources_videomae_v2 import is_video_source
 
 
 ACCEPTED = (
     "Pass a path, a URL, bytes, a (frames, height, width, channels) or (frames, channels, height, width) array or "
-    "tensor, a list of PIL images, or a list of these."
+    "tensor, a list of PIL images or of picture files, a decoder, or a list of these."
 )
 COLOUR_CHANNELS = (1, 3, 4)
 
@@ -29,15 +32,18 @@ def _is_frame(value: Any) -> bool:
 
 
 def flatten_videos(videos: Any) -> list[Any]:
-    """List of single videos, each a source to decode, a four-dimensional array or tensor, or a list of frames.
+    """List of single videos: sources to decode, decoders, arrays or tensors of four dimensions, frames or `Pictures`.
 
     Args:
-        videos: One video or any nesting of lists of them; a five-dimensional array is a batch.
+        videos: One video or any nesting of lists of them; a five-dimensional array is a batch. What `datasets` gives
+            for a video that is not decoded, a dict with `bytes` or `path`, is a source.
 
     Raises:
         ValueError: It is empty, a single picture, or of a shape or type that no video has.
     """
-    if is_video_source(videos):
+    if isinstance(videos, Mapping):
+        return [_source_of(videos)]
+    if is_video_source(videos) or is_decoder(videos):
         return [videos]
     if _is_array(videos):
         if videos.ndim == 5:
@@ -46,13 +52,27 @@ def flatten_videos(videos: Any) -> list[Any]:
             return [videos]
         raise ValueError(f"A video has 4 dimensions, got an array of shape {tuple(videos.shape)}. {ACCEPTED}")
     if not isinstance(videos, (list, tuple)):
-        hint = " For a video of one frame pass `[image]`." if isinstance(videos, Image) else ""
+        hint = (
+            " A pipeline takes a list for several videos: pass it `[frames]` where `frames` are one video. For a video "
+            "of one frame pass `[image]`."
+        )
+        hint = hint if isinstance(videos, Image) else ""
         raise ValueError(f"A `{type(videos).__name__}` is not a video.{hint} {ACCEPTED}")
     if not videos:
         raise ValueError(f"`videos` holds an empty list: there is no video or no frame in it. {ACCEPTED}")
     if _is_frame(videos[0]):
         return [list(videos)]
+    if are_pictures(videos):
+        return [Pictures(videos)]
     return [video for item in videos for video in flatten_videos(item)]
+
+
+def _source_of(video: Mapping[str, Any]) -> Any:
+    """What is to be decoded of `{"bytes": ..., "path": ...}`; the path may be a name inside of an archive."""
+    for key in ("bytes", "path"):
+        if video.get(key) is not None:
+            return video[key]
+    raise ValueError(f"A dict must hold the `bytes` or `path` of a video, got {sorted(map(str, video))}. {ACCEPTED}")
 
 
 def flatten_metadata(metadata: Any, count: int) -> list[VideoMetadata | None]:
@@ -65,10 +85,18 @@ def flatten_metadata(metadata: Any, count: int) -> list[VideoMetadata | None]:
         if isinstance(item, (list, tuple)):
             rest = [*item, *rest]
         else:
-            flat.append(VideoMetadata(**item))  # a copy: it is going to be filled in
+            flat.append(_copy_metadata(item))  # it is going to be filled in
     if len(flat) != count:
         raise ValueError(f"`video_metadata` has {len(flat)} entries for {count} videos. Pass one for each video.")
     return flat
+
+
+def _copy_metadata(item: Any) -> VideoMetadata:
+    known = [field.name for field in dataclasses.fields(VideoMetadata)]
+    unknown = sorted(set(item) - set(known)) if isinstance(item, Mapping) else [repr(item)]
+    if unknown:
+        raise ValueError(f"`video_metadata` has {', '.join(map(str, unknown))}. It may hold {', '.join(known)}.")
+    return VideoMetadata(**{"total_num_frames": None, **item})
 
 
 def _stack_frames(frames: list[Any], to_rgb: bool) -> np.ndarray | torch.Tensor:

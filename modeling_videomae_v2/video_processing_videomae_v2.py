@@ -2,31 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Video processor of VideoMAE V2: the one owner of frame sampling, resizing, cropping, mean and standard deviation."""
 
-import difflib
 from typing import Any
 
 import numpy as np
 import torch
 from huggingface_hub.dataclasses import validate_typed_dict
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
     IMAGENET_DEFAULT_STD,
     ChannelDimension,
     PILImageResampling,
-    validate_kwargs,
 )
 from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
 from .foreign_settings_videomae_v2 import translate_processor
+from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
+from .processor_settings_videomae_v2 import (
+    CLASS_NAMES,
+    LOADING,
+    check_pixels,
+    check_sampling,
+    refuse_unknown,
+)
 from .video_decoding_videomae_v2 import read_video
 from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor
 from .video_sources_videomae_v2 import is_video_source
 
 
-SAMPLINGS = ("dense", "uniform")
 BOTH_RATES = "`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other. Pass one of them."
 
 
@@ -129,15 +135,17 @@ def crop_views(frames: torch.Tensor, crop_size: tuple[int, int], num_crops: int)
 class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     """Turns videos into `pixel_values` for VideoMAE V2.
 
-    Videos are paths, `file://` or http(s) URLs, bytes, binary file objects, arrays, tensors, lists of frames, or lists
-    of these. Frames are sampled, the shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the
-    centre or several places are cropped, and ImageNet mean and standard deviation are applied. Every setting can be
-    given here, to `from_pretrained` or in a call, and is saved with `save_pretrained`.
+    Videos are paths, `file://` or http(s) URLs, bytes, binary file objects, arrays, tensors, lists of frames or of
+    picture files, what `datasets` gives (decoders, dicts of bytes or path), or lists of these. Frames are sampled, the
+    shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the centre or several places are
+    cropped, and ImageNet mean and standard deviation are applied. Every setting can be given here, to
+    `from_pretrained` or in a call, and is saved with `save_pretrained`.
 
-    Frames in memory that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they are; otherwise
-    they are sampled like a file. With `do_sample_frames=False` all frames of every video are used as one clip. `fps`
-    samples that many frames a second, instead of `num_frames`; frames in memory need `video_metadata` for it. An alpha
-    channel is dropped. Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`.
+    Frames in memory and picture files that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they
+    are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are used
+    as one clip. `fps` samples that many frames a second, instead of `num_frames`; frames in memory need
+    `video_metadata={"fps": ...}` for it. An alpha channel is dropped. Floating-point pixels go from 0 to 255, or from 0
+    to 1 with `do_rescale=False`.
 
     Raises:
         ValueError: A setting or a video is not valid; the message names it and says what would be.
@@ -166,47 +174,30 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     valid_kwargs = VideoMAEv2VideosKwargs
 
     def __init__(self, **kwargs: Any) -> None:
-        self._refuse_misspelt(kwargs)
+        is_saved = any(name in kwargs for name in CLASS_NAMES)  # other versions and tools may have written more
+        refuse_unknown(type(self).__name__, kwargs, self._known_settings(), only_near=is_saved)
         super().__init__(**{k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)})
-        self._check_settings({name: getattr(self, name) for name in (*OWN_SETTINGS, "fps", "do_center_crop")})
+        settings = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
+        check_sampling(settings)
+        check_pixels(settings)
 
     @classmethod
     def from_dict(cls, video_processor_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2VideoProcessor":
         """As in `BaseVideoProcessor`; takes over the statistics and sizes of transformers' VideoMAE processors."""
-        return super().from_dict(translate_processor(video_processor_dict, cls.__name__), **kwargs)
+        settings = translate_processor(video_processor_dict, cls.__name__)
+        return super().from_dict({CLASS_NAMES[0]: cls.__name__, **settings}, **kwargs)
 
     @classmethod
-    def _refuse_misspelt(cls, kwargs: dict[str, Any]) -> None:
-        """Refuse a keyword that is nearly a setting; others may come from files of other versions and tools."""
-        names = [*cls.valid_kwargs.__annotations__, "return_tensors"]
-        for key in kwargs:
-            known = key in names or hasattr(cls, key)  # looked up first: a search for near names takes longer
-            nearest = None if known else difflib.get_close_matches(key, names, n=1, cutoff=0.8)
-            if nearest:
-                raise ValueError(f"`{cls.__name__}` has no setting `{key}`; did you mean `{nearest[0]}`?")
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in `BaseVideoProcessor`; a keyword that is no setting is refused, but for `return_unused_kwargs`."""
+        # `pipeline` passes the arguments of the model, too
+        tolerant = kwargs.get("return_unused_kwargs") or "_from_pipeline" in kwargs
+        refuse_unknown(cls.__name__, kwargs.keys() - LOADING, cls._known_settings(), only_near=bool(tolerant))
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
-    @staticmethod
-    def _check_settings(settings: dict[str, Any]) -> None:
-        """Refuse settings that have no meaning, naming the field, the value and the way out."""
-        for name in ("num_frames", "sampling_rate", "num_clips", "num_crops"):
-            value = settings[name]
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"`{name}` must be a whole number of at least 1, got {value!r}.")
-        if settings["sampling"] not in SAMPLINGS:
-            raise ValueError(f'`sampling` must be "dense" or "uniform", got {settings["sampling"]!r}.')
-        if settings["num_crops"] > 1 and not settings["do_center_crop"]:
-            raise ValueError(
-                f"`num_crops` = {settings['num_crops']} needs `do_center_crop` = True, got "
-                f"{settings['do_center_crop']!r}. Turn it on, or set `num_crops` to 1."
-            )
-        fps = settings["fps"]
-        if fps is not None and (isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < np.inf):
-            raise ValueError(f"`fps` must be a number above 0, got {fps!r}.")
-        if fps is not None and settings["num_clips"] > 1:
-            raise ValueError(
-                f"`fps` ({fps}) takes frames from the whole video, so `num_clips` must be 1, got "
-                f"{settings['num_clips']}. Leave out one of them."
-            )
+    @classmethod
+    def _known_settings(cls) -> set[str]:
+        return {*cls.valid_kwargs.__annotations__, "return_tensors"}
 
     def sample_frames(
         self,
@@ -240,7 +231,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         given = {"sampling": sampling, "sampling_rate": sampling_rate, "num_clips": num_clips, "num_frames": num_frames}
         settings = {name: getattr(self, name) if value is None else value for name, value in given.items()}
         fps = self.fps if fps is None and num_frames is None else fps
-        self._check_settings(settings | {"num_crops": 1, "do_center_crop": True, "fps": fps})
+        check_sampling(settings | {"num_crops": 1, "do_center_crop": True, "fps": fps})
         total = metadata.total_num_frames
         if fps is not None:
             if not metadata.fps:
@@ -301,7 +292,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
 
     def _settings_of_call(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Settings of one call: what it gives, else the processor's own, validated."""
-        self._refuse_misspelt(kwargs)
+        refuse_unknown(type(self).__name__, kwargs, self._known_settings())
         kwargs = {k: v for k, v in kwargs.items() if not (v is None and k in (*OWN_SETTINGS, "fps"))}
         names = list(self.valid_kwargs.__annotations__)
         settings = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
@@ -309,15 +300,18 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
             raise ValueError(BOTH_RATES.format(**kwargs))
         if "num_frames" in kwargs:
             settings["fps"] = None
-        self._check_settings(settings)
-        validate_kwargs(captured_kwargs=kwargs.keys(), valid_processor_keys=[*names, "return_tensors"])
-        validate_typed_dict(self.valid_kwargs, kwargs)
+        check_sampling(settings)
+        try:
+            validate_typed_dict(self.valid_kwargs, kwargs)
+        except StrictDataclassFieldValidationError as error:
+            raise ValueError(f"A setting has a value of a wrong type: {error.__cause__}.") from error
         if settings["data_format"] not in (None, ChannelDimension.FIRST):
             raise ValueError(
                 f'`data_format` must be "channels_first", got {settings["data_format"]!r}: the models take '
                 "(batch, frames, channels, height, width)."
             )
         settings = self._standardize_kwargs(**settings)
+        check_pixels(settings)
         self._validate_preprocess_kwargs(**settings)
         return settings
 
@@ -335,31 +329,45 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         """Frames that are needed `(n, channels, height, width)`, where they go `(num_clips, num_frames)`, metadata."""
         plan = np.empty((0, 0), dtype=np.int64)
 
-        def choose(found: VideoMetadata) -> list[int]:
+        def choose(found: VideoMetadata, count: int | None = None) -> list[int]:
+            """Frames that are needed; `count` of them are there already, or lie in pictures."""
             nonlocal plan
-            plan = self._plan(found, settings)
+            is_clip = count == settings["num_frames"] and settings["num_clips"] == 1 and not settings["fps"]
+            as_it_is = count is not None and (is_clip or not settings["do_sample_frames"])
+            plan = np.arange(count)[None] if as_it_is else self._plan(found, settings)
             return np.unique(plan).tolist()
 
+        options = {name: settings[name] for name in ("input_data_format", "do_convert_rgb", "do_rescale")}
         if is_video_source(video):
             frames, metadata = read_video(video, choose)
+        elif is_decoder(video):
+            frames, metadata = read_decoder(video, choose)
+            frames = frames_to_tensor(frames, **options)
+        elif isinstance(video, Pictures):
+            metadata = self._complete(metadata, len(video), settings)
+            frames = frames_to_tensor(video.open(choose(metadata, len(video))), **options)
+            metadata.height, metadata.width = frames.shape[-2:]
         else:
-            options = {name: settings[name] for name in ("input_data_format", "do_convert_rgb", "do_rescale")}
             frames = frames_to_tensor(video, **options)
-            height, width = frames.shape[-2:]
-            metadata = metadata or VideoMetadata(total_num_frames=len(frames), height=height, width=width)
-            if settings["do_sample_frames"] and metadata.total_num_frames != len(frames):
-                raise ValueError(
-                    f"`video_metadata` says {metadata.total_num_frames} frames, the video has {len(frames)}. Correct "
-                    "it, or pass `do_sample_frames=False`."
-                )
-            is_clip = len(frames) == settings["num_frames"] and settings["num_clips"] == 1 and not settings["fps"]
-            if is_clip or not settings["do_sample_frames"]:
-                plan = np.arange(len(frames))[None]
-            else:
-                frames = frames[choose(metadata)]
+            metadata = self._complete(metadata, len(frames), settings)
+            metadata.height, metadata.width = frames.shape[-2:]
+            wanted = choose(metadata, len(frames))
+            frames = frames if len(wanted) == len(frames) else frames[wanted]
         if settings["do_sample_frames"] or metadata.frames_indices is None:
             metadata.frames_indices = plan.ravel().tolist()
         return frames, np.unique(plan, return_inverse=True)[1].reshape(plan.shape), metadata
+
+    @staticmethod
+    def _complete(metadata: VideoMetadata | None, count: int, settings: dict[str, Any]) -> VideoMetadata:
+        """What is known of frames that are there, `count` of them."""
+        metadata = metadata or VideoMetadata(total_num_frames=count)
+        if settings["do_sample_frames"] and metadata.total_num_frames not in (None, count):
+            raise ValueError(
+                f"`video_metadata` says {metadata.total_num_frames} frames, the video has {count}. Correct it, or pass "
+                "`do_sample_frames=False`."
+            )
+        metadata.total_num_frames = metadata.total_num_frames or count
+        return metadata
 
     def _transform(self, frames: torch.Tensor, places: np.ndarray, settings: dict[str, Any]) -> torch.Tensor:
         """Resize, crop and normalise frames `(n, ...)` once each, then lay them out as the views in `places`."""
@@ -371,6 +379,11 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         if settings["do_center_crop"]:
             size = settings["crop_size"]
             if num_crops == 1:
+                if settings["do_resize"] and (frames.shape[-2] < size.height or frames.shape[-1] < size.width):
+                    raise ValueError(  # the crop would be filled up with black
+                        f"`crop_size` {dict(size)} is larger than the frames that `size` {dict(settings['size'])} "
+                        f"makes, {tuple(frames.shape[-2:])}. Raise `size` or lower `crop_size`."
+                    )
                 frames = self.center_crop(frames, size)[None]
             else:
                 frames = crop_views(frames, (size.height, size.width), num_crops)

@@ -80,6 +80,8 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
             raise VideoDecodingError(name, "it is open in text mode", 'Open it with mode "rb".')
         return name, content
     name = os.fsdecode(source)
+    if not name:
+        raise VideoDecodingError("''", "the path is empty", "Pass the path of a video file.")
     scheme = name.partition("://")[0].lower() if "://" in name else ""
     if scheme in ("http", "https"):
         return name, download(name, timeout)

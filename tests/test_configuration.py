@@ -175,6 +175,15 @@ def test_unknown_preset_is_refused():
         ({"layer_norm_eps": -1e-6}, ("`layer_norm_eps`", "-1e-06")),
         ({"layer_scale_init_value": -0.1}, ("`layer_scale_init_value`", "-0.1")),
         ({"hidden_act": "gleu"}, ("`hidden_act`", "'gleu'")),
+        ({"mask_ratio": 0.0}, ("`mask_ratio`", "0.0", "`decoder_loss_on`")),
+        ({"problem_type": "multi_label"}, ("`problem_type`", "'multi_label'", "did you mean 'multi_label_")),
+        ({"dtype": "float99"}, ("`dtype`", "'float99'")),
+        ({"num_labels": 0}, ("`num_labels`", "0")),
+        ({"num_labels": "5"}, ("`num_labels`", "'5'")),
+        ({"id2label": {}}, ("`id2label`", "no class")),
+        ({"id2label": ["run", "swim"]}, ("`id2label`", "list", "dict(enumerate(names))")),
+        ({"id2label": {0: "run", 2: "swim"}}, ("`id2label`", "0, 2", "without a gap")),
+        ({"id2label": {"run": 0}}, ("`id2label`", "the ids run")),
     ],
 )
 def test_inconsistent_value_is_refused(values: dict[str, Any], words: tuple[str, ...]):
@@ -185,8 +194,17 @@ def test_inconsistent_value_is_refused(values: dict[str, Any], words: tuple[str,
 
 @pytest.mark.parametrize("values", [{"hidden_size": "768"}, {"image_size": (224, 224)}, {"mask_ratio": "0.9"}])
 def test_value_of_another_type_is_refused(values: dict[str, Any]):
-    with pytest.raises(Exception, match=next(iter(values))):  # an error class of huggingface_hub
+    name, value = next(iter(values.items()))
+    with pytest.raises(ValueError, match=f"`{name}`.* wrong type"):
         VideoMAEv2Config(**values)
+    with pytest.raises(ValueError, match=f"`{name}`.* wrong type"):
+        setattr(VideoMAEv2Config(), name, value)
+
+
+def test_a_ratio_of_zero_has_a_use_where_the_loss_is_on_all():
+    assert VideoMAEv2Config(mask_ratio=0, decoder_loss_on="all").mask_ratio == 0
+    with pytest.raises(ValueError, match="nothing is left to reconstruct"):
+        VideoMAEv2Config(mask_ratio=0, decoder_loss_on="all", decoder_mask_type=None)
 
 
 def test_running_cell_ratio_does_not_matter_without_running_cells():

@@ -3,6 +3,8 @@
 """What is faster than the plain computation may not be further from fp32 than the precision explains."""
 
 import copy
+import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -221,3 +223,14 @@ def test_int8_refuses_a_processor_without_avx2(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     with pytest.raises(RuntimeError, match="AVX2"):
         quantize_linear_layers(tiny_model(VideoMAEv2Model))
+
+
+@needs_avx2
+def test_an_int8_model_is_not_saved_without_its_weights(tmp_path: Path) -> None:
+    quantized = quantize_linear_layers(tiny_model(VideoMAEv2ForVideoClassification))
+    with pytest.raises(RuntimeError, match=r"cannot be saved\. Use the original model"):
+        quantized.save_pretrained(tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+    for copy_of in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(RuntimeError, match="cannot be copied or pickled"):
+            copy_of(quantized)

@@ -282,3 +282,17 @@ def test_threads_end_when_nobody_listens() -> None:
     with DecodeAhead([0, 1, 2], decode, workers=3, ahead=2) as ahead:
         next(iter(ahead))
     assert threading.active_count() == before
+
+
+def test_features_do_not_go_into_a_model(model: Path, videos: Path, tmp_path: Path) -> None:
+    before = sorted(model.iterdir())
+    result = run(model, videos / "a.mp4", "--out", model)
+    assert result.exit_code == 1
+    assert "holds a model (config.json)" in " ".join(result.stderr.split())
+    assert sorted(model.iterdir()) == before
+
+
+def test_one_video_is_said_in_the_singular(model: Path, videos: Path, tmp_path: Path) -> None:
+    results = [run(model, videos / "a.mp4", "--out", tmp_path / "out") for _ in range(2)]
+    assert results[0].stderr.startswith("1 video written to")
+    assert results[1].stderr == "The video is finished already.\n"

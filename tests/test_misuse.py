@@ -84,3 +84,43 @@ def test_wrong_decoder_mask_is_refused_before_the_encoder_runs(monkeypatch: pyte
 def test_save_pretrained_takes_positional_arguments(tmp_path: Path) -> None:
     tiny_model(VideoMAEv2Model).save_pretrained(tmp_path, True)
     assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("model_class", [VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2ForPreTraining])
+def test_a_list_of_pixel_values_names_what_the_processor_needs(model_class: type) -> None:
+    processor = VideoMAEv2VideoProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}, num_frames=4
+    )
+    with pytest.raises(ValueError, match=r'`pixel_values`.*return_tensors="pt"'):
+        tiny_model(model_class)(**processor(np.zeros((4, 16, 16, 3), dtype=np.uint8)))
+
+
+def test_labels_of_several_classes_at_once_may_be_whole_numbers() -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification, problem_type="multi_label_classification")
+    labels = torch.tensor([[0, 1, 0, 1, 1], [1, 0, 0, 0, 0]])
+    outputs = model(clips(), labels=labels)
+    torch.testing.assert_close(outputs.loss, F.binary_cross_entropy_with_logits(outputs.logits, labels.float()))
+    outputs.loss.backward()
+    with pytest.raises(ValueError, match=r"shape \(2, 5\).*multi_label_classification.*got \(2,\)"):
+        model(clips(), labels=torch.tensor([0, 1]))
+
+
+def test_regression_takes_a_number_for_each_output() -> None:
+    single = tiny_model(VideoMAEv2ForVideoClassification, num_labels=1)
+    for labels in (torch.tensor([1, 2]), torch.tensor([[1.0], [2.0]])):
+        outputs = single(clips(), labels=labels)
+        torch.testing.assert_close(outputs.loss, F.mse_loss(outputs.logits.flatten(), labels.float().flatten()))
+    with pytest.raises(ValueError, match=r"shape \(2, 1\).*regression.*got \(2, 3\)"):
+        single(clips(), labels=torch.zeros(2, 3))
+
+
+def test_labels_that_the_model_has_no_output_for_are_named() -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    with pytest.raises(ValueError, match=r"from 0 to 4, got \[5\]"):
+        model(clips(), labels=torch.tensor([1, 5]))
+    with pytest.raises(ValueError, match=r"from 0 to 4, got \[-1\]"):
+        model(clips(), labels=torch.tensor([-1, 0]))
+    with pytest.raises(ValueError, match="`labels` must be a tensor, got list"):
+        model(clips(), labels=[1, 0])
+    ignored = model(clips(), labels=torch.tensor([-100, 0])).loss
+    torch.testing.assert_close(ignored, model(clips()[1:], labels=torch.tensor([0])).loss)

@@ -94,7 +94,7 @@ def test_forward_signatures():
     }
     assert names == {
         VideoMAEv2Model: ["pixel_values", "bool_masked_pos"],
-        VideoMAEv2ForPreTraining: ["pixel_values", "bool_masked_pos", "decoder_bool_masked_pos"],
+        VideoMAEv2ForPreTraining: ["pixel_values", "bool_masked_pos", "decoder_bool_masked_pos", "return_loss"],
         VideoMAEv2ForVideoClassification: ["pixel_values", "labels"],
     }
 

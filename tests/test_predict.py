@@ -7,9 +7,11 @@ import functools
 import http.server
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from tiny import LABELS, tiny_model
 from typer.testing import CliRunner
 from video_files import encode, encode_sound
 
+import modeling_videomae_v2
 from modeling_videomae_v2 import (
     VideoMAEv2ForPreTraining,
     VideoMAEv2ForVideoClassification,
@@ -307,3 +310,128 @@ def test_a_compiled_model_says_the_same(model: Path, film: Path) -> None:
         for extra in ((), ("--compile",))
     )
     assert scores(compiled) == pytest.approx(scores(plain), abs=1e-4)
+
+
+def test_a_time_line_replaces_no_video_and_no_file_unasked(model: Path, film: Path, tmp_path: Path) -> None:
+    mine = Path(shutil.copy(film, tmp_path / "mine.mp4"))
+    (tmp_path / "link.csv").symlink_to(mine)
+    for target, word in (
+        (mine, "one of the videos"),
+        ("link.csv", "one of the videos"),
+        ("new.MP4", "name of a video"),
+    ):
+        for option in ("--csv", "--picture"):
+            for extra in ((), ("--overwrite",)):
+                result = run(model, mine, option, tmp_path / target, *extra)
+                assert result.exit_code == 1
+                assert word in " ".join(result.stderr.split())
+    assert mine.read_bytes() == film.read_bytes()
+    table = tmp_path / "line.csv"
+    table.write_text("mine")
+    result = run(model, mine, "--csv", table)
+    assert result.exit_code == 1
+    assert "pass --overwrite" in " ".join(result.stderr.split())
+    assert table.read_text() == "mine"
+    assert run(model, mine, "--csv", table, "--overwrite").exit_code == 0
+    assert table.read_text().startswith("video,start")
+
+
+@pytest.mark.parametrize("name", ["runs/absent/model", "runs\\", "./absent", "absent/"])
+def test_a_path_to_no_model_is_a_missing_folder_at_once(film: Path, name: str) -> None:
+    for command in (("predict", name, film), ("features", name, film, "--out", "unused"), ("export", name, "x.onnx")):
+        result = CliRunner().invoke(app, [*map(str, command)])
+        assert result.exit_code == 1
+        assert f"no checkpoint at {name}: the folder does not exist" in " ".join(result.stderr.split())
+
+
+def test_a_name_that_the_hub_does_not_give_may_be_a_missing_folder(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for name in ("motion", "runs/motion"):
+        result = run(name, film)
+        assert result.exit_code == 1
+        assert f"There is no folder {name} here, and" in " ".join(result.stderr.split())
+
+
+def spoil(folder: Path, name: str, content: bytes) -> Path:
+    for weights in folder.glob("*.safetensors") if name.endswith(".bin") else ():
+        weights.unlink()
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"version https://git-lfs"),
+        ("model.safetensors", b""),
+        ("pytorch_model.bin", b""),
+        ("pytorch_model.bin", b"\x80\x02cos\nsystem\n."),
+        ("model.safetensors.index.json", b"{}"),
+        ("config.json", b"{"),
+        ("config.json", b"[]"),
+        ("config.json", b'{"model_type": "videomae_v2", "hidden_size": "32"}'),
+    ],
+)
+def test_a_damaged_file_of_a_model_is_named(film: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    folder = save(tmp_path / "model")
+    spoiled = spoil(folder, name, content)
+    for command in (("predict", folder, film), ("features", folder, film, "--out", tmp_path / "out")):
+        result = CliRunner().invoke(app, [*map(str, command)])
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit), result.exception
+        words = " ".join(result.stderr.split())
+        assert str(spoiled if b"32" not in content else folder) in words, words
+
+
+def test_a_folder_without_configuration_is_no_model(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(b"")
+    for name, word in ((tmp_path, "has no config.json"), (tmp_path / "weights.pth", "videomae-v2 convert")):
+        result = run(name, film)
+        assert result.exit_code == 1
+        assert word in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(("dtype", "hint"), [("float32", "may be damaged"), ("bfloat16", "--dtype float32")])
+def test_answers_that_are_no_numbers_are_an_error(film: Path, tmp_path: Path, dtype: str, hint: str) -> None:
+    net = tiny_model(VideoMAEv2ForVideoClassification)
+    torch.nn.init.constant_(net.videomae_v2.fc_norm.weight, torch.nan)
+    net.save_pretrained(tmp_path / "model")
+    VideoMAEv2VideoProcessor(**SIZES).save_pretrained(tmp_path / "model")
+    for command in (("predict", "--json"), ("features", "--out", tmp_path / "out")):
+        arguments = [command[0], tmp_path / "model", film, *command[1:], "--dtype", dtype]
+        result = CliRunner().invoke(app, [*map(str, arguments)])
+        words = " ".join(result.stderr.split())
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert f"{tmp_path / 'model'} gives values that are NaN or infinite, in {dtype}" in words
+        assert hint in words
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_a_missing_video_is_said_before_the_model_loads(film: Path, model: Path, tmp_path: Path) -> None:
+    result = run(tmp_path / "no" / "model" / "either", tmp_path / "absent.mp4")
+    assert result.exit_code == 1
+    assert f"There is no video {tmp_path / 'absent.mp4'}" in " ".join(result.stderr.split())
+    result = run(model, film, tmp_path / "absent.mp4", "--json")
+    assert "absent.mp4; the others go on" in " ".join(result.stderr.split())
+    assert ["error" in entry for entry in objects(result)] == [False, True]
+
+
+def test_a_revision_is_for_the_hub(film: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "is a folder" in " ".join(run(model, film, "--revision", "v2").stderr.split())
+    asked: list[tuple] = []
+
+    def from_pretrained(cls: type, name: str, **options) -> None:
+        asked.append((name, options["revision"]))
+        raise OSError("enough")
+
+    monkeypatch.setattr(VideoMAEv2ForVideoClassification, "from_pretrained", classmethod(from_pretrained))
+    assert run("me/model", film, "--revision", "v2").exit_code == 1
+    assert asked == [("me/model", "v2")]
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{modeling_videomae_v2.__version__}"\n' in project
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"videomae-v2 {modeling_videomae_v2.__version__}\n")

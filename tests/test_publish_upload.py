@@ -209,12 +209,14 @@ def test_the_name_space_of_others(folder: Path, hub: HubServer) -> None:
     refused(publish(folder, "others/model"), "may not write there", "namespace 'others'")
 
 
-def test_no_network(folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network(folder: Path, hub: HubServer, checked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
     refused(publish(folder, REPO), "http://127.0.0.1:1 cannot be reached", "HF_ENDPOINT")
+    assert not checked
     result = publish(folder, REPO, "--dry-run")
-    refused(result, "cannot be reached")
+    refused(result, "The files are checked, but not compared with the Hub", "cannot be reached")
     assert state(result, "config.json") == "not compared"
+    assert checked == ["VideoMAEv2ForVideoClassification"]
 
 
 def test_a_hub_without_xet(folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,20 @@ def test_evaluation_of_the_pretraining_model(tmp_path: Path):
     assert metrics["eval_loss"] == pytest.approx(model(**inputs_for(type(model), batch=8)).loss.item(), abs=0.02)
 
 
+def test_the_best_pretraining_model_is_found_by_its_loss(tmp_path: Path):
+    """`Trainer` computes the loss of a model without labels only if its forward has `return_loss`."""
+    model = tiny_model(VideoMAEv2ForPreTraining)
+    options = arguments(
+        tmp_path, eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, load_best_model_at_end=True
+    )
+    data = dataset(type(model))
+    trainer = Trainer(model, options, train_dataset=data, eval_dataset=data)
+    trainer.train()
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert trainer.state.best_metric == min(losses)
+    assert model(**inputs_for(type(model)), return_loss=False).loss is None
+
+
 # ---- PEFT
 
 

@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -227,6 +228,58 @@ def test_sampling_by_fps(small):
     assert by_default(video, num_frames=3, return_tensors="pt")["pixel_values"].shape[1] == 3
 
 
+def test_the_frame_rate_alone_is_enough_for_frames_in_memory(small):
+    got = small(noise(20, 32, 32, 3), fps=2, video_metadata={"fps": 10}, return_tensors="pt", return_metadata=True)
+    assert got["video_metadata"][0].frames_indices == [0, 5, 10, 15]
+    assert got["video_metadata"][0].total_num_frames == 20
+    for wrong, words in (({"frame_rate": 10}, "`video_metadata` has frame_rate. It may .*fps"), (10, "video_metadata")):
+        with pytest.raises(ValueError, match=words):
+            small(noise(20, 32, 32, 3), fps=2, video_metadata=wrong)
+
+
+class Decoder:
+    """As torchcodec's `VideoDecoder`: frames by number, and metadata that names things otherwise."""
+
+    def __init__(self, frames, num_frames=None):
+        self.frames, self.asked = torch.from_numpy(frames).permute(0, 3, 1, 2), []
+        count = len(frames) if num_frames is None else num_frames
+        self.metadata = SimpleNamespace(num_frames=count, average_fps=10.0, duration_seconds=2.0, height=32, width=40)
+
+    def get_frames_at(self, indices):
+        self.asked += indices
+        return SimpleNamespace(data=self.frames[indices])
+
+
+def test_decoders_give_only_the_frames_that_are_needed(small):
+    video = noise(20, 32, 40, 3)
+    decoder = Decoder(video)
+    got = small(decoder, return_tensors="pt", return_metadata=True)
+    assert decoder.asked == got["video_metadata"][0].frames_indices == [3, 7, 11, 15]
+    assert torch.equal(got["pixel_values"], small(video, return_tensors="pt")["pixel_values"])
+    by_rate = small([Decoder(video), Decoder(video)], fps=2, return_tensors="pt", return_metadata=True)
+    assert by_rate["video_metadata"][1].frames_indices == [0, 5, 10, 15]
+    with pytest.raises(ValueError, match="does not say how many frames"):
+        small(Decoder(video, num_frames=0))
+
+
+def test_a_list_of_pictures_is_one_video(small, tmp_path):
+    video = noise(20, 32, 40, 3)
+    paths = [tmp_path / f"{i}.png" for i in range(20)]
+    for path, frame in zip(paths, video, strict=True):
+        Image.fromarray(frame).save(path)
+    expected = small(video, return_tensors="pt")["pixel_values"]
+    assert torch.equal(small(paths, return_tensors="pt")["pixel_values"], expected)
+    assert small([paths[:9], list(map(str, paths[9:]))], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
+    one_clip = small(paths[:4], return_tensors="pt", return_metadata=True)
+    assert one_clip["video_metadata"][0].frames_indices == [0, 1, 2, 3]
+    paths[3].write_bytes(b"nothing")
+    paths[7].unlink()
+    with pytest.raises(ValueError, match=r"3\.png, frame 3 of 4, cannot be read"):
+        small(paths[:4])
+    with pytest.raises(FileNotFoundError, match=r"no picture .*7\.png"):
+        small(paths[7:8])
+
+
 # --- what is refused
 
 
@@ -258,6 +311,10 @@ def test_sampling_by_fps(small):
         ([[]], "empty list"),
         (None, "A `NoneType` is not a video"),
         (7, "A `int` is not a video"),
+        (Image.new("RGB", (32, 32)), r"A pipeline .*: pass it `\[frames\]`"),
+        ({"bytes": None, "path": None}, r"must hold the `bytes` or `path` of a video"),
+        ({"video": "a.mp4"}, r"must hold the `bytes` or `path` of a video, got \['video'\]"),
+        ("", "Cannot decode '': the path is empty"),
         ([7], "A `int` is not a video"),
     ],
 )
@@ -281,6 +338,19 @@ BAD_SETTINGS = [
     ({"fps": -1}, "`fps` must be a number above 0, got -1"),
     ({"fps": 2, "num_clips": 2}, "`num_clips` must be 1"),
     ({"num_crops": 3, "do_center_crop": False}, "`num_crops` = 3 needs `do_center_crop` = True"),
+    ({"clips": 3}, "no setting `clips`; did you mean `num_clips`"),
+    ({"crops": 3}, "no setting `crops`; did you mean `num_crops`"),
+    ({"frames": 8}, "no setting `frames`; did you mean `num_frames`"),
+    ({"mean": 0.5}, "no setting `mean`; did you mean `image_mean`"),
+    ({"colour": "blue"}, "no setting `colour`; its settings are .*image_mean"),
+    ({"image_mean": [0.5, 0.5]}, r"`image_mean` must have 3 numbers, .*got .0.5, 0.5."),
+    ({"image_std": [0.5] * 4}, "`image_std` must have 3 numbers"),
+    ({"image_std": [0.5, 0.5, 0.0]}, "`image_std` must be a number other than 0, or one for each channel"),
+    ({"image_std": 0.0}, "`image_std` must be a number other than 0"),
+    ({"image_mean": float("nan")}, "`image_mean` must be a number"),
+    ({"rescale_factor": 0.0}, "`rescale_factor` must be a number other than 0"),
+    ({"size": {"shortest_edge": -32}}, "`size` must hold whole numbers of at least 1, got {'shortest_edge': -32}"),
+    ({"crop_size": {"height": 0, "width": 32}}, "`crop_size` must hold whole numbers of at least 1"),
 ]
 
 
@@ -310,3 +380,19 @@ def test_bad_calls_are_refused(small):
     small.num_clips = 0
     with pytest.raises(ValueError, match="`num_clips` must be"):
         small(video)
+
+
+def test_a_crop_is_never_filled_up_with_black(small):
+    for size in ({"height": 20, "width": 40}, {"shortest_edge": 31}):
+        with pytest.raises(ValueError, match=r"`crop_size` .* is larger than the frames that `size` "):
+            small(noise(4, 32, 32, 3), size=size)
+    assert small(noise(4, 20, 20, 3), do_resize=False, return_tensors="pt")["pixel_values"].shape[-1] == 32
+
+
+def test_a_file_of_another_version_may_hold_more(small, tmp_path):
+    small.save_pretrained(tmp_path)
+    path = tmp_path / "video_preprocessor_config.json"
+    for left_out in ({}, {"video_processor_type": None}):
+        values = json.loads(path.read_text()) | {"colour": "blue"} | left_out
+        path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+        assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == 4

@@ -194,11 +194,14 @@ def test_files_are_sampled_like_frames_in_memory(small, video_file):
 
 
 def test_sources_may_be_mixed(small, video_file):
-    videos = [str(video_file), video_file, video_file.read_bytes(), open(video_file, "rb"), random_videos(1)[0]]  # noqa: SIM115
+    content = video_file.read_bytes()
+    videos = [str(video_file), video_file, content, open(video_file, "rb"), random_videos(1)[0]]  # noqa: SIM115
+    # what `datasets` gives of `Video(decode=False)`
+    videos += [{"bytes": content, "path": "inside/of/an.archive"}, {"bytes": None, "path": str(video_file)}]
     got = small(videos, return_tensors="pt")["pixel_values"]
     videos[3].close()
-    assert got.shape == (5, 4, 3, 32, 32)
-    assert all(torch.equal(got[0], got[i]) for i in (1, 2, 3))
+    assert got.shape == (7, 4, 3, 32, 32)
+    assert all(torch.equal(got[0], got[i]) for i in (1, 2, 3, 5, 6))
 
 
 def test_bad_files_are_named(small, tmp_path, video_file):
@@ -211,12 +214,7 @@ def test_bad_files_are_named(small, tmp_path, video_file):
 
 
 def test_pipeline_without_a_warning(small, video_file, caplog, monkeypatch):
-    config = VideoMAEv2Config(
-        image_size=32, patch_size=16, num_frames=4, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, num_labels=3, decoder_hidden_size=32, decoder_num_attention_heads=2,
-        decoder_intermediate_size=64,
-    )  # fmt: skip
-    model = VideoMAEv2ForVideoClassification(config).eval()
+    model = tiny_classifier()
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
         warnings.simplefilter("error")
@@ -229,3 +227,22 @@ def test_pipeline_without_a_warning(small, video_file, caplog, monkeypatch):
     assert len(single) == 2
     assert [len(result) for result in batched] == [1, 1]
     assert sum(entry["score"] for entry in views) == pytest.approx(1, abs=1e-3)
+
+
+def tiny_classifier():
+    config = VideoMAEv2Config(
+        image_size=32, patch_size=16, num_frames=4, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=64, num_labels=3, decoder_hidden_size=32, decoder_num_attention_heads=2,
+        decoder_intermediate_size=64,
+    )  # fmt: skip
+    return VideoMAEv2ForVideoClassification(config).eval()
+
+
+def test_pipeline_takes_frames_and_batches_as_the_readme_says(small, video_file):
+    frames = [Image.fromarray(frame) for frame in random_videos(1)[0]]
+    classify = pipeline(
+        "video-classification", model=tiny_classifier(), video_processor=small, feature_extractor=small, batch_size=2
+    )
+    assert [len(result) for result in classify([frames, str(video_file), frames], top_k=2)] == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"pass it `\[frames\]`"):
+        classify(frames)

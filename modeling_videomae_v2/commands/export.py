@@ -15,7 +15,8 @@ from transformers import PreTrainedConfig
 
 from ..exporting import OUTPUTS, SUFFIXES, Exported, export_model, require_exporter
 from ..inference.loading import load_checkpoint
-from .options import Model, ProcessorName, Quiet, Reporter
+from ..inference.places import check_place
+from .options import Model, ProcessorName, Quiet, Reporter, Revision
 
 
 def export(
@@ -33,6 +34,7 @@ def export(
         int, typer.Option("--views", min=1, help="Views of a video that the classifier averages, as a dimension.")
     ] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
+    revision: Revision = None,
     processor: ProcessorName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -48,12 +50,13 @@ def export(
     require_exporter(chosen, dtype)
     if out.is_dir():
         raise ValueError(f"{out} is a folder. Name the file in it, such as {out / f'model{SUFFIXES[chosen]}'}.")
-    task = task or _task_of(model)
+    check_place(model, revision)
+    task = task or _task_of(model, revision)
     if task not in OUTPUTS:
         raise ValueError(f"`--task` must be one of {', '.join(OUTPUTS)}, got {task!r}.")
     if views > 1 and task != "classification":
         raise ValueError(f"`--views` {views} averages the answers of a classifier; features have none. Leave it out.")
-    checkpoint = load_checkpoint(model, task, processor=processor, device="cpu", dtype=dtype)
+    checkpoint = load_checkpoint(model, task, revision=revision, processor=processor, device="cpu", dtype=dtype)
     for note in checkpoint.notes:
         reporter.note(note)
     with _quiet_exporter():
@@ -61,10 +64,10 @@ def export(
     _report(reporter, exported)
 
 
-def _task_of(model: str) -> str:
+def _task_of(model: str, revision: str | None) -> str:
     """Classification for a checkpoint that says it is a classifier."""
     try:
-        architectures = PreTrainedConfig.get_config_dict(model)[0].get("architectures") or []
+        architectures = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("architectures") or []
     except (OSError, ValueError):
         return "classification"  # loading it will tell what is wrong
     return "classification" if any("Classification" in name for name in architectures) else "features"

@@ -26,11 +26,13 @@ from .options import (
     ProcessorName,
     Quiet,
     Reporter,
+    Revision,
     Stride,
     Videos,
     Window,
     Workers,
     finish,
+    say_missing,
 )
 
 
@@ -59,6 +61,7 @@ def features(
     batch_size: BatchSize = 8,
     workers: Workers = 1,
     compile: Compile = False,
+    revision: Revision = None,
     processor: ProcessorName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -76,12 +79,14 @@ def features(
     if tokens not in TOKENS:
         raise ValueError(f"`--tokens` must be one of {', '.join(TOKENS)}, got {tokens!r}.")
     sources = find_sources(videos)
+    say_missing(reporter, sources)
     import_av()
     if parquet:
         require_pyarrow()
     checkpoint = load_checkpoint(
         model,
         "features",
+        revision=revision,
         processor=processor,
         device=device,
         dtype=dtype,
@@ -94,7 +99,8 @@ def features(
         reporter.note(note)
     left = [source for source in sources if not store.is_finished(source)]
     if len(left) < len(sources):
-        reporter.note(f"{len(sources) - len(left)} of {len(sources)} videos are finished already.")
+        done = f"{len(sources) - len(left)} of {len(sources)} videos are" if len(sources) > 1 else "The video is"
+        reporter.note(f"{done} finished already.")
     runner = BatchRunner(checkpoint, partial(_features_of, tokens=tokens), batch_size, compile)
 
     def decode(source: Source) -> Iterator[Clip]:
@@ -107,7 +113,9 @@ def features(
     seconds = runner.busy_seconds + runner.idle_seconds
     if left and seconds:
         share = 100 * runner.busy_seconds / seconds
-        reporter.note(f"{len(left) - failed} videos written to {out}; the model was busy {share:.0f}% of the time.")
+        written = len(left) - failed
+        videos_written = f"{written} video{'s' if written != 1 else ''} written to {out}"
+        reporter.note(f"{videos_written}; the model was busy {share:.0f}% of the time.")
     finish(reporter, failed, len(sources))
 
 

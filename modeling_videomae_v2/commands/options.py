@@ -4,7 +4,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..inference.engine import Finished, Result
+from ..inference.sources import Source, printable, refuse_missing
 
 
 Model = Annotated[
@@ -45,6 +46,7 @@ Stride = Annotated[
 ProcessorName = Annotated[
     str | None, typer.Option("--processor", help="Folder or Hub name of the processor, if it is not MODEL.")
 ]
+Revision = Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of a MODEL on the Hub.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Clips that the model sees at once.")]
@@ -101,10 +103,17 @@ class Reporter:
         self._errors.print(f"[red]Error:[/red] {escape(text)}")
 
 
+def say_missing(reporter: Reporter, sources: Sequence[Source]) -> None:
+    """Name the files that do not exist before the model loads; without any other video, end there."""
+    for address in refuse_missing(sources):
+        reporter.note(f"There is no video {printable(address)}; the others go on.")
+
+
 def finish(reporter: Reporter, failed: int, total: int) -> None:
     """End with exit code 1 if videos could not be read."""
     if failed:
-        reporter.problem(f"{failed} of {total} videos could not be read, or not to their end; see above.")
+        which = f"{failed} of {total} videos" if total > 1 else "The video"
+        reporter.problem(f"{which} could not be read, or not to the end; see above.")
         raise typer.Exit(1)
 
 
@@ -118,9 +127,11 @@ __all__ = [
     "ProcessorName",
     "Quiet",
     "Reporter",
+    "Revision",
     "Stride",
     "Videos",
     "Window",
     "Workers",
     "finish",
+    "say_missing",
 ]

@@ -3,7 +3,6 @@
 """`videomae-v2 predict`: what is to be seen in videos, and when."""
 
 import json
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..inference.engine import BatchRunner, DecodeAhead, Finished
 from ..inference.loading import Checkpoint, load_checkpoint
 from ..inference.predictions import VideoScores, clock, scores_of
 from ..inference.sources import Source, find_sources, printable
+from ..inference.targets import choose_targets
 from ..inference.timeline import require_matplotlib, write_csv, write_picture
 from ..video_sources_videomae_v2 import import_av
 from .options import (
@@ -29,11 +29,13 @@ from .options import (
     ProcessorName,
     Quiet,
     Reporter,
+    Revision,
     Stride,
     Videos,
     Window,
     Workers,
     finish,
+    say_missing,
 )
 
 
@@ -55,11 +57,15 @@ def predict(
         Path | None,
         typer.Option("--picture", help="Draw the time line: png, pdf or svg; for several videos, a folder."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace time lines that are there; a video never is.")
+    ] = False,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 8,
     workers: Workers = 1,
     compile: Compile = False,
+    revision: Revision = None,
     processor: ProcessorName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -72,13 +78,25 @@ def predict(
     """
     reporter = Reporter(quiet)
     sources = find_sources(videos, unique_names=bool(csv or picture))
-    targets = {write_csv: _targets(csv, sources, ".csv"), write_picture: _targets(picture, sources, ".png")}
+    if csv is not None and csv == picture:
+        raise ValueError(f"`--csv` and `--picture` both name {csv}. Name two files.")
+    targets = {
+        write_csv: choose_targets("--csv", csv, sources, ".csv", overwrite),
+        write_picture: choose_targets("--picture", picture, sources, ".png", overwrite),
+    }
+    say_missing(reporter, sources)
     import_av()
     if picture is not None:
         require_matplotlib(targets[write_picture][0].suffix)
     settings = {"num_clips": clips, "num_crops": crops}
     checkpoint = load_checkpoint(
-        model, "classification", processor=processor, device=device, dtype=dtype, processor_settings=settings
+        model,
+        "classification",
+        revision=revision,
+        processor=processor,
+        device=device,
+        dtype=dtype,
+        processor_settings=settings,
     )
     slides = bool(csv or picture)
     sampling = choose_sampling(checkpoint.processor, window, stride, clips, slides=slides, by_clip=False)
@@ -131,25 +149,10 @@ class _Collector:
         return scores
 
 
-def _targets(path: Path | None, sources: list[Source], suffix: str) -> list[Path]:
-    """File of each video: `path` itself for one video, unless it is a folder; else one in the folder `path`."""
-    if path is None:
-        return []
-    is_file = len(sources) == 1 and path.suffix and not path.is_dir()
-    if not is_file and path.is_file():
-        raise ValueError(f"{path} is a file, and there are {len(sources)} videos. Name a folder for their time lines.")
-    targets = [path] if is_file else [path / f"{source.name}{suffix}" for source in sources]
-    folder = path.parent if is_file else path
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"Nothing can be written to {folder}. Name another place.")
-    return targets
-
-
 def _show(reporter: Reporter, scores: VideoScores, as_json: bool, with_windows: bool) -> None:
     with reporter.output() as console:
         if as_json:
-            typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=False))
+            typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=False, allow_nan=False))
         elif scores.windows:
             console.print(f"[bold]{escape(scores.video)}[/bold] ({clock(scores.duration)})", soft_wrap=True)
             for table in scores.tables(with_windows):

@@ -145,6 +145,9 @@ class BatchRunner:
     Attributes:
         busy_seconds: Time spent in the model.
         idle_seconds: Time spent waiting for frames.
+
+    Raises:
+        ValueError: While it runs: the memory is too small, or the model gives values that are not finite.
     """
 
     def __init__(
@@ -154,7 +157,8 @@ class BatchRunner:
         batch_size: int,
         compile: bool = False,
     ) -> None:
-        self._processor, self._forward, self._batch_size = checkpoint.processor, forward, batch_size
+        self._name, self._processor = checkpoint.name, checkpoint.processor
+        self._forward, self._batch_size = forward, batch_size
         self._model: Any = torch.compile(checkpoint.model) if compile else checkpoint.model
         self._device, self._dtype, self._fill = checkpoint.model.device, checkpoint.model.dtype, compile
         self.busy_seconds = self.idle_seconds = 0.0
@@ -222,12 +226,20 @@ class BatchRunner:
             return_tensors="pt",
         )["pixel_values"]
         try:
-            return self._forward(self._model, pixel_values.to(self._dtype)).float().cpu()
+            outputs = self._forward(self._model, pixel_values.to(self._dtype)).float().cpu()
         except torch.OutOfMemoryError as error:
             raise ValueError(
                 f"The memory of {self._device} is too small for {len(batch)} clips of {tuple(batch.shape[1:])} at "
                 f"once. Lower `--batch-size` (now {self._batch_size}), or use `--dtype bfloat16`."
             ) from error
+        if not outputs.isfinite().all():
+            half = self._dtype != torch.float32
+            way_out = "Use `--dtype float32`." if half else "Its weights may be damaged, or its training has failed."
+            raise ValueError(
+                f"{self._name} gives values that are NaN or infinite, in {str(self._dtype).removeprefix('torch.')}. "
+                + way_out
+            )
+        return outputs
 
 
 __all__ = ["BatchRunner", "DecodeAhead", "Finished", "Result"]

@@ -4,7 +4,6 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2PreTrainedModel
 from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from .places import check_place, errors_in_words, refuse_missing_path
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -50,6 +50,7 @@ def load_checkpoint(
     name: str,
     task: str,
     *,
+    revision: str | None = None,
     processor: str | None = None,
     device: str = "auto",
     dtype: str = "float32",
@@ -60,28 +61,29 @@ def load_checkpoint(
     Args:
         name: Folder or Hub name; any layout that `from_pretrained` of our classes takes.
         task: "classification", which needs a classifier, or "features", for which any checkpoint will do.
+        revision: Branch, tag or commit of a model on the Hub.
         processor: Folder or Hub name of the processor, if it does not lie with the model.
         device: "auto" (a GPU if there is one), or what PyTorch calls it: "cpu", "cuda", "cuda:1", "mps".
         dtype: "float32", "bfloat16" or "float16".
         processor_settings: Settings of the processor that the user changes.
 
     Raises:
-        ValueError: An argument is not valid, or the checkpoint holds no classifier where one is needed.
+        ValueError: An argument is not valid, the checkpoint is damaged, or it holds no classifier where one is needed.
         OSError: There is no such folder or repository, or it is not complete.
     """
     if dtype not in DTYPES:
         raise ValueError(f"`--dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}.")
-    for path in filter(None, (name, processor)):
-        if (os.path.isabs(path) or path.startswith((".", "~"))) and not os.path.exists(path):
-            raise FileNotFoundError(f"There is no checkpoint at {path}: the folder does not exist. Check the path.")
+    check_place(name, revision)
+    if processor is not None:
+        refuse_missing_path(processor)
     place = choose_device(device)
     model_class = VideoMAEv2ForVideoClassification if task == "classification" else VideoMAEv2Model
-    with _quiet():
-        model, info = model_class.from_pretrained(name, dtype=DTYPES[dtype], output_loading_info=True)
+    version = {} if revision is None else {"revision": revision}
+    with _quiet(), errors_in_words(name):
+        model, info = model_class.from_pretrained(name, dtype=DTYPES[dtype], output_loading_info=True, **version)
     notes = _check_complete(name, task, info)
-    return Checkpoint(
-        model.eval().to(place), load_processor(processor or name, processor_settings or {}), str(name), notes
-    )
+    settings = {**(processor_settings or {}), **({} if processor else version)}
+    return Checkpoint(model.eval().to(place), load_processor(processor or name, settings), str(name), notes)
 
 
 def load_processor(name: str, settings: dict[str, Any]) -> VideoMAEv2VideoProcessor:
@@ -95,6 +97,8 @@ def load_processor(name: str, settings: dict[str, Any]) -> VideoMAEv2VideoProces
             "one there with `VideoMAEv2VideoProcessor(...).save_pretrained(...)`, or name one with --processor. "
             f"({str(error).splitlines()[0]})"
         ) from error
+    except ValueError as error:
+        raise ValueError(f"The video processor of {name} cannot be used: {error}") from error
 
 
 def choose_device(device: str) -> torch.device:

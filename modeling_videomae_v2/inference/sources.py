@@ -75,6 +75,17 @@ def find_sources(addresses: Sequence[str], unique_names: bool = True) -> list[So
     return sources
 
 
+def refuse_missing(sources: Sequence[Source]) -> list[str]:
+    """Files that do not exist; `FileNotFoundError` if no other videos are given."""
+    missing = [s.address for s in sources if "://" not in s.address and not os.path.exists(s.address)]
+    if len(missing) == len(sources):
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise FileNotFoundError(
+            f"There is no video {missing[0] or chr(39) * 2}{more}: the file does not exist. Check the path."
+        )
+    return missing
+
+
 def _in_folder(folder: Path) -> list[Source]:
     found = []
     for place, folders, files in os.walk(folder, followlinks=True):
@@ -103,4 +114,4 @@ def _name_of(address: str) -> str:
     return f"{hashlib.sha256(address.encode()).hexdigest()[:8]}-{name}"  # many servers call every file the same
 
 
-__all__ = ["Source", "find_sources", "natural_key", "printable"]
+__all__ = ["Source", "find_sources", "natural_key", "printable", "refuse_missing"]

@@ -18,6 +18,7 @@ from .sources import Source, printable
 
 FORMATS = ("safetensors", "npy")
 SETTINGS, INDEX, PARQUET = "settings.json", "index.jsonl", "index.parquet"
+MODEL = "config.json"
 MADE_FROM = "model_name"  # for people: the same weights may lie elsewhere
 
 
@@ -52,7 +53,7 @@ class FeatureStore:
         file_format: "safetensors" (tensors `features`, `start`, `end`) or "npy" (the features alone).
 
     Raises:
-        ValueError: The folder holds features that were made with other settings; the message names them.
+        ValueError: The folder holds features that were made with other settings, which the message names; or a model.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], file_format: str = "safetensors") -> None:
@@ -62,6 +63,8 @@ class FeatureStore:
         self._settings = {**settings, "format": file_format}
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"{folder} is a file. `--out` must name a folder.")
+        if (folder / MODEL).exists() and not (folder / SETTINGS).exists():
+            raise ValueError(f"`--out` {folder} holds a model ({MODEL}). Choose another folder, or a new one in it.")
         folder.mkdir(parents=True, exist_ok=True)
         self._check_settings()
         self._records = self._read_index()
@@ -134,7 +137,7 @@ class FeatureStore:
             "end": [round(value, 6) for value in video.end],
         }
         with open(self._folder / INDEX, "ab") as file:
-            file.write((json.dumps(record) + "\n").encode())
+            file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
         self._records[source.name] = record

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from ..configuration_videomae_v2 import VideoMAEv2Config
+from ..configuration_videomae_v2 import VideoMAEv2Config, check_class_ids
+from ..model_files import open_weights, read_json
 from ..modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 
 
@@ -103,17 +103,6 @@ def shorten(names: list[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object that a JSON file holds; `ValueError` names the file where it holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, not {type(content).__name__}.")
-    return content
 
 
 def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -> ModelFolder:
@@ -209,7 +198,7 @@ def _shapes(path: Path, weight_files: list[str]) -> dict[str, tuple[int, ...]]:
     for name in weight_files:
         if name == INDEX:
             continue
-        with _open_weights(path / name) as file:
+        with open_weights(path / name) as file:
             for key in file.keys():  # noqa: SIM118 - it is no dictionary
                 if key in shapes:
                     raise ValueError(f"{path}: `{key}` stands in two weight files. Save the model again.")
@@ -224,21 +213,16 @@ def _shapes(path: Path, weight_files: list[str]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _open_weights(path: Path) -> Any:
-    try:
-        return safe_open(path, framework="pt")
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no whole safetensors file ({error}). Copy or save it again.") from error
-
-
 def _check_class_names(path: Path, values: dict[str, Any], head: tuple[int, ...] | None) -> None:
     """The head has as many rows as there are class names, and these differ."""
     if head is None:
         return
     names = values.get("id2label", {str(i): f"LABEL_{i}" for i in range(values.get("num_labels", 2))})
     where = f"{path / 'config.json'}: `id2label`"
-    if not isinstance(names, dict) or sorted(map(str, names)) != sorted(map(str, range(len(names)))):
-        raise ValueError(f"{where} must number the classes 0, 1, 2, ... without a gap.")
+    try:
+        check_class_ids(names)
+    except ValueError as error:
+        raise ValueError(f"{path / 'config.json'}: {error}") from error
     if len(names) != head[0]:
         raise ValueError(
             f"{where} names {len(names)} classes, but the head of the model has {head[0]}. Pass the names of all "
@@ -268,7 +252,7 @@ def check_finite(model: ModelFolder) -> None:
     """Read all weights, one tensor at a time; `ValueError` names those that hold NaN or infinity, or cannot be read."""
     wrong = []
     for path in model.tensor_files:
-        with _open_weights(path) as file:
+        with open_weights(path) as file:
             for key in file.keys():  # noqa: SIM118 - it is no dictionary
                 tensor = file.get_tensor(key)
                 if tensor.is_floating_point() and not torch.isfinite(tensor).all():

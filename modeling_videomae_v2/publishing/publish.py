@@ -54,7 +54,7 @@ def publish_folder(
         revision: Branch to write to; made if it is not there. Default "main".
         create_pr: Open a pull request instead.
         message: Of the commit.
-        dry_run: Do everything but send.
+        dry_run: Do everything but send; the checks also where the Hub cannot be asked.
         progress: Told what happens.
         **content: `licence`, `labels` and `include` of `stage_repository`.
 
@@ -78,7 +78,13 @@ def publish_folder(
         repo_id = resolve_repo_id(repo_id, who_publishes(api, must_write=not dry_run))
     with tempfile.TemporaryDirectory(prefix="videomae-v2-publish-") as staged:
         repository = stage_repository(folder, staged, repo_id, **content)
-        plan = _compare(api, repository, repo_id, revision, dry_run, progress)
+        try:
+            plan = _compare(api, repository, repo_id, revision, dry_run)
+        except OSError as error:
+            if dry_run:
+                _check_without_the_hub(repository, repo_id, revision, progress, error)
+            raise
+        progress.planned(repository, plan)
         if not (replace or create_pr):
             plan.refuse_to_overwrite()
         if private and plan.exists:
@@ -92,19 +98,19 @@ def publish_folder(
         return upload(api, repository, plan, private=private, create_pr=create_pr, message=message)
 
 
-def _compare(
-    api: HfApi, repository: StagedRepository, repo_id: str, revision: str | None, dry_run: bool, progress: Progress
-) -> Plan:
-    """What sending would do. Of a dry run the files are shown, too, where the Hub cannot be asked."""
-    try:
-        who_publishes(api, must_write=not dry_run)
-        plan = plan_upload(api, repository, repo_id, revision)
-    except OSError:
-        if dry_run:
-            progress.planned(repository, plan_without_the_hub(repository, repo_id, revision))
-        raise
-    progress.planned(repository, plan)
-    return plan
+def _compare(api: HfApi, repository: StagedRepository, repo_id: str, revision: str | None, dry_run: bool) -> Plan:
+    """What sending would do."""
+    who_publishes(api, must_write=not dry_run)
+    return plan_upload(api, repository, repo_id, revision)
+
+
+def _check_without_the_hub(
+    repository: StagedRepository, repo_id: str, revision: str | None, progress: Progress, error: OSError
+) -> None:
+    """Show and check the files where the Hub cannot be asked what it has, then say why it cannot (`OSError`)."""
+    progress.planned(repository, plan_without_the_hub(repository, repo_id, revision))
+    _check(repository, progress)
+    raise type(error)(f"The files are checked, but not compared with the Hub: {error}") from error
 
 
 def _check(repository: StagedRepository, progress: Progress) -> None:

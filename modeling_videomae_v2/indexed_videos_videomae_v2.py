@@ -1,0 +1,88 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Videos that give their frames by number: decoders of other packages (torchcodec), and pictures in files."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from transformers.video_utils import VideoMetadata
+
+
+PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+class Pictures(tuple):
+    """Paths of pictures that are the frames of one video, in order."""
+
+    def open(self, indices: Sequence[int]) -> list[Image.Image]:
+        """Read some of the pictures, as RGB.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no picture.
+        """
+        frames = []
+        for i in indices:
+            try:
+                with Image.open(self[i]) as picture:
+                    frames.append(picture.convert("RGB"))
+            except FileNotFoundError:
+                raise FileNotFoundError(f"There is no picture {self[i]}, frame {i} of {len(self)}.") from None
+            except (UnidentifiedImageError, OSError) as error:
+                raise ValueError(f"The picture {self[i]}, frame {i} of {len(self)}, cannot be read: {error}") from error
+        return frames
+
+
+def are_pictures(videos: Sequence[Any]) -> bool:
+    """Whether all items of a list are paths of pictures, by their suffix."""
+    return all(
+        isinstance(item, (str, os.PathLike))
+        and "://" not in os.fsdecode(item)
+        and os.fsdecode(item).lower().endswith(PICTURE_SUFFIXES)
+        for item in videos
+    )
+
+
+def is_decoder(value: Any) -> bool:
+    """Whether `value` decodes a video, as torchcodec's `VideoDecoder`, which `datasets` gives."""
+    return hasattr(value, "get_frames_at") and hasattr(value, "metadata")
+
+
+def read_decoder(
+    decoder: Any, choose_indices: Callable[[VideoMetadata], Sequence[int]]
+) -> tuple[torch.Tensor, VideoMetadata]:
+    """Frames of a decoder that `choose_indices` picks when it is told how many there are.
+
+    Args:
+        decoder: Has `metadata` and `get_frames_at(indices=...)`, whose result has `data`, uint8.
+        choose_indices: Gets the metadata, returns frame positions.
+
+    Returns:
+        Frames as the decoder gives them, `(n, channels, height, width)` by default, and the metadata.
+
+    Raises:
+        ValueError: The decoder does not know how many frames there are.
+    """
+    about = decoder.metadata
+    total = getattr(about, "num_frames", None)
+    if not total:
+        raise ValueError(
+            f"The `{type(decoder).__name__}` does not say how many frames the video has. Pass the file instead."
+        )
+    metadata = VideoMetadata(
+        total_num_frames=total,
+        fps=getattr(about, "average_fps", None),
+        duration=getattr(about, "duration_seconds", None),
+        video_backend="torchcodec",
+        height=getattr(about, "height", None),
+        width=getattr(about, "width", None),
+    )
+    indices = [int(i) for i in choose_indices(metadata)]
+    metadata.frames_indices = indices
+    return decoder.get_frames_at(indices=indices).data, metadata
+
+
+__all__ = ["Pictures", "are_pictures", "is_decoder", "read_decoder"]
