@@ -23,6 +23,7 @@ def null_gpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         pytest.skip(str(error))
 
 
+@pytest.mark.timeout(1200)  # it compiles for a GPU
 def test_all_but_results(null_gpu: dict[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "test_gpu_flow.py"]
     done = subprocess.run(command, env=null_gpu, cwd=TESTS, capture_output=True, text=True, timeout=1200, check=False)
