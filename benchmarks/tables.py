@@ -17,7 +17,7 @@ COLUMNS = {
     "preset": "size", "variant": "variant", "dtype": "dtype", "compiled": "compiled", "batch_size": "batch",
     "median_ms": "median ms", "clips_per_s": "clips/s", "tflops": "TFLOP/s", "utilisation": "of peak",
     "speedup": "speed", "speedup_at_best_batch": "at best batch", "kept_mib": "kept MiB", "peak_mib": "peak MiB",
-    "status": "status",
+    "sdpa_takes": "SDPA takes", "status": "status",
 }  # fmt: skip
 
 
@@ -51,18 +51,6 @@ def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str] | None =
     print(flush=True)
 
 
-def write_csv(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> Path:
-    """Write rows to `folder/name.csv`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.csv"
-    fields = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=fields, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
 def read_csv(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """Rows of several files, numbers as numbers."""
     rows = []
@@ -77,9 +65,3 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text
-
-
-def finish(rows: list[dict[str, Any]], piece: str, device: torch.device, folder: Path | None) -> None:
-    """Write the rows of a piece, if there is a folder for them."""
-    if folder is not None and rows:
-        print(f"written: {write_csv(rows, folder, f'{piece}-{device_name(device)}')}\n", flush=True)
