@@ -122,6 +122,8 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
     except ImportError:
         print("features: PyAV is not installed (`pip install av`), so no video can be written or read; left out")
         return []
+    if settings.late:
+        return []
     print_machine(settings.device)
     results = RowFile("features", settings.device, settings.output)
     with tempfile.TemporaryDirectory() as written:

@@ -12,6 +12,9 @@ from benchmarks.settings import Settings
 from benchmarks.tables import print_machine, print_table
 
 
+PARTS = 'With "blocks", embedding and loss are compiled as well in our models, and blocks alone in the others.'
+
+
 def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: int) -> list[dict[str, Any]]:
     """Measure the steps of all competitors, write after each, print and, if asked for, profile them.
 
@@ -29,6 +32,8 @@ def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: in
     for dtype in settings.precisions("bf16-autocast"):
         measure(task, dtype, settings, cpu_batch, results)
     print_table(results.rows)
+    if "blocks" in settings.compiled:
+        print(PARTS)
     results.announce()
     if settings.profile:
         profile_piece(task, settings, results.rows)

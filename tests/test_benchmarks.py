@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import clips, masks, tiny_model
+from torch.nn.attention import SDPBackend
 
 from benchmarks import attention, end_to_end, features, finetune_step, inference, memory, pretrain_step, run
+from benchmarks.backends import backend_taken
 from benchmarks.competitors import DUAL, ENCODER_ONLY, Competitor, competitors
 from benchmarks.measuring import measure, one_by_one, sizes_of_compiled
 from benchmarks.peak import matmul_peak
@@ -22,6 +24,7 @@ from benchmarks.rows import Measurement, make_rows
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
 from benchmarks.tables import device_name
+from benchmarks.timing import queued
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 from training.activation_memory import as_on_a_gpu
 
@@ -348,3 +351,137 @@ def test_wrong_options_are_refused(arguments: list[str], message: str, capsys: p
 
 def test_peak_is_a_rate() -> None:
     assert matmul_peak(CPU, torch.float32) > 0
+
+
+def test_tables_and_costs_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    competitors("pretraining", "tiny")
+    monkeypatch.setattr("benchmarks.competitors.our_macs", lambda *_: pytest.fail("counted again"))
+    theirs = next(c for c in competitors("pretraining", "tiny") if c.name == "transformers, sdpa")
+    models = [theirs.build() for _ in range(2)]
+    first, second = (model.videomae.embeddings.position_embeddings for model in models)
+    assert first is second
+
+
+def test_profiles_take_our_main_variant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    profiled: list[str] = []
+    shares = dict.fromkeys(SHARES, 0.1)
+    monkeypatch.setattr("benchmarks.profiling.profile_step", lambda step, _: profiled.append(step.compiled) or shares)
+    settings = replace(QUICK, repeats=1, compiled=("off", "blocks"), only=("ours",), output=tmp_path, profile="ours")
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: None)
+    pretrain_step.run(settings)
+    assert profiled == ["off", "blocks"]
+    rows = read_text(tmp_path / f"profile_pretraining-{CPU_NAME}.csv")
+    assert [(row["variant"], row["clock"]) for row in rows] == [(DUAL, "wall")] * 2
+
+
+def test_a_gpu_is_timed_over_several_calls_that_nothing_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            log.append("event")
+
+        def elapsed_time(self, other: "Event") -> float:
+            return 10.0
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr("benchmarks.timing.synchronise", lambda _: log.append("wait"))
+    numbers: list[int] = []
+    call = lambda number: (numbers.append(number), log.append("call"))  # noqa: E731
+    monkeypatch.setattr("benchmarks.timing.math.ceil", lambda _: 5)
+    means = queued(call, repeats=3, warmup=4, device=CPU, seconds=0.0)
+    assert means == [pytest.approx(0.002)] * 3
+    assert log == ["call", "wait"] * 4 + ["event", *["call"] * 5, "event", "wait"] * 3
+    assert numbers == list(range(19))
+
+
+def test_cuda_graphs_get_more_warm_up() -> None:
+    assert replace(QUICK, warmup=1).least_warmup == 1
+    assert replace(QUICK, warmup=1, mode="reduce-overhead").least_warmup >= 4
+
+
+def test_rows_name_back_end_and_compiled_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch._fused_sdp_choice", lambda *_, **__: int(SDPBackend.EFFICIENT_ATTENTION))
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: None)
+    results = RowFile("inference", CPU, None)
+    settings = replace(QUICK, repeats=1, compiled=("blocks",), only=("ours", "transformers"))
+    measure("finetuning", "fp32", settings, 1, results)
+    rows = {row["variant"]: row for row in results.rows}
+    assert rows["transformers, sdpa"]["sdpa_takes"] == "efficient"
+    assert rows["transformers, eager"]["sdpa_takes"] == ""
+    assert rows["transformers, sdpa"]["compiled_parts"] == "VideoMAELayer"
+    assert rows["ours"]["compiled_parts"] == "VideoMAEv2Embeddings VideoMAEv2Layer"
+
+
+def test_a_torch_that_does_not_tell_its_back_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("torch._fused_sdp_choice")
+    assert backend_taken(*(torch.randn(1, 2, 8, 4) for _ in range(3))) == ""
+
+
+def test_attention_goes_back_without_adding_up_gradients() -> None:
+    qkv = tuple(torch.randn(1, 2, 8, 4, requires_grad=True) for _ in range(3))
+    seconds, statuses = attention.time_ways(qkv, torch.randn(1, 8, 2, 4), QUICK)
+    assert set(seconds) == {"sdpa", "eager"}
+    assert not statuses
+    assert all(tensor.grad is None for tensor in qkv)
+    assert attention.default_batch(944, torch.device("cuda")) == 43
+
+
+def test_the_loader_is_timed_after_what_it_held_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+    monkeypatch.setattr("benchmarks.end_to_end.synchronise", lambda _: log.append("wait"))
+    feed = lambda number: log.append("batch")  # noqa: E731
+    _, count = end_to_end.rate_of(lambda *_: None, feed, 4, workers=3, settings=QUICK)
+    assert count == 12
+    assert log == ["batch"] * 12 + ["wait"] + ["batch"] * 12 + ["wait"]
+    assert end_to_end.rate_of(lambda *_: None, feed, 4, workers=3, settings=replace(QUICK, minutes=0.0)) is None
+
+
+def test_batches_out_of_memory_are_laid_out_as_those_of_files() -> None:
+    batches = end_to_end.from_memory("tiny", batch_size=4, views=2, workers=0)
+    batch = next(batches)
+    assert batch.dtype == torch.uint8
+    assert batch.shape == (4, 4, 3, 32, 32)
+    assert batch.stride(2) == 1  # the channels
+    assert end_to_end.channels_last(torch.randn(batch.shape)).stride() == batch.stride()
+
+
+def test_default_views_fit_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(end_to_end, "run", lambda settings, args: args.views)
+    assert [end_to_end.run_defaults(replace(QUICK, batch_sizes=(size,))) for size in (8, 6, 3)] == [4, 2, 1]
+
+
+def test_training_comes_first_and_gets_most_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_gpu = run.default_pieces(torch.device("cuda"))
+    assert on_gpu[:2] == ["pretrain_step", "finetune_step"]
+    assert "memory" not in on_gpu
+    assert set(run.default_pieces(CPU)) == set(run.PIECES)
+    monkeypatch.setattr(run.time, "monotonic", lambda: 120.0)
+    settings = replace(QUICK, minutes=9.0, started=0.0)
+    assert (
+        run.with_own_limit(settings, ["pretrain_step", "inference", "features", "end_to_end"]).minutes == 2 + 7 * 8 / 15
+    )
+    assert run.with_own_limit(settings, ["features"]).minutes == 9.0
+    assert run.with_own_limit(QUICK, ["features"]).minutes is None
+
+
+def test_defaults_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    settings = parse("", [])
+    assert settings.presets == ("base", "giant")
+    assert settings.compiled == ("off", "blocks")
+    assert settings.one_by_one
+
+
+def test_ratios_of_table_2_name_both_kinds_of_memory() -> None:
+    what = {"status": "ok", "preset": "base", "dtype": "bf16", "compiled": "off", "batch_size": 8}
+    single = {**what, "variant": ENCODER_ONLY, "median_ms": 3.0, "kept_mib": 4.0, "peak_mib": 10.0}
+    double = {**what, "variant": DUAL, "median_ms": 2.0, "kept_mib": 3.0, "peak_mib": 8.0}
+    (line,) = pretrain_step.ratios_of_table_2([single, double])
+    assert "1.50 times the speed, 0.75 of the memory kept" in line
+    assert line.endswith("0.80 of the peak of memory")
+    (line,) = pretrain_step.ratios_of_table_2([{**single, "kept_mib": ""}, {**double, "kept_mib": ""}])
+    assert "kept" not in line
