@@ -40,6 +40,7 @@ VIDEOS, HELD_FRAMES = 8, (64, 256, 340, 3)  # frames, height, width, channels in
 PREFETCH = 2  # batches that each worker holds ready, as in training
 VIEWS = 4
 WARMUP, TIMED = 2 * PREFETCH, 4  # batches per worker
+SECONDS = {"cpu": 0.0, "cuda": 1.0}  # of warm-up and of timing, at least
 Batches = Generator[torch.Tensor, None, None]
 
 
@@ -104,17 +105,21 @@ def rate_of(
     None where the time was up before what the workers held ready was used up.
     """
     labels = torch.zeros(1)
-    for number in range(max(settings.warmup, WARMUP * workers)):
-        if settings.late:
-            return None
-        step(feed(number), labels)
-    synchronise(settings.device)
-    start, count = time.perf_counter(), 0
-    while count < max(settings.repeats, TIMED * workers) and (count == 0 or not settings.late):
-        step(feed(count), labels)
-        count += 1
-    synchronise(settings.device)
-    return count * batch_size / (time.perf_counter() - start), count
+
+    def repeat(least: int) -> int:
+        start, count = time.perf_counter(), 0
+        while count < least or time.perf_counter() - start < SECONDS[settings.device.type]:
+            if settings.late:
+                break
+            step(feed(count), labels)
+            count += 1
+        synchronise(settings.device)
+        return count
+
+    repeat(max(settings.warmup, WARMUP * workers))
+    start = time.perf_counter()
+    count = repeat(max(settings.repeats, TIMED * workers))
+    return (count * batch_size / (time.perf_counter() - start), count) if count else None
 
 
 def loaded(preset: str, batch_size: int, args: Any, settings: Settings, folder: Path) -> tuple[str, Batches]:

@@ -26,7 +26,7 @@ from benchmarks.measuring import measure
 from benchmarks.profiling import profile_piece
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, parse, stored_dtype
-from benchmarks.tables import print_machine, print_table
+from benchmarks.tables import print_machine, print_steps
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.int8_cpu import can_multiply_int8, quantize_linear_layers
 
@@ -63,7 +63,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     for dtype in settings.inference_precisions():
         measure("inference", dtype, settings, CPU_BATCH, results, extra)
     rows = results.rows
-    print_table(rows)
+    print_steps(rows)
     errors = logit_errors(settings, rows)
     for (preset, variant, dtype), error in errors.items():
         print(f"{preset}, {variant}, {dtype}: logits differ from fp32 by {100 * error:.2f}% of their norm")

@@ -7,6 +7,7 @@ large models fill, one is built, timed at several batch sizes and freed after th
 """
 
 import gc
+import itertools
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -188,19 +189,18 @@ def measure(
     for preset in settings.presets:
         everyone = competitors(task, preset) + (extra(preset, dtype) if extra is not None else [])
         wanted[preset] = [competitor for competitor in everyone if settings.wants(competitor.name)]
-    # Where one follows the other, those that matter most are measured at every setting before the rest is.
+    # Where one follows the other, those that matter most are measured in every way before the rest is; compilation,
+    # which takes longest, comes after what goes without.
     groups = (True, False) if settings.one_by_one else (None,)
     found: dict[tuple[str, str], list[Measurement]] = {}
-    for group in groups:
-        for preset, everyone in wanted.items():
-            chosen = [competitor for competitor in everyone if group in (None, competitor.main)]
-            for compiled in settings.compiled:
-                measured = found.setdefault((preset, compiled), [])
-                uncompiled = found.get((preset, "off"), []) if compiled != "off" else []
-                for one in _measurements(chosen, task, preset, dtype, compiled, default_batch, uncompiled, settings):
-                    measured.append(one)
-                    print(f"{preset}, {dtype}, compiled {compiled}, {one}", flush=True)
-                    results.put(make_rows(measured, task, preset, dtype, compiled, settings))
+    for group, compiled, preset in itertools.product(groups, settings.compiled, settings.presets):
+        chosen = [competitor for competitor in wanted[preset] if group in (None, competitor.main)]
+        measured = found.setdefault((preset, compiled), [])
+        uncompiled = found.get((preset, "off"), []) if compiled != "off" else []
+        for one in _measurements(chosen, task, preset, dtype, compiled, default_batch, uncompiled, settings):
+            measured.append(one)
+            print(f"{preset}, {dtype}, compiled {compiled}, {one}", flush=True)
+            results.put(make_rows(measured, task, preset, dtype, compiled, settings))
 
 
 def _measurements(

@@ -54,7 +54,7 @@ PIECES: dict[str, Piece] = {  # what matters most comes first
     "attention": attention.run, "end_to_end": end_to_end.run_defaults, "features": features.run_defaults,
     "data_loading": run_data_loading, "memory": run_memory,
 }  # fmt: skip
-SHARES = {"pretrain_step": 8, "finetune_step": 3, "inference": 3, "attention": 2, "end_to_end": 3}  # the others: 1
+SHARES = {"pretrain_step": 10, "finetune_step": 3, "inference": 3, "attention": 2, "end_to_end": 3}  # the others: 1
 
 
 def default_pieces(device: torch.device) -> list[str]:

@@ -19,6 +19,7 @@ COLUMNS = {
     "speedup": "speed", "speedup_at_best_batch": "at best batch", "kept_mib": "kept MiB", "peak_mib": "peak MiB",
     "sdpa_takes": "SDPA takes", "status": "status",
 }  # fmt: skip
+PARTS = 'With "blocks", embedding and loss are compiled as well in our models, and blocks alone in the others.'
 
 
 def device_name(device: torch.device) -> str:
@@ -49,6 +50,13 @@ def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str] | None =
             ).rstrip()
         )
     print(flush=True)
+
+
+def print_steps(rows: Sequence[dict[str, Any]]) -> None:
+    """The table of steps, and what "blocks" stands for in it."""
+    print_table(rows)
+    if any(row["compiled"].startswith("blocks") for row in rows):
+        print(f"{PARTS}\n", flush=True)
 
 
 def read_csv(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -9,10 +9,7 @@ from benchmarks.measuring import measure
 from benchmarks.profiling import profile_piece
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings
-from benchmarks.tables import print_machine, print_table
-
-
-PARTS = 'With "blocks", embedding and loss are compiled as well in our models, and blocks alone in the others.'
+from benchmarks.tables import print_machine, print_steps
 
 
 def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: int) -> list[dict[str, Any]]:
@@ -31,9 +28,7 @@ def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: in
     results = RowFile(piece, settings.device, settings.output)
     for dtype in settings.precisions("bf16-autocast"):
         measure(task, dtype, settings, cpu_batch, results)
-    print_table(results.rows)
-    if "blocks" in settings.compiled:
-        print(PARTS)
+    print_steps(results.rows)
     results.announce()
     if settings.profile:
         profile_piece(task, settings, results.rows)

@@ -157,6 +157,20 @@ def test_compiled_dual_masking_takes_the_size_of_encoder_only_masking_too() -> N
     assert sizes_of_compiled("research way", found) == ()
 
 
+def test_what_matters_most_is_measured_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[tuple[str, str]] = []
+
+    def build(self: object, competitor: Competitor, task: str, dtype: str, compiled: str, settings: Settings) -> None:
+        built.append((competitor.name, compiled))
+        raise RuntimeError("not built")
+
+    monkeypatch.setattr(Step, "__init__", build)
+    settings = replace(QUICK, compiled=("off", "blocks"), one_by_one=True)
+    measure("pretraining", "fp32", settings, 1, RowFile("pretrain_step", CPU, None))
+    main, rest = (DUAL, "transformers, sdpa", ENCODER_ONLY), ("research way", "transformers, eager")
+    assert built == [(name, compiled) for group in (main, rest) for compiled in ("off", "blocks") for name in group]
+
+
 def test_no_model_is_built_after_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
 
@@ -462,7 +476,8 @@ def test_training_comes_first_and_gets_most_of_the_time(monkeypatch: pytest.Monk
     monkeypatch.setattr(run.time, "monotonic", lambda: 120.0)
     settings = replace(QUICK, minutes=9.0, started=0.0)
     assert (
-        run.with_own_limit(settings, ["pretrain_step", "inference", "features", "end_to_end"]).minutes == 2 + 7 * 8 / 15
+        run.with_own_limit(settings, ["pretrain_step", "inference", "features", "end_to_end"]).minutes
+        == 2 + 7 * 10 / 17
     )
     assert run.with_own_limit(settings, ["features"]).minutes == 9.0
     assert run.with_own_limit(QUICK, ["features"]).minutes is None
