@@ -60,8 +60,9 @@ def run(settings: Settings) -> list[dict[str, Any]]:
         torch._inductor.config.freezing = True
     extra = partial(eight_bit_competitors, settings.device)
     results = RowFile("inference", settings.device, settings.output)
+    timing = settings.before_profiles()
     for dtype in settings.inference_precisions():
-        measure("inference", dtype, settings, CPU_BATCH, results, extra)
+        measure("inference", dtype, timing, CPU_BATCH, results, extra)
     rows = results.rows
     print_steps(rows)
     errors = logit_errors(settings, rows)

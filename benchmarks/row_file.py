@@ -4,7 +4,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class RowFile:
         mark_best(self.rows)
         if self.path is not None and self.rows:
             every = [dict(row) for row in merged(self.earlier, self.rows)]
-            mark_best(every)
+            mark_best(every, {identity(row, "batch_size") for row in self.rows})
             write_csv(every, self.path)
 
     def announce(self) -> None:
@@ -69,8 +69,13 @@ def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
     return list(by_identity.values())
 
 
-def mark_best(rows: Sequence[Row]) -> None:
-    """Fill in `best_batch`, the fastest size of what differs in its size alone, and the ratio of best to best."""
+def mark_best(rows: Sequence[Row], groups: Collection[tuple[str, ...]] | None = None) -> None:
+    """Fill in `best_batch`, the fastest size of what differs in its size alone, and the ratio of best to best.
+
+    Args:
+        rows: To compare, and to fill in; those without the column are left out.
+        groups: Fill in these alone, by their identity without the size; None: all.
+    """
     best: dict[tuple[str, ...], Row] = {}
     timed = [row for row in rows if "best_batch" in row and row.get("clips_per_s") not in ("", None)]
     for row in timed:
@@ -78,7 +83,10 @@ def mark_best(rows: Sequence[Row]) -> None:
         if key not in best or float(row["clips_per_s"]) > float(best[key]["clips_per_s"]):
             best[key] = row
     for row in timed:
-        own = best[identity(row, "batch_size")]
+        group = identity(row, "batch_size")
+        if groups is not None and group not in groups:
+            continue
+        own = best[group]
         baseline = best.get(identity({**row, "variant": row.get("baseline", "")}, "batch_size"))
         row["best_batch"] = own is row
         row["speedup_at_best_batch"] = (

@@ -92,7 +92,7 @@ def times(m: Measurement) -> dict[str, Any]:
     return {
         "median_ms": round(1e3 * spent.median, 2), "q1_ms": round(1e3 * spent.low, 2),
         "q3_ms": round(1e3 * spent.high, 2), "best_ms": round(1e3 * min(m.seconds), 2),
-        "clips_per_s": round(m.rate, 3),
+        "clips_per_s": round(m.rate, 4),
     }  # fmt: skip
 
 

@@ -10,7 +10,6 @@ piece that fails is reported, the others go on, and the command ends with an err
 """
 
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -63,12 +62,9 @@ def default_pieces(device: torch.device) -> list[str]:
 
 
 def with_own_limit(settings: Settings, left: Sequence[str]) -> Settings:
-    """Settings of the first of the pieces that are left, which gets its share of the minutes that are."""
-    if settings.minutes is None:
-        return settings
-    passed = (time.monotonic() - settings.started) / 60
+    """Settings of the first of the pieces that are left, which gets its share of the time that is."""
     shares = [SHARES.get(name, 1) for name in left]
-    return replace(settings, minutes=passed + (settings.minutes - passed) * shares[0] / sum(shares))
+    return settings.with_share(shares[0] / sum(shares))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ SWEEP = (16, 64, 128, 256, 512)  # batch sizes to choose from on a GPU
 SMALLER = (8, 4, 2, 1)  # those that are tried where memory does not last for the first of them
 GPU_PRESETS = ("base", "giant")
 GRAPH_WARMUP = 4  # calls until CUDA graphs of forward and backward pass are recorded, and one more
+TIMED_SHARE = 0.85  # of the time of a piece, where the rest is for profiles
 TINY = "tiny"
 
 
@@ -120,6 +121,17 @@ class Settings:
     def late(self) -> bool:
         """Whether the time is up."""
         return self.minutes is not None and time.monotonic() - self.started > 60 * self.minutes
+
+    def with_share(self, share: float) -> "Settings":
+        """The same, but for a limit after this share of the time that is left."""
+        if self.minutes is None:
+            return self
+        passed = (time.monotonic() - self.started) / 60
+        return replace(self, minutes=passed + share * (self.minutes - passed))
+
+    def before_profiles(self) -> "Settings":
+        """The same, with some of the time left for profiles where these are wanted."""
+        return self.with_share(TIMED_SHARE) if self.profile else self
 
     @property
     def records_graphs(self) -> bool:

@@ -26,8 +26,9 @@ def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: in
     """
     print_machine(settings.device)
     results = RowFile(piece, settings.device, settings.output)
+    timing = settings.before_profiles()
     for dtype in settings.precisions("bf16-autocast"):
-        measure(task, dtype, settings, cpu_batch, results)
+        measure(task, dtype, timing, cpu_batch, results)
     print_steps(results.rows)
     results.announce()
     if settings.profile:

@@ -473,13 +473,12 @@ def test_training_comes_first_and_gets_most_of_the_time(monkeypatch: pytest.Monk
     assert on_gpu[:2] == ["pretrain_step", "finetune_step"]
     assert "memory" not in on_gpu
     assert set(run.default_pieces(CPU)) == set(run.PIECES)
-    monkeypatch.setattr(run.time, "monotonic", lambda: 120.0)
+    monkeypatch.setattr("benchmarks.settings.time.monotonic", lambda: 120.0)
     settings = replace(QUICK, minutes=9.0, started=0.0)
-    assert (
-        run.with_own_limit(settings, ["pretrain_step", "inference", "features", "end_to_end"]).minutes
-        == 2 + 7 * 10 / 17
-    )
-    assert run.with_own_limit(settings, ["features"]).minutes == 9.0
+    own = run.with_own_limit(settings, ["pretrain_step", "inference", "features", "end_to_end"])
+    assert own.minutes == pytest.approx(2 + 7 * 10 / 17)
+    assert replace(settings, profile="ours").before_profiles().minutes == pytest.approx(2 + 7 * 0.85)
+    assert run.with_own_limit(settings, ["features"]).minutes == pytest.approx(9.0)
     assert run.with_own_limit(QUICK, ["features"]).minutes is None
 
 
