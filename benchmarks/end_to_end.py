@@ -181,6 +181,8 @@ def batch_size_of(settings: Settings) -> int:
 
 def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
+    if args.workers is None:
+        args.workers = (os.cpu_count() or 1) if settings.device.type == "cuda" else 1
     print_machine(settings.device)
     results = RowFile("end_to_end", settings.device, settings.output)
     with tempfile.TemporaryDirectory() as folder:
@@ -198,7 +200,7 @@ def make_own_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
     parser.add_argument("--views", type=int, default=VIEWS, help="views per decoded clip")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="workers of the loader")
+    parser.add_argument("--workers", type=int, help="workers of the loader (default: 1, on a GPU one per core)")
     return parser
 
 

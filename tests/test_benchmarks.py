@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny import clips, masks, tiny_model
 from torch.nn.attention import SDPBackend
+from torch.profiler import ProfilerActivity
 
 from benchmarks import attention, end_to_end, features, finetune_step, inference, memory, pretrain_step, run
 from benchmarks.backends import backend_taken
@@ -499,3 +500,38 @@ def test_ratios_of_table_2_name_both_kinds_of_memory() -> None:
     assert line.endswith("0.80 of the peak of memory")
     (line,) = pretrain_step.ratios_of_table_2([{**single, "kept_mib": ""}, {**double, "kept_mib": ""}])
     assert "kept" not in line
+
+
+def test_a_gpu_is_profiled_without_what_the_host_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    class Profile:
+        def __init__(self, activities: list[ProfilerActivity]) -> None:
+            seen.extend(activities)
+
+        def __enter__(self) -> "Profile":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def events(self) -> list[object]:
+            return []
+
+    class FakeStep:
+        settings = replace(QUICK, device=torch.device("cuda"))
+
+        def __call__(self, number: int) -> None:
+            pass
+
+    monkeypatch.setattr("benchmarks.profiling.profile", Profile)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert profile_step(FakeStep(), lambda number: (number,))["idle"] == 1.0
+    assert seen == [ProfilerActivity.CUDA]
+
+
+def test_one_worker_loads_beside_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(end_to_end, "measure", lambda preset, args, *_: seen.append(args.workers))
+    end_to_end.run_defaults(QUICK)
+    assert seen == [1]
