@@ -214,23 +214,26 @@ def _measurements(
         for size in _while_in_time(sizes, settings):
             yield from in_turns(wanted, task, preset, dtype, compiled, size, settings)
         return
-    for competitor in wanted:
+    jobs = after_sweep(wanted, sizes, uncompiled) if sweep else [(competitor, sizes) for competitor in wanted]
+    for competitor, chosen in jobs:
         if settings.late:
             return
-        chosen = (sweep and sizes_of_compiled(competitor.name, uncompiled)) or sizes
         yield from one_by_one(competitor, task, preset, dtype, compiled, chosen, chosen is SWEEP, settings)
 
 
-def sizes_of_compiled(name: str, uncompiled: Sequence[Measurement]) -> tuple[int, ...]:
-    """Batch sizes for a compiled model after the sweep of the models that are not: the one that was best.
+def after_sweep(
+    wanted: Sequence[Competitor], sizes: tuple[int, ...], uncompiled: Sequence[Measurement]
+) -> list[tuple[Competitor, tuple[int, ...]]]:
+    """Who is measured at which batch sizes, after a sweep of models that are not compiled.
 
-    For dual masking also that of encoder-only masking, for ratios of Table 2 need one size for both. Nothing where
-    the model has no figures from the sweep.
+    Each at the size that was best, or at all of them where the sweep has no figures. At the end dual masking also at
+    that of encoder-only masking, for ratios of Table 2 need one size for both.
     """
-
-    def best_of(name: str) -> list[int]:
-        timed = [m for m in uncompiled if m.competitor.name == name and m.seconds]
-        return [max(timed, key=lambda m: m.rate).batch_size] if timed else []
-
-    own = best_of(name)
-    return tuple(dict.fromkeys(own + best_of(ENCODER_ONLY))) if own and name == DUAL else tuple(own)
+    best = {
+        m.competitor.name: m.batch_size for m in sorted(uncompiled, key=lambda m: (m.rate, -m.batch_size)) if m.seconds
+    }
+    jobs = [(competitor, (best[competitor.name],) if competitor.name in best else sizes) for competitor in wanted]
+    common = best.get(ENCODER_ONLY)
+    if common is not None and common != best.get(DUAL, common):
+        jobs += [(competitor, (common,)) for competitor in wanted if competitor.name == DUAL]
+    return jobs

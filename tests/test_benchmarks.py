@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity
 from benchmarks import attention, end_to_end, features, finetune_step, inference, memory, pretrain_step, run
 from benchmarks.backends import backend_taken
 from benchmarks.competitors import DUAL, ENCODER_ONLY, Competitor, competitors
-from benchmarks.measuring import measure, one_by_one, sizes_of_compiled
+from benchmarks.measuring import after_sweep, measure, one_by_one
 from benchmarks.peak import matmul_peak
 from benchmarks.profiling import SHARES, kind_of, profile_step
 from benchmarks.research_way import ResearchClassifier, ResearchPreTraining, load_ours
@@ -150,12 +150,13 @@ def test_times_stay_where_memory_ends_after_them(monkeypatch: pytest.MonkeyPatch
 
 
 def test_compiled_dual_masking_takes_the_size_of_encoder_only_masking_too() -> None:
-    best = {c.name: c for c in competitors("pretraining", "tiny")}
-    found = [Measurement(best[DUAL], 16, [1.0]), Measurement(best[DUAL], 64, [2.0])]
-    found += [Measurement(best[ENCODER_ONLY], 16, [1.0]), Measurement(best[ENCODER_ONLY], 64, [])]
-    assert sizes_of_compiled(DUAL, found) == (64, 16)
-    assert sizes_of_compiled(ENCODER_ONLY, found) == (16,)
-    assert sizes_of_compiled("research way", found) == ()
+    wanted = competitors("pretraining", "tiny")[:3]
+    ours, theirs, single = wanted
+    found = [Measurement(ours, 16, [1.0]), Measurement(ours, 64, [2.0]), Measurement(ours, 128, [4.0])]
+    found += [Measurement(single, 16, [1.0]), Measurement(single, 64, [])]
+    assert after_sweep(wanted, (16, 64), found) == [(ours, (64,)), (theirs, (16, 64)), (single, (16,)), (ours, (16,))]
+    assert after_sweep(wanted, (16, 64), found[:1] + found[3:])[3:] == []  # the same size already
+    assert after_sweep(wanted, (16, 64), []) == [(competitor, (16, 64)) for competitor in wanted]
 
 
 def test_what_matters_most_is_measured_first(monkeypatch: pytest.MonkeyPatch) -> None:
