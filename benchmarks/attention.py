@@ -8,6 +8,7 @@ On a GPU every back end of SDPA that takes the size, forward and backward; on a 
 products head by head that our bf16 inference takes.
 """
 
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +18,14 @@ import torch
 from torch import nn
 from torch.nn.attention import sdpa_kernel
 
+from benchmarks.backends import backend_taken
 from benchmarks.competitors import make_config
 from benchmarks.machine import describe
 from benchmarks.measuring import failure
+from benchmarks.row_file import RowFile
 from benchmarks.settings import BACKENDS, DTYPES, Settings, parse
-from benchmarks.tables import finish, print_machine, print_table
-from benchmarks.timing import Summary, interleaved
+from benchmarks.tables import print_machine, print_table
+from benchmarks.timing import Summary, interleaved, queued
 from modeling_videomae_v2.cpu_attention_videomae_v2 import head_by_head_attention
 from modeling_videomae_v2.modeling_videomae_v2 import eager_attention_forward
 from modeling_videomae_v2.patching_videomae_v2 import num_reconstructed, num_visible
@@ -31,8 +34,10 @@ from modeling_videomae_v2.patching_videomae_v2 import num_reconstructed, num_vis
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 COLUMNS = (
     "preset", "part", "variant", "pass", "dtype", "batch_size", "tokens", "heads", "width", "median_ms", "tflops",
-    "status",
+    "sdpa_takes", "status",
 )  # fmt: skip
+SDPA = "sdpa"  # the back end is its own choice
+GPU_TOKENS, GPU_SECONDS = 40960, 0.1  # tokens of a batch; warm-up of every way
 
 
 def sizes(preset: str) -> dict[str, tuple[int, int, int]]:
@@ -49,24 +54,63 @@ def sizes(preset: str) -> dict[str, tuple[int, int, int]]:
 
 
 def ways(settings: Settings) -> dict[str, Callable[[Tensors], torch.Tensor]]:
-    """Every way to compute attention on the device, `(query, key, value)` to the output."""
-    attention = nn.functional.scaled_dot_product_attention
+    """Every way to compute attention on the device: three of `(B, heads, N, width)` to `(B, N, heads, width)`."""
 
     def with_backend(name: str) -> Callable[[Tensors], torch.Tensor]:
         def call(qkv: Tensors) -> torch.Tensor:
             with sdpa_kernel(BACKENDS[name]):
-                return attention(*qkv)
+                return sdpa(qkv)
 
         return call
+
+    def sdpa(qkv: Tensors) -> torch.Tensor:
+        return nn.functional.scaled_dot_product_attention(*qkv).transpose(1, 2)
 
     def plain(function: Callable[..., Any]) -> Callable[[Tensors], torch.Tensor]:
         module = nn.Module().eval()
         return lambda qkv: function(module, *qkv, None, scaling=qkv[0].shape[-1] ** -0.5)[0]
 
-    found = {"sdpa": lambda qkv: attention(*qkv), "eager": plain(eager_attention_forward)}
+    found = {SDPA: sdpa, "eager": plain(eager_attention_forward)}
     if settings.device.type == "cuda":
         return found | {f"sdpa, {name}": with_backend(name) for name in BACKENDS if name != "math"}
     return found | {"head by head": plain(head_by_head_attention)}
+
+
+def caller(
+    way: Callable[[Tensors], torch.Tensor], qkv: Tensors, gradient: torch.Tensor | None
+) -> Callable[[int], None]:
+    """A call of one way, with its backward pass where there is a gradient `(B, N, heads, width)` to go back from."""
+
+    def call(round_number: int) -> None:
+        with torch.set_grad_enabled(gradient is not None):
+            output = way(qkv)
+        if gradient is not None:
+            torch.autograd.grad(output, qkv, gradient)
+
+    return call
+
+
+def time_ways(
+    qkv: Tensors, gradient: torch.Tensor | None, settings: Settings
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds of all ways, and what became of those that do not take the size."""
+    seconds: dict[str, list[float]] = {}
+    statuses: dict[str, str] = {}
+    callers = {}
+    for name, way in ways(settings).items():
+        if (name == "head by head" and gradient is not None) or settings.late:
+            continue
+        call = caller(way, qkv, gradient)
+        try:
+            call(0)
+            if settings.device.type == "cuda":
+                seconds[name] = queued(call, settings.repeats, settings.warmup, settings.device, GPU_SECONDS)
+            callers[name] = call
+        except RuntimeError as error:
+            statuses[name] = "not available" if "No available kernel" in str(error) else failure(error)
+    if settings.device.type != "cuda":
+        seconds = interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock)
+    return seconds, statuses
 
 
 def measure_size(
@@ -74,55 +118,41 @@ def measure_size(
 ) -> Iterator[dict[str, Any]]:
     """Rows of all ways at one size."""
     tokens, heads, width = size
-    shape = (batch, tokens, heads, width)
-    qkv: Tensors = tuple(
-        torch.randn(shape, device=settings.device).to(DTYPES[dtype]).transpose(1, 2).requires_grad_(training)
-        for _ in range(3)
-    )
-
-    def caller(way: Callable[[Tensors], torch.Tensor]) -> Callable[[int], None]:
-        def call(round_number: int) -> None:
-            with torch.set_grad_enabled(training):
-                output = way(qkv)
-            if training:
-                output.backward(torch.ones_like(output))
-
-        return call
-
-    statuses, callers = {}, {}
-    for name, way in ways(settings).items():
-        if name == "head by head" and training:
-            continue
-        try:
-            caller(way)(0)
-            callers[name] = caller(way)
-        except RuntimeError as error:  # a back end that does not take the size
-            statuses[name] = "not available" if "No available kernel" in str(error) else failure(error)
-    seconds = interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock)
+    shape, kind = (batch, tokens, heads, width), DTYPES[dtype]
+    query, key, value, gradient = (torch.randn(shape, device=settings.device, dtype=kind) for _ in range(4))
+    qkv: Tensors = tuple(t.transpose(1, 2).requires_grad_(training) for t in (query, key, value))
+    seconds, statuses = time_ways(qkv, gradient if training else None, settings)
     products = 4 * tokens**2 * heads * width * batch * (3.5 if training else 1)  # flash computes the scores again
-    for name in [*callers, *statuses]:
+    for name in [*seconds, *statuses]:
         row = {"part": part, "variant": name, "pass": "both" if training else "forward", "dtype": dtype}
         row |= {"tokens": tokens, "heads": heads, "width": width, "batch_size": batch}
         spent = Summary.of(seconds[name]) if name in seconds else None
-        row["median_ms"] = "" if spent is None else round(1e3 * spent.median, 3)
+        row["median_ms"] = "" if spent is None else round(1e3 * spent.median, 4)
         row["tflops"] = "" if spent is None else round(products / spent.median / 1e12, 3)
+        row["sdpa_takes"] = backend_taken(*qkv) if name == SDPA else ""
         yield {**row, "status": statuses.get(name, "ok")}
+
+
+def default_batch(tokens: int, device: torch.device) -> int:
+    """Clips of so many tokens: on a GPU about as much work at every size, enough to fill it."""
+    return max(1, round(GPU_TOKENS / tokens)) if device.type == "cuda" else 1
 
 
 def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
     print_machine(settings.device)
-    on_cuda, rows = settings.device.type == "cuda", []
-    for preset in settings.presets:
+    results = RowFile("attention", settings.device, settings.output)
+    for preset, training in itertools.product(settings.presets, (False, True)):
         for part, size in sizes(preset).items():
-            for training in (False, True):
-                for batch in settings.batch_sizes or ((32,) if on_cuda else (1,)):
-                    for dtype in settings.precisions("bf16"):
-                        for row in measure_size(part, size, batch, dtype.split("-")[0], training, settings):
-                            rows.append({"preset": preset, **row, **describe(settings.device)})
-    print_table(rows, {name: name for name in COLUMNS})
-    finish(rows, "attention", settings.device, settings.output)
-    return rows
+            for batch in settings.batch_sizes or (default_batch(size[0], settings.device),):
+                for dtype in settings.precisions("bf16"):
+                    if settings.late:
+                        continue
+                    rows = measure_size(part, size, batch, dtype.split("-")[0], training, settings)
+                    results.put({"preset": preset, **row, **describe(settings.device)} for row in rows)
+    print_table(results.rows, {name: name for name in COLUMNS})
+    results.announce()
+    return results.rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ clock.
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -21,8 +22,9 @@ import torch
 
 from benchmarks.competitors import make_config
 from benchmarks.machine import describe
+from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, make_parser, read, stored_dtype
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import synchronise
 from modeling_videomae_v2 import VideoMAEv2Model, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.inference.clips import Clip, choose_sampling, clips_of
@@ -120,8 +122,10 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
     except ImportError:
         print("features: PyAV is not installed (`pip install av`), so no video can be written or read; left out")
         return []
+    if settings.late:
+        return []
     print_machine(settings.device)
-    dtypes = settings.inference_precisions()
+    results = RowFile("features", settings.device, settings.output)
     with tempfile.TemporaryDirectory() as written:
         folder = args.folder or Path(written)
         if args.folder is None:
@@ -131,16 +135,13 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
             for seed in range(args.videos or default):
                 write_video(folder / f"{seed}.mp4", seed)
         paths = [source.address for source in find_sources([str(folder)])]
-        rows = [
-            row
-            for preset in settings.presets
-            for dtype in dtypes
-            for row in measure(preset, dtype, paths, args, settings)
-        ]
+        for preset, dtype in itertools.product(settings.presets, settings.inference_precisions()):
+            if not settings.late:
+                results.put(measure(preset, dtype, paths, args, settings))
     columns = ("preset", "variant", "dtype", "batch_size", "workers", "clips", "clips_per_s", "waiting", "share")
-    print_table(rows, {key: key for key in columns})
-    finish(rows, "features", settings.device, settings.output)
-    return rows
+    print_table(results.rows, {key: key for key in columns})
+    results.announce()
+    return results.rows
 
 
 def make_own_parser() -> argparse.ArgumentParser:

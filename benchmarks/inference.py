@@ -20,12 +20,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.competitors import Competitor, classification_competitors, make_config
+from benchmarks.competitors import OURS, Competitor, classification_competitors, make_config
 from benchmarks.machine import processor
 from benchmarks.measuring import measure
 from benchmarks.profiling import profile_piece
+from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, parse, stored_dtype
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.tables import print_machine, print_steps
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.int8_cpu import can_multiply_int8, quantize_linear_layers
 
@@ -48,7 +49,7 @@ def float8_of_torchao(model: nn.Module) -> nn.Module:
     return model
 
 
-OURS, INT8, TORCHAO, FLOAT8 = "ours", "ours, int8", "ours, int8 of torchao", "ours, float8 of torchao"
+INT8, TORCHAO, FLOAT8 = "ours, int8", "ours, int8 of torchao", "ours, float8 of torchao"
 QUANTIZE = {INT8: quantize_linear_layers, TORCHAO: int8_of_torchao, FLOAT8: float8_of_torchao}
 
 
@@ -58,16 +59,19 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     if settings.freeze:
         torch._inductor.config.freezing = True
     extra = partial(eight_bit_competitors, settings.device)
-    rows: list[dict[str, Any]] = []
+    results = RowFile("inference", settings.device, settings.output)
+    timing = settings.before_profiles()
     for dtype in settings.inference_precisions():
-        rows += measure("inference", dtype, settings, CPU_BATCH, extra)
-    print_table(rows)
+        measure("inference", dtype, timing, CPU_BATCH, results, extra)
+    rows = results.rows
+    print_steps(rows)
     errors = logit_errors(settings, rows)
     for (preset, variant, dtype), error in errors.items():
         print(f"{preset}, {variant}, {dtype}: logits differ from fp32 by {100 * error:.2f}% of their norm")
     for row in rows:
         row["logit_error"] = errors.get((row["preset"], row["variant"], row["dtype"]), "")
-    finish(rows, "inference", settings.device, settings.output)
+    results.put(rows)
+    results.announce()
     if settings.profile:
         profile_piece("inference", settings, rows)
     return rows

@@ -3,44 +3,27 @@
 """From competitors to rows of figures.
 
 On a CPU all models take turns round by round, so that a drift of the machine hits all alike; on a GPU, whose memory
-large models fill, one is built, timed and freed after the other, at several batch sizes.
+large models fill, one is built, timed at several batch sizes and freed after the other, the most important ones first.
 """
 
 import gc
+import itertools
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from benchmarks.competitors import Competitor, Task, competitors, make_config
-from benchmarks.machine import describe
-from benchmarks.peak import matmul_peak
-from benchmarks.settings import DTYPES, SWEEP, Settings, stored_dtype
-from benchmarks.steps import Inputs, Step, kept_for_backward, peak_of_call
-from benchmarks.timing import Summary, interleaved, speedup
+from benchmarks.competitors import DUAL, ENCODER_ONLY, Competitor, Task, competitors, make_config
+from benchmarks.row_file import RowFile
+from benchmarks.rows import Measurement, make_rows, peak_of
+from benchmarks.settings import SMALLER, SWEEP, Settings, stored_dtype
+from benchmarks.steps import Inputs, Step, backends_taken, kept_for_backward, peak_of_call
+from benchmarks.timing import alloc_retries, interleaved, queued
 
 
-FORWARD_AND_BACKWARD = 3  # a backward pass multiplies twice as much as a forward pass
 WORTH_MORE_MEMORY = 1.01  # a larger batch must bring so much; two that do not end the search
-
-
-@dataclass
-class Measurement:
-    """Times of one competitor at one batch size, or why there are none."""
-
-    competitor: Competitor
-    batch_size: int
-    seconds: list[float] = field(default_factory=list)
-    kept_mib: float | None = None
-    peak_mib: float | None = None
-    status: str = "ok"
-
-    @property
-    def rate(self) -> float:
-        """Clips per second; 0 where it failed."""
-        return self.batch_size / Summary.of(self.seconds).median if self.seconds else 0.0
+LONGEST_CALL = 1.5  # seconds; the search takes no batch size that would take longer
 
 
 def failure(error: Exception) -> str:
@@ -52,30 +35,45 @@ def failure(error: Exception) -> str:
 
 
 def time_steps(steps: dict[str, Step], inputs: Inputs, settings: Settings) -> dict[str, list[float]]:
-    """Seconds of every round of every step, in turn."""
+    """Seconds of every round of every step, on a CPU in turn."""
 
     def caller(step: Step) -> Any:
         return lambda round_number: step(*inputs(round_number))
 
     callers = {name: caller(step) for name, step in steps.items()}
+    if settings.device.type == "cuda":
+        return {
+            name: queued(call, settings.repeats, settings.least_warmup, settings.device)
+            for name, call in callers.items()
+        }
     return interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock)
 
 
-def add_memory(measurement: Measurement, step: Step, inputs: Inputs) -> None:
-    """Fill in what memory a step takes."""
-    if step.training and step.compiled == "off" and step.settings.checkpointing != "selective":  # that hides from hooks
-        measurement.kept_mib = kept_for_backward(step, *inputs(0))
-    if step.settings.device.type == "cuda":
-        measurement.peak_mib = peak_of_call(step, *inputs(0))
+def add_details(measurement: Measurement, step: Step, inputs: Inputs) -> None:
+    """Fill in what memory a step takes and which attention; where that fails, the times stay."""
+    try:
+        measurement.compiled_parts = step.compiled_parts
+        measurement.sdpa_takes = backends_taken(step, *inputs(0))
+        if step.settings.device.type == "cuda":
+            measurement.peak_mib = peak_of_call(step, *inputs(0))
+        # Selective checkpointing hides from the hooks.
+        if step.training and step.compiled == "off" and step.settings.checkpointing != "selective":
+            measurement.kept_mib = kept_for_backward(step, *inputs(0))
+    except Exception as error:
+        print(f"{measurement.competitor.name}, details: {failure(error)}")
 
 
 def in_turns(
-    wanted: list[Competitor], task: Task, preset: str, dtype: str, compiled: str, batch_size: int, settings: Settings
-) -> list[Measurement]:
+    wanted: Sequence[Competitor], task: Task, preset: str, dtype: str, compiled: str, batch_size: int,
+    settings: Settings,
+) -> list[Measurement]:  # fmt: skip
     """All competitors in memory, taking turns."""
     inputs = Inputs(make_config(preset), batch_size, settings.device, stored_dtype(dtype))
-    measurements, steps = {c.name: Measurement(c, batch_size) for c in wanted}, {}
+    measurements, steps = {}, {}
     for competitor in wanted:
+        if settings.late:
+            break
+        measurements[competitor.name] = Measurement(competitor, batch_size)
         try:
             step = Step(competitor, task, dtype, compiled, settings)
             step(*inputs(0))
@@ -85,128 +83,157 @@ def in_turns(
     if steps:
         for name, seconds in time_steps(steps, inputs, settings).items():
             measurements[name].seconds = seconds
-            add_memory(measurements[name], steps[name], inputs)
+            add_details(measurements[name], steps[name], inputs)
             steps[name].release()
     return list(measurements.values())
 
 
+class Alone:
+    """One competitor at several batch sizes; it is built once, and anew for every size where it is compiled."""
+
+    def __init__(self, competitor: Competitor, task: Task, preset: str, dtype: str, compiled: str, settings: Settings):
+        self.competitor, self.task, self.preset, self.dtype = competitor, task, preset, dtype
+        self.compiled, self.settings = compiled, settings
+        self.step: Step | None = None
+
+    def at(self, batch_size: int) -> Measurement:
+        """Measure one size."""
+        found, inputs = Measurement(self.competitor, batch_size), None
+        try:
+            if self.step is None:
+                self.step = Step(self.competitor, self.task, self.dtype, self.compiled, self.settings)
+            inputs = Inputs(make_config(self.preset), batch_size, self.settings.device, stored_dtype(self.dtype))
+            before = alloc_retries(self.settings.device)
+            found.seconds = time_steps({"": self.step}, inputs, self.settings)[""]
+            if before is not None:
+                found.alloc_retries = alloc_retries(self.settings.device) - before
+            add_details(found, self.step, inputs)
+        except Exception as error:
+            found.status = failure(error)
+        del inputs
+        if self.compiled != "off" or found.status != "ok":  # half a step may have left anything behind
+            self.release()
+        elif self.settings.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return found
+
+    def release(self) -> None:
+        if self.step is not None:
+            self.step.release()
+        self.step = None
+        gc.collect()
+
+
 def one_by_one(
-    competitor: Competitor, task: Task, preset: str, dtype: str, compiled: str, sizes: tuple[int, ...], sweep: bool,
+    competitor: Competitor, task: Task, preset: str, dtype: str, compiled: str, sizes: Sequence[int], sweep: bool,
     settings: Settings,
 ) -> Iterator[Measurement]:  # fmt: skip
-    """One competitor at several batch sizes, in ascending order, until memory or gain ends."""
-    best, without_gain = 0.0, 0
-    for batch_size in sizes:
-        measurement = Measurement(competitor, batch_size)
-        step = inputs = None
-        try:
-            inputs = Inputs(make_config(preset), batch_size, settings.device, stored_dtype(dtype))
-            step = Step(competitor, task, dtype, compiled, settings)
-            measurement.seconds = time_steps({"": step}, inputs, settings)[""]
-            add_memory(measurement, step, inputs)
-        except Exception as error:
-            measurement.status = failure(error)
-        if step is not None:
-            step.release()
-        del step, inputs
-        gc.collect()
-        yield measurement
-        without_gain = 0 if measurement.rate > WORTH_MORE_MEMORY * best else without_gain + 1
-        best = max(best, measurement.rate)
-        if settings.late or (sweep and (measurement.status != "ok" or without_gain == 2)):
+    """One competitor at several batch sizes.
+
+    A sweep goes up until memory or gain ends; where memory does not last for its first size, it goes down from there.
+    """
+    alone = Alone(competitor, task, preset, dtype, compiled, settings)
+    try:
+        yield from sweep_of(alone, sizes, settings) if sweep else map(alone.at, _while_in_time(sizes, settings))
+    finally:
+        alone.release()
+
+
+def _while_in_time(sizes: Sequence[int], settings: Settings) -> Iterator[int]:
+    for size in sizes:
+        if settings.late:
+            return
+        yield size
+
+
+def sweep_of(alone: Alone, sizes: Sequence[int], settings: Settings) -> Iterator[Measurement]:
+    """Measurements at ascending sizes, until nothing more is to be expected."""
+    best, without_gain, found = 0.0, 0, None
+    for batch_size in _while_in_time(sizes, settings):
+        if best and batch_size / best > LONGEST_CALL:
+            return
+        found = alone.at(batch_size)
+        yield found
+        if found.status != "ok":
+            break
+        without_gain = 0 if found.rate > WORTH_MORE_MEMORY * best else without_gain + 1
+        best = max(best, found.rate)
+        if without_gain == 2:
+            return
+    if best or found is None or found.status != "out of memory":
+        return
+    for batch_size in _while_in_time([size for size in SMALLER if size < sizes[0]], settings):
+        found = alone.at(batch_size)
+        yield found
+        if found.status != "out of memory":
             return
 
 
 def measure(
-    task: Task, dtype: str, settings: Settings, default_batch: int, extra: Any = None
-) -> Iterator[dict[str, Any]]:
-    """Rows of one task in one precision: every preset, compiled or not, competitor and batch size.
+    task: Task, dtype: str, settings: Settings, default_batch: int, results: RowFile, extra: Any = None
+) -> None:
+    """Measure one task in one precision: every preset, compiled or not, competitor and batch size.
 
     Args:
         task: What to measure.
         dtype: One of `DTYPE_NAMES`.
         settings: How.
         default_batch: Clips per call on a CPU, where nothing else is asked for.
+        results: Gets the rows, after every measurement.
         extra: Gives more competitors for `(preset, dtype)`, or None.
     """
+    if settings.late:
+        return
+    peak_of(dtype, settings)  # while no model fills the memory
+    wanted = {}
     for preset in settings.presets:
-        wanted = competitors(task, preset) + (extra(preset, dtype) if extra is not None else [])
-        wanted = [competitor for competitor in wanted if settings.wants(competitor.name)]
-        best: dict[str, int] = {}  # compiled models take the batch that was best without
-        for compiled in settings.compiled:
-            if settings.late:
-                return
-            found: list[Measurement] = []
-            sweep = not settings.batch_sizes and settings.device.type == "cuda"
-            sizes = settings.batch_sizes or (SWEEP if sweep else (default_batch,))
-            if settings.one_by_one:
-                for competitor in wanted:
-                    chosen = (best[competitor.name],) if sweep and competitor.name in best else sizes
-                    found += one_by_one(competitor, task, preset, dtype, compiled, chosen, len(chosen) > 1, settings)
-            else:
-                for size in sizes:
-                    found += in_turns(wanted, task, preset, dtype, compiled, size, settings)
-            rows = make_rows(found, task, preset, dtype, compiled, settings)
-            best = {row["variant"]: row["batch_size"] for row in rows if row["best_batch"]} or best
-            yield from rows
+        everyone = competitors(task, preset) + (extra(preset, dtype) if extra is not None else [])
+        wanted[preset] = [competitor for competitor in everyone if settings.wants(competitor.name)]
+    # Where one follows the other, those that matter most are measured in every way before the rest is; compilation,
+    # which takes longest, comes after what goes without.
+    groups = (True, False) if settings.one_by_one else (None,)
+    found: dict[tuple[str, str], list[Measurement]] = {}
+    for group, compiled, preset in itertools.product(groups, settings.compiled, settings.presets):
+        chosen = [competitor for competitor in wanted[preset] if group in (None, competitor.main)]
+        measured = found.setdefault((preset, compiled), [])
+        uncompiled = found.get((preset, "off"), []) if compiled != "off" else []
+        for one in _measurements(chosen, task, preset, dtype, compiled, default_batch, uncompiled, settings):
+            measured.append(one)
+            print(f"{preset}, {dtype}, compiled {compiled}, {one}", flush=True)
+            results.put(make_rows(measured, task, preset, dtype, compiled, settings))
 
 
-def make_rows(
-    found: list[Measurement], task: Task, preset: str, dtype: str, compiled: str, settings: Settings
-) -> list[dict[str, Any]]:
-    """Figures for tables and files."""
-    peak = matmul_peak(settings.device, DTYPES[dtype.split("-")[0]], settings.clock)
-    seconds = {(m.competitor.name, m.batch_size): m.seconds for m in found}
-    best = {m.competitor.name: max(x.rate for x in found if x.competitor is m.competitor) for m in found}
-    what = {
-        "preset": preset, "compiled": compiled if compiled == "off" else f"{compiled} ({settings.mode})",
-        "optimizer": "none" if task == "inference" else settings.optimizer,
-        "checkpointing": settings.checkpointing, "sdpa": settings.sdpa or "any",
-        "clock": "cpu time" if settings.cpu_time else "wall",
-        "peak_tflops": round(peak / 1e12, 3), **describe(settings.device),
-    }  # fmt: skip
-    rows = []
-    for m in found:
-        row: dict[str, Any] = {
-            "section": task,
-            "variant": m.competitor.name,
-            "dtype": dtype,
-            "batch_size": m.batch_size,
-        }
-        row |= {"status": m.status, **dict.fromkeys(FIGURES, "")}
-        if m.seconds:
-            flops = 2 * m.competitor.macs * (1 if task == "inference" else FORWARD_AND_BACKWARD) * m.rate
-            row |= times(m) | {"tflops": round(flops / 1e12, 3), "utilisation": round(flops / peak, 3)}
-            row |= ratios(m, seconds.get((m.competitor.baseline, m.batch_size)), best)
-        row["kept_mib"] = "" if m.kept_mib is None else round(m.kept_mib, 1)
-        row["peak_mib"] = "" if m.peak_mib is None else round(m.peak_mib, 1)
-        row["best_batch"] = bool(m.seconds) and m.rate == best[m.competitor.name]
-        rows.append({**row, **what})
-    return rows
+def _measurements(
+    wanted: Sequence[Competitor], task: Task, preset: str, dtype: str, compiled: str, default_batch: int,
+    uncompiled: Sequence[Measurement], settings: Settings,
+) -> Iterator[Measurement]:  # fmt: skip
+    """Of all these competitors at all batch sizes."""
+    sweep = not settings.batch_sizes and settings.device.type == "cuda"
+    sizes = settings.batch_sizes or (SWEEP if sweep else (default_batch,))
+    if not settings.one_by_one:
+        for size in _while_in_time(sizes, settings):
+            yield from in_turns(wanted, task, preset, dtype, compiled, size, settings)
+        return
+    jobs = after_sweep(wanted, sizes, uncompiled) if sweep else [(competitor, sizes) for competitor in wanted]
+    for competitor, chosen in jobs:
+        if settings.late:
+            return
+        yield from one_by_one(competitor, task, preset, dtype, compiled, chosen, chosen is SWEEP, settings)
 
 
-FIGURES = (
-    "median_ms", "q1_ms", "q3_ms", "best_ms", "clips_per_s", "tflops", "utilisation", "baseline", "speedup",
-    "speedup_q1", "speedup_q3", "speedup_at_best_batch", "kept_mib", "peak_mib", "best_batch",
-)  # fmt: skip
+def after_sweep(
+    wanted: Sequence[Competitor], sizes: tuple[int, ...], uncompiled: Sequence[Measurement]
+) -> list[tuple[Competitor, tuple[int, ...]]]:
+    """Who is measured at which batch sizes, after a sweep of models that are not compiled.
 
-
-def times(m: Measurement) -> dict[str, Any]:
-    spent = Summary.of(m.seconds)
-    return {
-        "median_ms": round(1e3 * spent.median, 2), "q1_ms": round(1e3 * spent.low, 2),
-        "q3_ms": round(1e3 * spent.high, 2), "best_ms": round(1e3 * min(m.seconds), 2),
-        "clips_per_s": round(m.rate, 3),
-    }  # fmt: skip
-
-
-def ratios(m: Measurement, baseline: list[float] | None, best: dict[str, float]) -> dict[str, Any]:
-    """Speed over the baseline: at the same batch size, round by round, and each at its best batch size."""
-    row: dict[str, Any] = {"baseline": m.competitor.baseline}
-    if baseline:
-        ratio = speedup(baseline, m.seconds)
-        row |= {"speedup": round(ratio.median, 3), "speedup_q1": round(ratio.low, 3)}
-        row["speedup_q3"] = round(ratio.high, 3)
-    if best.get(m.competitor.baseline):
-        row["speedup_at_best_batch"] = round(best[m.competitor.name] / best[m.competitor.baseline], 3)
-    return row
+    Each at the size that was best, or at all of them where the sweep has no figures. At the end dual masking also at
+    that of encoder-only masking, for ratios of Table 2 need one size for both.
+    """
+    best = {
+        m.competitor.name: m.batch_size for m in sorted(uncompiled, key=lambda m: (m.rate, -m.batch_size)) if m.seconds
+    }
+    jobs = [(competitor, (best[competitor.name],) if competitor.name in best else sizes) for competitor in wanted]
+    common = best.get(ENCODER_ONLY)
+    if common is not None and common != best.get(DUAL, common):
+        jobs += [(competitor, (common,)) for competitor in wanted if competitor.name == DUAL]
+    return jobs

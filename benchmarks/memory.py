@@ -18,9 +18,10 @@ from benchmarks.competitors import RESEARCH, Competitor, Task, competitors, make
 from benchmarks.flops import PRESET_NAMES
 from benchmarks.machine import describe
 from benchmarks.measuring import failure
+from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.tables import print_machine, print_table
 from training.activation_memory import as_on_a_gpu
 
 
@@ -54,21 +55,25 @@ def named(found: Sequence[Competitor], name: str) -> Competitor:
 def run(settings: Settings) -> list[dict[str, Any]]:
     """Count, print and write; returns the rows."""
     print_machine(settings.device)
-    rows = []
+    results = RowFile("memory", settings.device, settings.output)
     for task in ("pretraining", "finetuning"):
         for preset in settings.presets:
             for checkpointing in ("none", "full"):
-                rows += count(task, preset, replace(settings, checkpointing=checkpointing))
+                results.put(count(task, preset, replace(settings, checkpointing=checkpointing)))
     columns = {"section": "section", "preset": "size", "variant": "variant", "checkpointing": "checkpointing"}
-    print_table(rows, {**columns, "kept_mib": "MiB per clip", "share": "of transformers' SDPA", "status": "status"})
-    finish(rows, "memory", settings.device, settings.output)
-    return rows
+    print_table(
+        results.rows, {**columns, "kept_mib": "MiB per clip", "share": "of transformers' SDPA", "status": "status"}
+    )
+    results.announce()
+    return results.rows
 
 
 def count(task: Task, preset: str, settings: Settings) -> list[dict[str, Any]]:
     """Rows of one size: all competitors, or with checkpointing those that have it."""
     rows: list[dict[str, Any]] = []
     for competitor in competitors(task, preset):
+        if settings.late:
+            break
         if not settings.wants(competitor.name) or (settings.checkpointing != "none" and competitor.name == RESEARCH):
             continue
         row: dict[str, Any] = {"section": task, "preset": preset, "variant": competitor.name, "dtype": DTYPE}

@@ -40,11 +40,17 @@ def ratios_of_table_2(rows: list[dict[str, Any]]) -> list[str]:
         if len(pair) < 2:
             continue
         dual, single = pair[DUAL], pair[ENCODER_ONLY]
-        memory = "peak_mib" if dual["peak_mib"] != "" else "kept_mib"
-        share = f", {dual[memory] / single[memory]:.2f} of the memory" if dual[memory] != "" and single[memory] else ""
+        shares = "".join(
+            f", {dual[name] / single[name]:.2f} of {text}"
+            for name, text in (
+                ("kept_mib", "the memory kept for the backward pass"),
+                ("peak_mib", "the peak of memory"),
+            )
+            if dual[name] != "" and single[name]
+        )
         lines.append(
             f"{preset}, {dtype}, compiled {compiled}, batch {batch_size}: dual over encoder-only masking "
-            f"{single['median_ms'] / dual['median_ms']:.2f} times the speed{share}"
+            f"{single['median_ms'] / dual['median_ms']:.2f} times the speed{shares}"
         )
     return lines
 

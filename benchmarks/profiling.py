@@ -10,26 +10,35 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.competitors import Task, competitors, make_config
+from benchmarks.competitors import DUAL, OURS, Task, competitors, make_config
 from benchmarks.measuring import failure
+from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, stored_dtype
 from benchmarks.steps import Inputs, Step
-from benchmarks.tables import finish, print_table
+from benchmarks.tables import print_table
 
 
 ROUNDS = 3
+REST = "elementwise and norms"
 # Names of kernels (GPU) or operators (CPU), tried in this order. A batched product occurs in plain attention alone.
+# Generated kernels have the names of all operators they replace; but for products from templates they are elementwise.
 KINDS = (
+    ("matrix products", re.compile(r"^triton_tem")),
+    (REST, re.compile(r"^(triton_|(graph_\d+_)?cpp_fused)")),
+    ("copies and gathers", re.compile(r"CatArray")),
     ("optimizer", re.compile(r"adam|multi_tensor", re.I)),
     ("attention", re.compile(r"flash|fmha|attention|sdpa|mha|softmax|aten::bmm|aten::baddbmm|batched", re.I)),
     ("matrix products", re.compile(r"gemm|nvjet|cutlass|xmma|cublas|conv|aten::(add)?mm|linear|_int_mm", re.I)),
     (
         "copies and gathers",
-        re.compile(r"memcpy|memset|copy|index|gather|scatter|cat\b|CatArray|_to_copy|sort|fill", re.I),
+        re.compile(r"memcpy|memset|copy|index|gather|scatter|cat\b|_to_copy|sort|fill", re.I),
     ),
 )
-REST = "elementwise and norms"
 OPERATORS = ("aten::", "mkldnn::", "onednn::", "quantized::", "cpp_fused", "graph_")  # and what inductor generates
+KEPT = (  # of the rows that are profiled
+    "section", "preset", "variant", "dtype", "compiled", "batch_size", "optimizer", "checkpointing", "sdpa", "clock",
+    "device", "threads", "torch", "transformers", "date", "command",
+)  # fmt: skip
 SHARES = ("matrix products", "attention", REST, "copies and gathers", "optimizer", "idle")
 
 
@@ -66,8 +75,8 @@ def profile_step(step: Step, inputs: Inputs) -> dict[str, float]:
         step(*inputs(number))
     if on_cuda:
         torch.cuda.synchronize()
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
-    with profile(activities=activities) as profiler:
+    # On a GPU kernels alone: to record what the host does would slow it down, and the device would wait for it.
+    with profile(activities=[ProfilerActivity.CUDA if on_cuda else ProfilerActivity.CPU]) as profiler:
         start = time.perf_counter() if on_cuda else step.settings.clock()
         for number in range(ROUNDS):
             step(*inputs(number))
@@ -79,28 +88,33 @@ def profile_step(step: Step, inputs: Inputs) -> dict[str, float]:
 
 
 def profile_piece(task: Task, settings: Settings, rows: list[dict[str, Any]]) -> None:
-    """Profile every variant that was measured, at its best batch size; print and write the shares."""
-    result = []
+    """Profile variants that were measured, at their best batch size; print and write the shares.
+
+    `settings.profile` says which: "ours" is dual masking in pre-training and our classifier in all else.
+    """
+    results = RowFile(f"profile_{task}", settings.device, settings.output)
+    main = DUAL if task == "pretraining" else OURS
     for row in rows:
-        if not row["best_batch"] or settings.late:
+        if settings.late:
+            break
+        if not row["best_batch"] or (settings.profile == "ours" and row["variant"] != main):
             continue
         competitor = next((c for c in competitors(task, row["preset"]) if c.name == row["variant"]), None)
         if competitor is None:
             continue
-        step, dtype = None, row["dtype"]
+        step, inputs, dtype = None, None, row["dtype"]
         try:
-            inputs = Inputs(make_config(row["preset"]), row["batch_size"], settings.device, stored_dtype(dtype))
             step = Step(competitor, task, dtype, row["compiled"].split()[0], settings)
+            inputs = Inputs(make_config(row["preset"]), row["batch_size"], settings.device, stored_dtype(dtype))
             shares = profile_step(step, inputs)
         except Exception as error:
             print(f"{row['variant']}: {failure(error)}")
             continue
         finally:
+            del inputs
             if step is not None:
                 step.release()
-        keys = ("section", "preset", "variant", "dtype", "compiled", "batch_size")
-        machine = {key: row[key] for key in ("device", "threads", "torch", "transformers", "date", "command")}
-        result.append({**{key: row[key] for key in keys}, **shares, **machine})
+        results.put([{**{key: row[key] for key in KEPT if key in row}, **shares}])
     columns = ("preset", "variant", "dtype", "compiled", "batch_size", "ms", *SHARES)
-    print_table(result, {key: key for key in columns})
-    finish(result, f"profile_{task}", settings.device, settings.output)
+    print_table(results.rows, {key: key for key in columns})
+    results.announce()

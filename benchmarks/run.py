@@ -4,8 +4,9 @@
 
     python -m benchmarks.run [--pieces pretrain_step inference] [--presets base giant] [--minutes 9] [--output FOLDER]
 
-Takes the options of the pieces. Files and pictures go to `benchmarks/results` unless `--output` says otherwise. A piece
-that fails is reported, the others go on, and the command ends with an error.
+Takes the options of the pieces. Files and pictures go to `benchmarks/results` unless `--output` says otherwise. What
+matters most comes first, each piece gets its share of `--minutes`, and files are written with every measurement. A
+piece that fails is reported, the others go on, and the command ends with an error.
 """
 
 import sys
@@ -28,12 +29,6 @@ RESULTS = Path(__file__).parent / "results"
 Piece = Callable[[Settings], Any]
 
 
-def run_end_to_end(settings: Settings) -> None:
-    forwarded = ["--presets", *settings.presets, "--device", settings.device.type, "--compile", settings.compiled[-1]]
-    forwarded += ["--optimizer", settings.optimizer, "--repeats", str(settings.repeats)]
-    end_to_end.main([*forwarded, "--output", str(settings.output)])
-
-
 def run_data_loading(settings: Settings) -> None:
     try:
         import av  # noqa: F401
@@ -53,27 +48,42 @@ def run_memory(settings: Settings) -> None:
     memory.run(settings if settings.presets_asked else replace(settings, presets=PRESET_NAMES))
 
 
-PIECES: dict[str, Piece] = {
-    "memory": run_memory, "attention": attention.run, "inference": inference.run, "pretrain_step": pretrain_step.run,
-    "finetune_step": finetune_step.run, "features": features.run_defaults, "data_loading": run_data_loading,
-    "end_to_end": run_end_to_end,
+PIECES: dict[str, Piece] = {  # what matters most comes first
+    "pretrain_step": pretrain_step.run, "finetune_step": finetune_step.run, "inference": inference.run,
+    "attention": attention.run, "end_to_end": end_to_end.run_defaults, "features": features.run_defaults,
+    "data_loading": run_data_loading, "memory": run_memory,
 }  # fmt: skip
+SHARES = {"pretrain_step": 10, "finetune_step": 3, "inference": 3, "attention": 2, "end_to_end": 3}  # the others: 1
+
+
+def default_pieces(device: torch.device) -> list[str]:
+    """All; what counts memory without a GPU is left to machines that have none."""
+    return [name for name in PIECES if name != "memory" or device.type != "cuda"]
+
+
+def with_own_limit(settings: Settings, left: Sequence[str]) -> Settings:
+    """Settings of the first of the pieces that are left, which gets its share of the time that is."""
+    shares = [SHARES.get(name, 1) for name in left]
+    return settings.with_share(shares[0] / sum(shares))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__.split("\n")[0])
-    parser.add_argument("--pieces", nargs="+", choices=tuple(PIECES), default=list(PIECES), help="what to run")
-    parser.set_defaults(output=RESULTS, profile=True)
+    parser.add_argument(
+        "--pieces", nargs="+", choices=tuple(PIECES), help="what to run (default: what suits the device)"
+    )
+    parser.set_defaults(output=RESULTS, profile="ours")
     args = parser.parse_args(arguments)
     settings = read(parser, args)
     failed = []
-    for name in args.pieces:
+    pieces = args.pieces or default_pieces(settings.device)
+    for place, name in enumerate(pieces):
         if settings.late:
             print(f"{name}: left out, the {settings.minutes:g} minutes are over")
             continue
         print(f"== {name}", flush=True)
         try:
-            PIECES[name](settings)
+            PIECES[name](with_own_limit(settings, pieces[place:]))
         except Exception:  # the next piece may work
             traceback.print_exc()
             failed.append(name)

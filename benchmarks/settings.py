@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -28,7 +28,11 @@ COMPILED = ("off", "blocks", "model")
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 OPTIMIZERS = ("none", "fused", "foreach")
 CHECKPOINTING = ("none", "selective", "full")
-SWEEP = (4, 8, 16, 32, 64, 128, 256, 512)  # batch sizes to choose from on a GPU
+SWEEP = (16, 64, 128, 256, 512)  # batch sizes to choose from on a GPU
+SMALLER = (8, 4, 2, 1)  # those that are tried where memory does not last for the first of them
+GPU_PRESETS = ("base", "giant")
+GRAPH_WARMUP = 4  # calls until CUDA graphs of forward and backward pass are recorded, and one more
+TIMED_SHARE = 0.85  # of the time of a piece, where the rest is for profiles
 TINY = "tiny"
 
 
@@ -54,7 +58,7 @@ class Settings:
         cpu_time: Count the processor time of this process and not the clock.
         one_by_one: Build, time and free one model after the other, where they do not fit into memory together.
         only: Parts of names of competitors; empty: all.
-        profile: Say where the time goes.
+        profile: Say where the time goes: "ours", in our main variant, "all", in every one; None: nowhere.
         minutes: Start nothing new after so many; None: no limit.
         output: Folder for CSV files and pictures; None: only print.
     """
@@ -75,7 +79,7 @@ class Settings:
     cpu_time: bool = False
     one_by_one: bool = False
     only: tuple[str, ...] = ()
-    profile: bool = False
+    profile: str | None = None
     minutes: float | None = None
     output: Path | None = None
     started: float = field(default_factory=time.monotonic)
@@ -90,7 +94,7 @@ class Settings:
         return cls(
             device=args.device or torch.device("cuda" if cuda else "cpu"),
             dtypes=tuple(args.dtype or ()),
-            presets=tuple(args.presets or (PRESET_NAMES if cuda else ("base",))),
+            presets=tuple(args.presets or (GPU_PRESETS if cuda else ("base",))),
             presets_asked=args.presets is not None,
             batch_sizes=tuple(args.batch_sizes or ()),
             compiled=tuple(compiled),
@@ -117,6 +121,27 @@ class Settings:
     def late(self) -> bool:
         """Whether the time is up."""
         return self.minutes is not None and time.monotonic() - self.started > 60 * self.minutes
+
+    def with_share(self, share: float) -> "Settings":
+        """The same, but for a limit after this share of the time that is left."""
+        if self.minutes is None:
+            return self
+        passed = (time.monotonic() - self.started) / 60
+        return replace(self, minutes=passed + share * (self.minutes - passed))
+
+    def before_profiles(self) -> "Settings":
+        """The same, with some of the time left for profiles where these are wanted."""
+        return self.with_share(TIMED_SHARE) if self.profile else self
+
+    @property
+    def records_graphs(self) -> bool:
+        """Whether compiled models become CUDA graphs."""
+        return self.mode in ("reduce-overhead", "max-autotune")
+
+    @property
+    def least_warmup(self) -> int:
+        """Calls before a GPU is timed, at least."""
+        return max(self.warmup, GRAPH_WARMUP) if self.records_graphs else self.warmup
 
     def backend(self) -> AbstractContextManager:
         """Where SDPA may take one back end alone."""
@@ -151,7 +176,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     """Parser with the options of all pieces."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--presets", nargs="+", choices=(*PRESET_NAMES, TINY), help="sizes (default: all on a GPU, base on a CPU)")
+    add("--presets", nargs="+", choices=(*PRESET_NAMES, TINY), help="sizes (default: base, on a GPU giant as well)")
     add("--batch-sizes", nargs="+", type=int, help="clips per call (default: a GPU tries several)")
     add("--device", type=torch.device, help="cpu or cuda (default: cuda where there is a GPU)")
     add("--dtype", nargs="+", choices=DTYPE_NAMES, help="precisions (default: what suits the piece)")
@@ -168,7 +193,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     add("--threads", type=int, help="CPU threads; 1 suffers least where other jobs are running")
     add("--cpu-time", action="store_true", help="processor time of this process, not the clock (for shared machines)")
     add("--one-by-one", action="store_true", help="one model in memory at a time (always so on a GPU)")
-    add("--profile", action="store_true", help="say where the time goes")
+    add("--profile", nargs="?", const="all", choices=("ours", "all"), help="say where the time goes (alone: in all)")
     add("--minutes", type=float, help="start nothing new after so many minutes")
     add("--output", type=Path, help="folder for CSV files and pictures")
     return parser

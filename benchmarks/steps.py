@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import create_selective_checkpoint_contexts
 
+from benchmarks.backends import RecordBackends
 from benchmarks.competitors import THEIR_BLOCKS, Competitor, Task
 from benchmarks.flops import NUM_LABELS
 from benchmarks.settings import Settings, stored_dtype
@@ -35,7 +36,7 @@ class Inputs:
     def __init__(self, config: VideoMAEv2Config, batch_size: int, device: torch.device, dtype: torch.dtype) -> None:
         shape = (batch_size + SPARE_CLIPS, config.num_frames, config.num_channels, *[config.image_size] * 2)
         self.batch_size = batch_size
-        self.clips = torch.randn(shape, device=device).to(dtype)
+        self.clips = torch.randn(shape, device=device, dtype=dtype)
         self.labels = torch.randint(min(config.num_labels, NUM_LABELS), (len(self.clips),), device=device)
 
     def __call__(self, round_number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,8 +89,12 @@ class Step:
 
     def _compile(self) -> None:
         torch._dynamo.reset()
+        self.compiled_parts = "all" if self.compiled == "model" else ""
         if self.compiled != "off":
             regions = (*REGIONS, *THEIR_BLOCKS)
+            if self.compiled == "blocks":
+                found = {type(module).__name__ for module in self.model.modules() if isinstance(module, regions)}
+                self.compiled_parts = " ".join(sorted(found))
             compile_model(self.model, self.compiled, regions, mode=self.settings.mode, dynamic=False)
 
     def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -98,7 +103,7 @@ class Step:
             return self.competitor.run(self.model, pixel_values, labels if self.task == "finetuning" else None)
 
     def __call__(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> None:
-        if self.compiled == "model" and "cudagraphs" not in self.settings.mode and self.settings.mode != "default":
+        if self.compiled == "model" and self.settings.records_graphs:
             torch.compiler.cudagraph_mark_step_begin()
         with nullcontext() if self.training else torch.inference_mode():
             result = self.forward(pixel_values, labels)
@@ -128,6 +133,17 @@ def kept_operators() -> list[Any]:
 def kept_for_backward(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor) -> float:
     """MiB of feature maps that a forward pass keeps for the backward pass (parameters and casts of them left out)."""
     return kept_bytes(step.model, lambda: step.forward(pixel_values, labels)) / 2**20
+
+
+def backends_taken(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor) -> str:
+    """Back ends that SDPA takes in a forward pass, not compiled, of the first two clips; nothing where none asks it."""
+    with (
+        RecordBackends() as recorded,
+        torch.compiler.set_stance("force_eager"),
+        torch.set_grad_enabled(step.training),
+    ):
+        step.forward(pixel_values[:2], labels[:2])
+    return " ".join(sorted(recorded.names))
 
 
 def peak_of_call(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor) -> float:

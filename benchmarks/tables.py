@@ -17,8 +17,9 @@ COLUMNS = {
     "preset": "size", "variant": "variant", "dtype": "dtype", "compiled": "compiled", "batch_size": "batch",
     "median_ms": "median ms", "clips_per_s": "clips/s", "tflops": "TFLOP/s", "utilisation": "of peak",
     "speedup": "speed", "speedup_at_best_batch": "at best batch", "kept_mib": "kept MiB", "peak_mib": "peak MiB",
-    "status": "status",
+    "sdpa_takes": "SDPA takes", "status": "status",
 }  # fmt: skip
+PARTS = 'With "blocks", embedding and loss are compiled as well in our models, and blocks alone in the others.'
 
 
 def device_name(device: torch.device) -> str:
@@ -51,16 +52,11 @@ def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str] | None =
     print(flush=True)
 
 
-def write_csv(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> Path:
-    """Write rows to `folder/name.csv`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.csv"
-    fields = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=fields, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+def print_steps(rows: Sequence[dict[str, Any]]) -> None:
+    """The table of steps, and what "blocks" stands for in it."""
+    print_table(rows)
+    if any(row["compiled"].startswith("blocks") for row in rows):
+        print(f"{PARTS}\n", flush=True)
 
 
 def read_csv(paths: Iterable[Path]) -> list[dict[str, Any]]:
@@ -77,9 +73,3 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text
-
-
-def finish(rows: list[dict[str, Any]], piece: str, device: torch.device, folder: Path | None) -> None:
-    """Write the rows of a piece, if there is a folder for them."""
-    if folder is not None and rows:
-        print(f"written: {write_csv(rows, folder, f'{piece}-{device_name(device)}')}\n", flush=True)

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timing of several variants side by side, on machines that are not quiet."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+
+
+LONGEST = 4.0  # seconds of timed rounds on a GPU, after which three are enough
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,49 @@ def interleaved(
             if round_number >= 0:
                 seconds[name].append(clock() - start)
     return seconds
+
+
+def queued(
+    call: Callable[[int], object], repeats: int, warmup: int, device: torch.device, seconds: float = 0.5
+) -> list[float]:
+    """Seconds of a call on a GPU, by its own clock: means of several between two events.
+
+    Nothing waits for the device within a round, so the host launches ahead of it as in training.
+
+    Args:
+        call: What to time; it gets its number (to pick its input).
+        repeats: Rounds that are timed; calls that take long get fewer, but three (`LONGEST`).
+        warmup: Calls before them that are not, at least; 2 at least.
+        device: The GPU.
+        seconds: Warm-up at least; a round takes about a fifth of it, and two calls at least.
+
+    Returns:
+        Mean seconds of a call, for every round.
+    """
+    number, start = 0, time.perf_counter()
+    while number < max(warmup, 2) or time.perf_counter() - start < seconds:
+        last = time.perf_counter()
+        call(number)
+        synchronise(device)
+        last, number = time.perf_counter() - last, number + 1
+    calls = max(2, math.ceil(seconds / 5 / last))
+    means: list[float] = []
+    start = time.perf_counter()
+    while len(means) < repeats and (len(means) < 3 or time.perf_counter() - start < LONGEST):
+        first, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        first.record()
+        for _ in range(calls):
+            call(number)
+            number += 1
+        end.record()
+        synchronise(device)
+        means.append(first.elapsed_time(end) / 1e3 / calls)
+    return means
+
+
+def alloc_retries(device: torch.device) -> int | None:
+    """How often memory of a GPU ran out and was freed and fetched again, which takes time; None on a CPU."""
+    return torch.cuda.memory_stats(device)["num_alloc_retries"] if device.type == "cuda" else None
 
 
 def speedup(baseline: list[float], variant: list[float]) -> Summary:

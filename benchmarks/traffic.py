@@ -22,9 +22,10 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.competitors import Task, competitors, make_config
 from benchmarks.machine import describe
 from benchmarks.measuring import failure
+from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, peak_of_call
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.tables import print_machine, print_table
 
 
 BATCH = 64
@@ -116,23 +117,25 @@ def run(settings: Settings) -> list[dict[str, Any]]:
         return []
     print_machine(settings.device)
     settings = replace(settings, optimizer="none")
-    rows = []
+    results = RowFile("traffic", settings.device, settings.output)
     for task in ("pretraining", "finetuning"):
         for preset in settings.presets:
             for batch_size in settings.batch_sizes or (BATCH,):
                 for compiled in settings.compiled:
-                    rows += count_all(task, preset, batch_size, compiled, settings)
+                    results.put(count_all(task, preset, batch_size, compiled, settings))
     columns = {"section": "section", "preset": "size", "variant": "variant", "compiled": "compiled"}
     columns |= {"batch_size": "batch", "mb_per_clip": "MB per clip", "kernels": "kernels", "peak_mib": "peak MiB"}
-    print_table(rows, {**columns, "status": "status"})
-    finish(rows, "traffic", settings.device, settings.output)
-    return rows
+    print_table(results.rows, {**columns, "status": "status"})
+    results.announce()
+    return results.rows
 
 
 def count_all(task: Task, preset: str, batch_size: int, compiled: str, settings: Settings) -> list[dict[str, Any]]:
     """A row for each competitor that is wanted."""
     rows = []
     for competitor in competitors(task, preset):
+        if settings.late:
+            break
         if not settings.wants(competitor.name):
             continue
         row: dict[str, Any] = {"section": task, "preset": preset, "variant": competitor.name, "dtype": DTYPE}

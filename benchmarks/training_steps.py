@@ -7,12 +7,13 @@ from typing import Any
 from benchmarks.competitors import Task
 from benchmarks.measuring import measure
 from benchmarks.profiling import profile_piece
+from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings
-from benchmarks.tables import finish, print_machine, print_table
+from benchmarks.tables import print_machine, print_steps
 
 
 def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: int) -> list[dict[str, Any]]:
-    """Measure the steps of all competitors, print, write and, if asked for, profile them.
+    """Measure the steps of all competitors, write after each, print and, if asked for, profile them.
 
     Args:
         task: "pretraining" or "finetuning".
@@ -24,11 +25,12 @@ def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: in
         The rows.
     """
     print_machine(settings.device)
-    rows: list[dict[str, Any]] = []
+    results = RowFile(piece, settings.device, settings.output)
+    timing = settings.before_profiles()
     for dtype in settings.precisions("bf16-autocast"):
-        rows += measure(task, dtype, settings, cpu_batch)
-    print_table(rows)
-    finish(rows, piece, settings.device, settings.output)
+        measure(task, dtype, timing, cpu_batch, results)
+    print_steps(results.rows)
+    results.announce()
     if settings.profile:
-        profile_piece(task, settings, rows)
-    return rows
+        profile_piece(task, settings, results.rows)
+    return results.rows
