@@ -360,3 +360,12 @@ def test_outputs_stay_in_half_precision(tmp_path: Path) -> None:
         outputs = run.model(**inputs)
     assert outputs.logits.dtype is torch.bfloat16
     assert outputs.loss.dtype is torch.float32
+
+
+def test_without_clipping_the_norm_of_the_gradient_is_told_all_the_same(tmp_path: Path) -> None:
+    norms = []
+    for clip_grad in (None, 1e9):
+        run = begin(tmp_path / str(clip_grad), optimizer__clip_grad=clip_grad)
+        norms.append(train_step(run)[0]["grad_norm"])
+    assert norms[0] > 0
+    torch.testing.assert_close(*norms)

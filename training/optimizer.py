@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
 from torch.distributed.tensor import DTensor
+from torch.nn.utils import get_total_norm
 
 from .recipe import OptimizerRecipe, RecipeError
 
@@ -119,7 +120,11 @@ def poison_unless_finite(loss: torch.Tensor) -> torch.Tensor:
 
 def clip_gradients(accelerator: Accelerator, model: nn.Module, max_norm: float | None) -> torch.Tensor:
     """Scale the gradients down to `max_norm` (None: leave them); returns their norm before that, on the device."""
-    norm = accelerator.clip_grad_norm_(model.parameters(), float("inf") if max_norm is None else max_norm)
+    if max_norm is None and accelerator.distributed_type != DistributedType.DEEPSPEED:
+        accelerator.unscale_gradients()
+        norm = get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
+    else:  # DeepSpeed clips by itself, and is asked for the norm
+        norm = accelerator.clip_grad_norm_(model.parameters(), float("inf") if max_norm is None else max_norm)
     if isinstance(norm, DTensor):
         norm = norm.full_tensor()
     return torch.as_tensor(0.0 if norm is None else norm, device=accelerator.device)
