@@ -35,10 +35,8 @@ TINY_FIELDS = {
     "num_attention_heads": 2, "intermediate_size": 64, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1,
     "decoder_num_attention_heads": 2, "decoder_intermediate_size": 32,
 }  # fmt: skip
-THEIR_BLOCKS = (
-    their_modeling.VideoMAELayer,
-    ResearchBlock,
-)  # what "blocks" compiles, beside the regions of our training
+# What "blocks" compiles, beside the regions of our training.
+THEIR_BLOCKS = (their_modeling.VideoMAELayer, ResearchBlock)
 
 DUAL, ENCODER_ONLY = "ours, dual masking", "ours, encoder-only masking"
 OURS, TRANSFORMERS, RESEARCH = "ours", "transformers, sdpa", "research way"

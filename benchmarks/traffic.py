@@ -76,7 +76,7 @@ class KernelTraffic:
 
 @contextmanager
 def counting_kernels() -> Iterator[KernelTraffic]:
-    """Counts the launches within it, of kernels that were generated within `with_sizes`."""
+    """Counts the launches within it; kernels know their sizes that were generated with `benchmark_kernel` on."""
     from torch._inductor.runtime.triton_heuristics import CachingAutotuner
 
     counted, run = KernelTraffic(), CachingAutotuner.run

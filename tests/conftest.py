@@ -1,7 +1,7 @@
-"""One thread for the tiny models of the tests: more of them only wait for each other."""
+"""What tests share. One thread for the tiny models: more of them only wait for each other."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -21,3 +21,10 @@ def fresh_processes() -> Iterator[None]:
     yield
     forget_processes()
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def waiting_is_an_error() -> Iterator[Callable[[], None]]:
+    """Gives a function to call before what must not wait for the device."""
+    yield lambda: torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("default")

@@ -20,13 +20,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def waiting_is_an_error():
-    """Gives a function to call before what must not wait for the device."""
-    yield lambda: torch.cuda.set_sync_debug_mode("error")
-    torch.cuda.set_sync_debug_mode("default")
-
-
 def test_masks_of_a_device_generator_repeat() -> None:
     draws = [tube_mask(4, (8, 14, 14), 0.9, torch.Generator("cuda").manual_seed(3)) for _ in range(2)]
     assert draws[0].device.type == "cuda"

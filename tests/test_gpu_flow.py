@@ -5,7 +5,7 @@
 
 import gc
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,6 @@ pytestmark = [
 
 CLIPS, CLASSES = 4, 3
 MIXED = {"num_labels": CLASSES, "mixup": 0.8, "cutmix": 1.0, "random_erasing": 0.25, "label_smoothing": 0.1}
-
-
-@pytest.fixture
-def waiting_is_an_error() -> Iterator[Callable[[], None]]:
-    """Gives a function to call before what must not wait for the device."""
-    yield lambda: torch.cuda.set_sync_debug_mode("error")
-    torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("masks_given", [False, True])

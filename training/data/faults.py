@@ -66,9 +66,8 @@ class FaultCounter:
     seen: int = 0
     bad: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
-    _met: set[str] = field(
-        default_factory=set, init=False, repr=False
-    )  # since the start; others may be repaired by now
+    # since the start; others may be repaired by now
+    _met: set[str] = field(default_factory=set, init=False, repr=False)
 
     def count(self, samples: int, bad: int, faults: list[Fault]) -> None:
         """Take note of a batch; a video is named in the log when it is met for the first time.
