@@ -234,10 +234,17 @@ class VideoMAEv2Attention(nn.Module):
         self.v_proj = nn.Linear(hidden_size, hidden_size, bias=config.qkv_bias)
         self.o_proj = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """`(B, K, D)` to `(B, K, D)` and the attention weights `(B, heads, K, K)`, if the implementation has them."""
+    def forward(
+        self, hidden_states: torch.Tensor, num_outputs: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """`(B, K, D)` to `(B, Q, D)` and the attention weights `(B, heads, Q, K)`, if the implementation has them.
+
+        All tokens attend (Q = K), or the last `num_outputs` alone, to all of them.
+        """
         heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
         query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
+        if num_outputs is not None:
+            query = query[:, :, -num_outputs:]
         key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(heads_shape).transpose(1, 2)
 
@@ -348,9 +355,11 @@ class VideoMAEv2Layer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.drop_path = VideoMAEv2DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
 
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """`(B, K, D)` to `(B, K, D)`."""
-        attended, _ = self.attention(self.layernorm_before(hidden_states))
+    def forward(self, hidden_states: torch.Tensor, num_outputs: int | None = None) -> torch.Tensor:
+        """`(B, K, D)` to `(B, K, D)`, or to `(B, num_outputs, D)`, the last tokens alone."""
+        attended, _ = self.attention(self.layernorm_before(hidden_states), num_outputs)
+        if num_outputs is not None:
+            hidden_states = hidden_states[:, -num_outputs:]
         hidden_states = hidden_states + self.drop_path(self.layer_scale1(self.dropout(attended)))
         mapped = self.mlp(self.layernorm_after(hidden_states))
         return hidden_states + self.drop_path(self.layer_scale2(self.dropout(mapped)))
@@ -589,8 +598,10 @@ class VideoMAEv2Decoder(nn.Module):
         positions = self.position_embeddings(grid).to(latents.dtype)
         queries = self.mask_token.to(latents.dtype) + positions[kept]
         hidden_states = torch.cat([latents + positions[visible], queries], dim=1)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             hidden_states = layer(hidden_states)
+        for layer in self.layers[-1:]:  # what it makes of the latents nobody reads
+            hidden_states = layer(hidden_states, num_outputs=kept.shape[1])
         return self.head(self.norm(hidden_states[:, -kept.shape[1] :]))
 
 
@@ -735,9 +746,11 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
         outputs = self.videomae_v2(pixel_values, bool_masked_pos, return_dict=True, **kwargs)
         logits = self.decoder(self.encoder_to_decoder(outputs.last_hidden_state), grid, visible, kept)
 
-        hidden = bool_masked_pos.to(device, non_blocking=True)
+        loss = None
+        if return_loss:
+            loss = self.reconstruction_loss(logits, pixel_values, kept, bool_masked_pos.to(device, non_blocking=True))
         return VideoMAEv2ForPreTrainingOutput(
-            loss=self.reconstruction_loss(logits, pixel_values, kept, hidden) if return_loss else None,
+            loss=loss,
             logits=logits,
             bool_masked_pos=bool_masked_pos,
             decoder_bool_masked_pos=decoder_bool_masked_pos,

@@ -31,8 +31,8 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
     [
         # embedding, first block, all other blocks
         (VideoMAEv2ForVideoClassification, "blocks", 3),
-        # embedding, first and other blocks of encoder and decoder, loss
-        (VideoMAEv2ForPreTraining, "blocks", 6),
+        # embedding, first and other blocks of encoder and decoder, last block of the decoder, loss
+        (VideoMAEv2ForPreTraining, "blocks", 7),
         (VideoMAEv2ForVideoClassification, "model", 1),
         (VideoMAEv2ForPreTraining, "model", 1),
         (VideoMAEv2ForPreTraining, "no", 0),
