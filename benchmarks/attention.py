@@ -26,8 +26,8 @@ from benchmarks.row_file import RowFile
 from benchmarks.settings import BACKENDS, DTYPES, Settings, parse
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import Summary, interleaved, queued
+from modeling_videomae_v2.blocks_videomae_v2 import eager_attention_forward
 from modeling_videomae_v2.cpu_attention_videomae_v2 import head_by_head_attention
-from modeling_videomae_v2.modeling_videomae_v2 import eager_attention_forward
 from modeling_videomae_v2.patching_videomae_v2 import num_reconstructed, num_visible
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from transformers.utils.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from modeling_videomae_v2 import VideoMAEv2Config, running_cell_mask, tube_mask
-from modeling_videomae_v2.modeling_videomae_v2 import sin_cos_table
+from modeling_videomae_v2.embeddings_videomae_v2 import sin_cos_table
 
 
 class ResearchAttention(nn.Module):

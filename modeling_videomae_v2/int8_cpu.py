@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .modeling_videomae_v2 import VideoMAEv2Layer
+from .blocks_videomae_v2 import VideoMAEv2Layer
 
 
 LEVELS = 127

@@ -13,29 +13,34 @@ configuration, never from data, so nothing here waits for the device and one com
 import difflib
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import nn
 from transformers import initialization as init
-from transformers.activations import ACT2FN
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs
-from transformers.utils.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .blocks_videomae_v2 import (
+    VideoMAEv2Attention,
+    VideoMAEv2Layer,
+    VideoMAEv2LayerNorm,
+    VideoMAEv2LayerScale,
+    build_layers,
+)
 from .configuration_videomae_v2 import VideoMAEv2Config
-from .cpu_attention_videomae_v2 import head_by_head_attention, suits_head_by_head, trains_with_plain_products
+from .constants_videomae_v2 import VideoMAEv2Constants
+from .embeddings_videomae_v2 import VideoMAEv2CubeProjection, VideoMAEv2Embeddings
 from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
-from .masking_videomae_v2 import MASKS, Grid
-from .patching_videomae_v2 import cut_cubes, kept_indices, num_reconstructed, num_visible, token_grid
+from .masking_videomae_v2 import MASKS
+from .patching_videomae_v2 import kept_indices, num_reconstructed, num_visible, token_grid
+from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2ReconstructionLoss
 
 
 # Weights of a pre-training checkpoint that other models have no place for, and need not mention: the decoder, and the
@@ -44,12 +49,6 @@ PRETRAINING_KEYS = [r"^(videomae_v2\.)?layernorm\.", r"^decoder\.", r"^encoder_t
 # Some versions of transformers' own VideoMAE have a key bias: the same number for all keys of a query, so that the
 # softmax takes it out again.
 KEY_BIAS = [r"attention\.attention\.key\.bias$"]
-
-# Devices whose norms sum up the gradients of weight and bias in the type of the tokens: 7% off after 5000 in bf16.
-INEXACT_NORM_DEVICES = ("cpu",)
-
-# Rows of 16 bytes in half precision, which the fast products of a GPU want; the decoder of ViT-g has 2234 channels.
-ALIGNED_CHANNELS = 8
 
 # Where the Auto classes find the code that travels with the weights.
 AUTO_MAP = {
@@ -82,297 +81,6 @@ class VideoMAEv2ForPreTrainingOutput(ModelOutput):
     decoder_bool_masked_pos: torch.BoolTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
-
-
-def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
-    """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd cosine."""
-    column = torch.arange(dim, dtype=torch.float64)
-    position = torch.arange(num_positions, dtype=torch.float64)
-    angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
-    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
-
-
-class VideoMAEv2Constants(nn.Module):
-    """Base of modules with fixed tables: buffers that no checkpoint holds, which have to be right all the same.
-
-    A buffer that is not saved is uninitialised memory after `from_pretrained`, and after the construction on the meta
-    device that goes before it. So the tables are filled wherever weights are: when the weights are initialised
-    (`_init_weights` of the models) and when a state dict is loaded.
-    """
-
-    def constants(self) -> dict[str, torch.Tensor]:
-        """Values of the buffers, by name."""
-        raise NotImplementedError
-
-    def register_constants(self) -> None:
-        for name, value in self.constants().items():
-            self.register_buffer(name, value, persistent=False)
-
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        for name, value in self.constants().items():
-            old = getattr(self, name)
-            setattr(self, name, value.to(old.dtype) if old.is_meta else value.to(old))
-
-
-class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
-    """Fixed sin-cos position table of a token grid."""
-
-    def __init__(self, grid: Grid, dim: int) -> None:
-        super().__init__()
-        self.grid = grid
-        self.dim = dim
-        self.register_constants()
-
-    def constants(self) -> dict[str, torch.Tensor]:
-        return {"table": sin_cos_table(math.prod(self.grid), self.dim)}
-
-    def forward(self, grid: Grid) -> torch.Tensor:
-        """Positions `(N, D)` of a grid: bicubic over space, then linear over time, where it is not the table's own."""
-        if grid == self.grid:
-            return self.table
-        table = self.table.float().view(*self.grid, self.dim)  # T, H, W, D
-        table = nn.functional.interpolate(table.permute(0, 3, 1, 2), size=grid[1:], mode="bicubic", align_corners=False)
-        table = table.permute(2, 3, 1, 0).flatten(0, 1)  # H*W, D, T
-        table = nn.functional.interpolate(table, size=grid[0], mode="linear", align_corners=False)
-        return table.permute(2, 0, 1).flatten(0, 1).to(self.table.dtype)
-
-
-class VideoMAEv2CubeProjection(nn.Conv3d):
-    """Linear map of single cubes, with the parameters of the convolution whose kernel and stride are one cube."""
-
-    def forward(self, cubes: torch.Tensor) -> torch.Tensor:
-        """`(B, K, channels, tubelet_size, patch_size, patch_size)` to `(B, K, D)`."""
-        return nn.functional.linear(cubes.flatten(2).to(self.weight.dtype), self.weight.flatten(1), self.bias)
-
-
-class VideoMAEv2PatchEmbeddings(nn.Module):
-    """Cube embedding, of the visible cubes and of no others."""
-
-    def __init__(self, config: VideoMAEv2Config) -> None:
-        super().__init__()
-        self.tubelet_size, self.patch_size = config.tubelet_size, config.patch_size
-        cube = (config.tubelet_size, config.patch_size, config.patch_size)
-        self.projection = VideoMAEv2CubeProjection(config.num_channels, config.hidden_size, cube, stride=cube)
-
-    def forward(self, pixel_values: torch.Tensor, visible: torch.LongTensor | None = None) -> torch.Tensor:
-        """`(B, frames, channels, height, width)` to `(B, K, D)`; `visible` are token indices `(B, K)`, default all."""
-        return self.projection(cut_cubes(pixel_values, self.tubelet_size, self.patch_size, visible))
-
-
-class VideoMAEv2Embeddings(nn.Module):
-    """Cube embeddings plus positions."""
-
-    def __init__(self, config: VideoMAEv2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.patch_embeddings = VideoMAEv2PatchEmbeddings(config)
-        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, config.hidden_size)
-
-    def forward(self, pixel_values: torch.Tensor, bool_masked_pos: torch.BoolTensor | None = None) -> torch.Tensor:
-        """`(B, frames, channels, height, width)` to `(B, K, D)`."""
-        grid = token_grid(pixel_values, self.config)
-        positions = self.position_embeddings(grid)
-        visible = None
-        if bool_masked_pos is not None:
-            expected = partial(num_visible, self.config, grid)
-            visible = kept_indices("bool_masked_pos", bool_masked_pos, pixel_values, grid, expected)
-            positions = positions[visible]
-        tokens = self.patch_embeddings(pixel_values, visible)
-        return tokens + positions.to(tokens.dtype)
-
-
-def eager_attention_forward(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
-    **kwargs: Unpack[TransformersKwargs],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention of `(B, heads, K, head_dim)` tensors, spelt out; returns `(B, K, heads, head_dim)` and the weights."""
-    weights = torch.matmul(query * scaling, key.transpose(2, 3))
-    if attention_mask is not None:
-        weights = weights + attention_mask
-    weights = nn.functional.softmax(weights, dim=-1).to(value.dtype)  # in half precision it sums up in float32
-    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
-    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
-
-
-class VideoMAEv2LayerNorm(nn.LayerNorm):
-    """Norm that, under autocast, gives the type that it takes and keeps no other; statistics are fp32.
-
-    On a GPU, torch's norm under autocast is a conversion to fp32, a norm of that, and a conversion back wherever the
-    result is used: three times the memory traffic, and twice what is kept for the backward pass.
-    """
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        device, dtype = hidden_states.device.type, hidden_states.dtype
-        if device == "meta" or not torch.is_autocast_enabled(device):  # meta has no autocast to ask for
-            return super().forward(hidden_states)
-        with torch.autocast(device, enabled=False):
-            if device in INEXACT_NORM_DEVICES and torch.is_grad_enabled():
-                return super().forward(hidden_states.float()).to(dtype)
-            weight, bias = self.weight.to(dtype), self.bias.to(dtype)
-            return nn.functional.layer_norm(hidden_states, self.normalized_shape, weight, bias, self.eps)
-
-
-class VideoMAEv2Attention(nn.Module):
-    """Joint space-time self-attention. Queries and values may have a bias; a key bias would cancel in the softmax."""
-
-    def __init__(self, config: VideoMAEv2Config, hidden_size: int, num_attention_heads: int) -> None:
-        super().__init__()
-        self.config = config
-        self.head_dim = hidden_size // num_attention_heads
-        self.scaling = self.head_dim**-0.5
-        self.attention_dropout = config.attention_probs_dropout_prob
-        self.is_causal = False
-        self.q_proj = nn.Linear(hidden_size, hidden_size, bias=config.qkv_bias)
-        self.k_proj = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.v_proj = nn.Linear(hidden_size, hidden_size, bias=config.qkv_bias)
-        self.o_proj = nn.Linear(hidden_size, hidden_size)
-
-    def forward(
-        self, hidden_states: torch.Tensor, num_outputs: int | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """`(B, K, D)` to `(B, Q, D)` and the attention weights `(B, heads, Q, K)`, if the implementation has them.
-
-        All tokens attend (Q = K), or the last `num_outputs` alone, to all of them.
-        """
-        heads_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
-        query = self.q_proj(hidden_states).view(heads_shape).transpose(1, 2)
-        if num_outputs is not None:
-            query = query[:, :, -num_outputs:]
-        key = self.k_proj(hidden_states).view(heads_shape).transpose(1, 2)
-        value = self.v_proj(hidden_states).view(heads_shape).transpose(1, 2)
-
-        output, weights = self._attention_function(query)(
-            self,
-            query,
-            key,
-            value,
-            None,
-            dropout=self.attention_dropout if self.training else 0.0,
-            scaling=self.scaling,
-        )
-        spelt_out = self.config._attn_implementation != "sdpa"  # "sdpa" gives no weights, whatever stands in for it
-        return self.o_proj(output.flatten(2)), weights if spelt_out else None
-
-    def _attention_function(self, query: torch.Tensor) -> Callable[..., tuple[torch.Tensor, torch.Tensor | None]]:
-        """The configured implementation; for "sdpa" on a CPU, what is faster there."""
-        implementation = self.config._attn_implementation
-        if implementation == "sdpa":
-            if self.training and trains_with_plain_products(query):
-                return eager_attention_forward
-            if not self.training and suits_head_by_head(query):
-                return head_by_head_attention
-        return ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
-
-
-class VideoMAEv2MLP(nn.Module):
-    def __init__(self, config: VideoMAEv2Config, hidden_size: int, intermediate_size: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(hidden_size, intermediate_size)
-        self.activation_fn = ACT2FN[config.hidden_act]
-        self.fc2 = nn.Linear(intermediate_size, hidden_size)
-        self.missing_channels = -intermediate_size % ALIGNED_CHANNELS
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        if self.missing_channels and hidden_states.is_cuda and is_plain(self.fc1) and is_plain(self.fc2):
-            return self.forward_with_more_channels(hidden_states, self.missing_channels)
-        return self.fc2(self.activation_fn(self.fc1(hidden_states)))
-
-    def forward_with_more_channels(self, hidden_states: torch.Tensor, count: int) -> torch.Tensor:
-        """The same result with `count` channels more in between, whose weights are 0."""
-        pad = nn.functional.pad
-        weight, bias = pad(self.fc1.weight, (0, 0, 0, count)), pad(self.fc1.bias, (0, count))
-        channels = self.activation_fn(nn.functional.linear(hidden_states, weight, bias))
-        return nn.functional.linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias)
-
-
-def is_plain(layer: nn.Module) -> bool:
-    """Whether a linear layer is just that: no adapter, no quantised weight, no hook that brings its weight."""
-    hooked = layer._forward_pre_hooks or layer._forward_hooks or hasattr(layer, "_hf_hook")
-    return type(layer) is nn.Linear and not hooked and not hasattr(layer.weight, "__tensor_flatten__")
-
-
-class VideoMAEv2LayerScale(nn.Module):
-    """Learned scale per channel of a residual branch."""
-
-    def __init__(self, config: VideoMAEv2Config, hidden_size: int) -> None:
-        super().__init__()
-        self.lambda1 = nn.Parameter(torch.full((hidden_size,), float(config.layer_scale_init_value)))
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return hidden_states * self.lambda1.to(hidden_states.dtype)
-
-
-class VideoMAEv2DropPath(VideoMAEv2Constants):
-    """Stochastic depth: in training, a residual branch is left out for whole clips and scaled up for the others.
-
-    The rate is a tensor, so that blocks which differ in nothing else share one compiled graph.
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-        self.register_constants()
-
-    def constants(self) -> dict[str, torch.Tensor]:
-        return {"keep": torch.tensor(1.0 - self.rate)}
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return hidden_states
-        clips = torch.rand(hidden_states.shape[0], 1, 1, device=hidden_states.device) < self.keep
-        return hidden_states * (clips / self.keep).to(hidden_states.dtype)
-
-    def extra_repr(self) -> str:
-        return f"rate={self.rate}"
-
-
-class VideoMAEv2Layer(GradientCheckpointingLayer):
-    """Pre-norm transformer block."""
-
-    def __init__(
-        self,
-        config: VideoMAEv2Config,
-        hidden_size: int,
-        num_attention_heads: int,
-        intermediate_size: int,
-        drop_path_rate: float,
-    ) -> None:
-        super().__init__()
-        self.layernorm_before = VideoMAEv2LayerNorm(hidden_size, eps=config.layer_norm_eps)
-        self.attention = VideoMAEv2Attention(config, hidden_size, num_attention_heads)
-        self.layernorm_after = VideoMAEv2LayerNorm(hidden_size, eps=config.layer_norm_eps)
-        self.mlp = VideoMAEv2MLP(config, hidden_size, intermediate_size)
-        scaled = config.layer_scale_init_value > 0
-        self.layer_scale1 = VideoMAEv2LayerScale(config, hidden_size) if scaled else nn.Identity()
-        self.layer_scale2 = VideoMAEv2LayerScale(config, hidden_size) if scaled else nn.Identity()
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.drop_path = VideoMAEv2DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
-
-    def forward(self, hidden_states: torch.Tensor, num_outputs: int | None = None) -> torch.Tensor:
-        """`(B, K, D)` to `(B, K, D)`, or to `(B, num_outputs, D)`, the last tokens alone."""
-        attended, _ = self.attention(self.layernorm_before(hidden_states), num_outputs)
-        if num_outputs is not None:
-            hidden_states = hidden_states[:, -num_outputs:]
-        hidden_states = hidden_states + self.drop_path(self.layer_scale1(self.dropout(attended)))
-        mapped = self.mlp(self.layernorm_after(hidden_states))
-        return hidden_states + self.drop_path(self.layer_scale2(self.dropout(mapped)))
-
-
-def build_layers(
-    config: VideoMAEv2Config, depth: int, hidden_size: int, num_attention_heads: int, intermediate_size: int
-) -> nn.ModuleList:
-    """Blocks of the encoder or of the decoder, their stochastic depth rising linearly from 0 to `drop_path_rate`."""
-    rates = [config.drop_path_rate * i / max(depth - 1, 1) for i in range(depth)]
-    return nn.ModuleList(
-        VideoMAEv2Layer(config, hidden_size, num_attention_heads, intermediate_size, rate) for rate in rates
-    )
 
 
 class VideoMAEv2PreTrainedModel(PreTrainedModel):
@@ -560,110 +268,6 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
         else:
             feature = self.fc_norm(hidden_states.mean(dim=1))
         return BaseModelOutputWithPooling(last_hidden_state=hidden_states, pooler_output=feature)
-
-
-class VideoMAEv2Decoder(nn.Module):
-    """Shallow transformer that reconstructs the cubes which the decoder mask keeps (section 3.2)."""
-
-    def __init__(self, config: VideoMAEv2Config) -> None:
-        super().__init__()
-        dim = config.decoder_hidden_size
-        cube_values = config.tubelet_size * config.patch_size**2 * config.num_channels
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, dim)
-        self.layers = build_layers(
-            config,
-            config.decoder_num_hidden_layers,
-            dim,
-            config.decoder_num_attention_heads,
-            config.decoder_intermediate_size,
-        )
-        self.norm = VideoMAEv2LayerNorm(dim, eps=config.layer_norm_eps)
-        self.head = nn.Linear(dim, cube_values)
-
-    def forward(
-        self, latents: torch.Tensor, grid: Grid, visible: torch.LongTensor, kept: torch.LongTensor
-    ) -> torch.Tensor:
-        """Reconstruct cubes.
-
-        Args:
-            latents: `(B, K, D)`, the encoder's tokens at the width of the decoder.
-            grid: Token grid of the clips.
-            visible: `(B, K)` token indices of `latents`.
-            kept: `(B, M)` indices of the tokens to reconstruct.
-
-        Returns:
-            `(B, M, P)`.
-        """
-        positions = self.position_embeddings(grid).to(latents.dtype)
-        queries = self.mask_token.to(latents.dtype) + positions[kept]
-        hidden_states = torch.cat([latents + positions[visible], queries], dim=1)
-        for layer in self.layers[:-1]:
-            hidden_states = layer(hidden_states)
-        for layer in self.layers[-1:]:  # what it makes of the latents nobody reads
-            hidden_states = layer(hidden_states, num_outputs=kept.shape[1])
-        return self.head(self.norm(hidden_states[:, -kept.shape[1] :]))
-
-
-class VideoMAEv2PixelTargets(VideoMAEv2Constants):
-    """Reconstruction targets: the pixels of cubes, each colour normalised within its cube (section 3.1)."""
-
-    def __init__(self, config: VideoMAEv2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.register_constants()
-
-    def constants(self) -> dict[str, torch.Tensor]:
-        if self.config.num_channels != len(IMAGENET_DEFAULT_MEAN):  # statistics unknown: take the values as they are
-            mean, std = torch.zeros(self.config.num_channels), torch.ones(self.config.num_channels)
-        else:
-            mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
-        return {"pixel_mean": mean.float(), "pixel_std": std.float()}
-
-    @torch.no_grad()
-    def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
-        """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
-        cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
-        cubes = cubes.flatten(3).float()  # B, M, channels, pixels
-        pixel_std = self.pixel_std.float()[:, None]
-        if self.config.norm_pix_loss:
-            # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero
-            cubes = cubes - cubes.mean(dim=-1, keepdim=True)
-            std = torch.linalg.vector_norm(cubes, dim=-1, keepdim=True) / math.sqrt(cubes.shape[-1] - 1)
-            cubes = cubes / (std + 1e-6 / pixel_std)
-        else:
-            cubes = cubes * pixel_std + self.pixel_mean.float()[:, None]  # back to [0, 1]
-        return cubes.transpose(2, 3).flatten(2)
-
-
-class VideoMAEv2ReconstructionLoss(nn.Module):
-    """Squared error of reconstructed cubes (equation 2); all of its elementwise work, so that it compiles as one."""
-
-    def __init__(self, config: VideoMAEv2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.targets = VideoMAEv2PixelTargets(config)
-
-    def forward(
-        self,
-        logits: torch.Tensor,
-        pixel_values: torch.Tensor,
-        kept: torch.LongTensor,
-        bool_masked_pos: torch.BoolTensor,
-    ) -> torch.Tensor:
-        """Mean over values and cubes, `()`.
-
-        Args:
-            logits: `(B, M, P)`.
-            pixel_values: The clips.
-            kept: `(B, M)` indices of the tokens that `logits` reconstruct.
-            bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
-        """
-        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
-        if self.config.decoder_loss_on == "all":
-            return error.mean()
-        unseen = bool_masked_pos.gather(1, kept)
-        return (error * unseen).sum() / unseen.sum().clamp(min=1)
 
 
 class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):

@@ -12,8 +12,8 @@ from tiny import clips, inputs_for, tiny_config, tiny_model
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from modeling_videomae_v2 import blocks_videomae_v2 as blocks
 from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
-from modeling_videomae_v2 import modeling_videomae_v2 as modeling
 from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     QUERIES_AT_ONCE,
     head_by_head_attention,
@@ -43,7 +43,7 @@ def test_head_by_head_is_as_exact_as_eager(tokens: int, spread: float) -> None:
     qkv = heads_of(tokens, spread)
     exact = nn.functional.scaled_dot_product_attention(*(x.float() for x in qkv)).transpose(1, 2)
     module = nn.Module().eval()
-    plain, _ = modeling.eager_attention_forward(module, *qkv, None, scaling=0.25)
+    plain, _ = blocks.eager_attention_forward(module, *qkv, None, scaling=0.25)
     result, weights = head_by_head_attention(module, *qkv, None, scaling=0.25)
     assert weights is None
     assert result.shape == plain.shape
@@ -60,7 +60,7 @@ def test_bf16_inference_is_near_fp32(model_class: type, monkeypatch: pytest.Monk
         taken.append(True)
         return head_by_head_attention(*args, **kwargs)
 
-    monkeypatch.setattr(modeling, "head_by_head_attention", spy)
+    monkeypatch.setattr(blocks, "head_by_head_attention", spy)
     with torch.no_grad():
         exact, result = model(clips())[0], half(clips().bfloat16())[0]
     assert len(taken) == model.config.num_hidden_layers
@@ -70,7 +70,7 @@ def test_bf16_inference_is_near_fp32(model_class: type, monkeypatch: pytest.Monk
 def test_autocast_inference_takes_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     model, taken = tiny_model(VideoMAEv2Model), []
     monkeypatch.setattr(
-        modeling, "head_by_head_attention", lambda *a, **k: taken.append(1) or head_by_head_attention(*a, **k)
+        blocks, "head_by_head_attention", lambda *a, **k: taken.append(1) or head_by_head_attention(*a, **k)
     )
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         model(clips())
@@ -81,7 +81,7 @@ def test_it_is_left_alone_where_it_does_not_serve(monkeypatch: pytest.MonkeyPatc
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("must not be called")
 
-    monkeypatch.setattr(modeling, "head_by_head_attention", refuse)
+    monkeypatch.setattr(blocks, "head_by_head_attention", refuse)
     half = tiny_model(VideoMAEv2Model).bfloat16()
     half(clips().bfloat16()).pooler_output.sum().backward()  # gradients
     with torch.no_grad():
@@ -96,8 +96,8 @@ def test_training_takes_plain_products_in_bf16_alone(
     dtype: torch.dtype, takes_plain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = []
-    plain = modeling.eager_attention_forward
-    monkeypatch.setattr(modeling, "eager_attention_forward", lambda *a, **k: taken.append(True) or plain(*a, **k))
+    plain = blocks.eager_attention_forward
+    monkeypatch.setattr(blocks, "eager_attention_forward", lambda *a, **k: taken.append(True) or plain(*a, **k))
     model = tiny_model(VideoMAEv2ForPreTraining, attn_implementation="sdpa").train()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         model(**inputs_for(VideoMAEv2ForPreTraining)).loss.backward()
@@ -120,7 +120,7 @@ def test_plain_products_in_bf16_train_no_less_exactly_than_sdpa(monkeypatch: pyt
 @pytest.mark.parametrize("offset", [0.0, 50.0])
 def test_norms_under_autocast_are_within_rounding(offset: float) -> None:
     torch.manual_seed(0)
-    norm = modeling.VideoMAEv2LayerNorm(64, eps=1e-6)
+    norm = blocks.VideoMAEv2LayerNorm(64, eps=1e-6)
     nn.init.normal_(norm.weight, 1.0, 0.3)
     nn.init.normal_(norm.bias)
     tokens, grad = (10 * torch.randn(8, 40, 64) + offset).bfloat16(), torch.randn(8, 40, 64).bfloat16()
@@ -141,7 +141,7 @@ def test_norms_under_autocast_are_within_rounding(offset: float) -> None:
 
 def test_more_channels_change_nothing() -> None:
     torch.manual_seed(0)
-    mlp = modeling.VideoMAEv2MLP(tiny_config(hidden_act="sigmoid"), 16, 37).double()  # not 0 for what is added
+    mlp = blocks.VideoMAEv2MLP(tiny_config(hidden_act="sigmoid"), 16, 37).double()  # not 0 for what is added
     tokens = torch.randn(2, 7, 16, dtype=torch.float64)
     results = []
     for forward in (mlp, lambda x: mlp.forward_with_more_channels(x, 3)):

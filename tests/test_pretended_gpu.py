@@ -26,7 +26,7 @@ from modeling_videomae_v2 import (
     running_cell_mask,
     tube_mask,
 )
-from modeling_videomae_v2.modeling_videomae_v2 import VideoMAEv2Layer, VideoMAEv2MLP
+from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2Layer, VideoMAEv2MLP
 
 
 GPU = torch.device("cuda", 0)

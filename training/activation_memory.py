@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from modeling_videomae_v2 import blocks_videomae_v2 as blocks
 from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
-from modeling_videomae_v2 import modeling_videomae_v2 as modeling
 from modeling_videomae_v2.patching_videomae_v2 import cut_cubes
 
 
@@ -40,13 +40,13 @@ class GpuAutocast(TorchFunctionMode):
 @contextmanager
 def as_on_a_gpu() -> Iterator[None]:
     """Within it, a CPU keeps under autocast what a GPU would keep; attention that is SDPA is fused."""
-    limit, devices = cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, modeling.INEXACT_NORM_DEVICES
-    cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, modeling.INEXACT_NORM_DEVICES = 0, ()
+    limit, devices = cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, blocks.INEXACT_NORM_DEVICES
+    cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, blocks.INEXACT_NORM_DEVICES = 0, ()
     try:
         with GpuAutocast():
             yield
     finally:
-        cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, modeling.INEXACT_NORM_DEVICES = limit, devices
+        cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, blocks.INEXACT_NORM_DEVICES = limit, devices
 
 
 def kept_bytes(model: nn.Module, forward: Callable[[], Any]) -> int:

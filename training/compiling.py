@@ -6,11 +6,9 @@ from typing import Any, Literal
 
 from torch import nn
 
-from modeling_videomae_v2.modeling_videomae_v2 import (
-    VideoMAEv2Embeddings,
-    VideoMAEv2Layer,
-    VideoMAEv2ReconstructionLoss,
-)
+from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2Layer
+from modeling_videomae_v2.embeddings_videomae_v2 import VideoMAEv2Embeddings
+from modeling_videomae_v2.reconstruction_videomae_v2 import VideoMAEv2ReconstructionLoss
 
 
 CompileMode = Literal["no", "blocks", "model"]

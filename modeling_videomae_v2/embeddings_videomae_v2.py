@@ -1,0 +1,92 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From clips to tokens: cube embedding and positions (section 3.1).
+
+Shapes are named as in `modeling_videomae_v2.py`.
+"""
+
+import math
+from functools import partial
+
+import torch
+from torch import nn
+
+from .configuration_videomae_v2 import VideoMAEv2Config
+from .constants_videomae_v2 import VideoMAEv2Constants
+from .masking_videomae_v2 import Grid
+from .patching_videomae_v2 import cut_cubes, kept_indices, num_visible, token_grid
+
+
+def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
+    """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd cosine."""
+    column = torch.arange(dim, dtype=torch.float64)
+    position = torch.arange(num_positions, dtype=torch.float64)
+    angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
+    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
+    """Fixed sin-cos position table of a token grid."""
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.dim = dim
+        self.register_constants()
+
+    def constants(self) -> dict[str, torch.Tensor]:
+        return {"table": sin_cos_table(math.prod(self.grid), self.dim)}
+
+    def forward(self, grid: Grid) -> torch.Tensor:
+        """Positions `(N, D)` of a grid: bicubic over space, then linear over time, where it is not the table's own."""
+        if grid == self.grid:
+            return self.table
+        table = self.table.float().view(*self.grid, self.dim)  # T, H, W, D
+        table = nn.functional.interpolate(table.permute(0, 3, 1, 2), size=grid[1:], mode="bicubic", align_corners=False)
+        table = table.permute(2, 3, 1, 0).flatten(0, 1)  # H*W, D, T
+        table = nn.functional.interpolate(table, size=grid[0], mode="linear", align_corners=False)
+        return table.permute(2, 0, 1).flatten(0, 1).to(self.table.dtype)
+
+
+class VideoMAEv2CubeProjection(nn.Conv3d):
+    """Linear map of single cubes, with the parameters of the convolution whose kernel and stride are one cube."""
+
+    def forward(self, cubes: torch.Tensor) -> torch.Tensor:
+        """`(B, K, channels, tubelet_size, patch_size, patch_size)` to `(B, K, D)`."""
+        return nn.functional.linear(cubes.flatten(2).to(self.weight.dtype), self.weight.flatten(1), self.bias)
+
+
+class VideoMAEv2PatchEmbeddings(nn.Module):
+    """Cube embedding, of the visible cubes and of no others."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        self.tubelet_size, self.patch_size = config.tubelet_size, config.patch_size
+        cube = (config.tubelet_size, config.patch_size, config.patch_size)
+        self.projection = VideoMAEv2CubeProjection(config.num_channels, config.hidden_size, cube, stride=cube)
+
+    def forward(self, pixel_values: torch.Tensor, visible: torch.LongTensor | None = None) -> torch.Tensor:
+        """`(B, frames, channels, height, width)` to `(B, K, D)`; `visible` are token indices `(B, K)`, default all."""
+        return self.projection(cut_cubes(pixel_values, self.tubelet_size, self.patch_size, visible))
+
+
+class VideoMAEv2Embeddings(nn.Module):
+    """Cube embeddings plus positions."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_embeddings = VideoMAEv2PatchEmbeddings(config)
+        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, config.hidden_size)
+
+    def forward(self, pixel_values: torch.Tensor, bool_masked_pos: torch.BoolTensor | None = None) -> torch.Tensor:
+        """`(B, frames, channels, height, width)` to `(B, K, D)`."""
+        grid = token_grid(pixel_values, self.config)
+        positions = self.position_embeddings(grid)
+        visible = None
+        if bool_masked_pos is not None:
+            expected = partial(num_visible, self.config, grid)
+            visible = kept_indices("bool_masked_pos", bool_masked_pos, pixel_values, grid, expected)
+            positions = positions[visible]
+        tokens = self.patch_embeddings(pixel_values, visible)
+        return tokens + positions.to(tokens.dtype)
