@@ -15,8 +15,8 @@ from benchmarks.competitors import THEIR_BLOCKS, Competitor, Task
 from benchmarks.flops import NUM_LABELS
 from benchmarks.settings import Settings, stored_dtype
 from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.compiling import REGIONS, compile_model
 from training.activation_memory import kept_bytes
-from training.compiling import REGIONS, compile_model
 
 
 SPARE_CLIPS = 3  # the inputs of a round are a window that moves over a few clips more than the batch has

@@ -8,7 +8,7 @@ from torch._dynamo.testing import CompileCounter
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
-from training.compiling import CompileMode, compile_model
+from modeling_videomae_v2.compiling import CompileMode, compile_model
 
 
 DEPTH = 12  # more than the 8 graphs of one function after which torch gives up

@@ -16,8 +16,9 @@ from accelerate.logging import get_logger
 from accelerate.utils import gather_object, set_seed
 from torch import nn
 
+from modeling_videomae_v2.compiling import compile_model
+
 from .checkpoint import CheckpointKeeper, Progress
-from .compiling import compile_model
 from .data import ClipLoader
 from .ema import WeightAverage
 from .export import save_model

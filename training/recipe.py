@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeVar
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.compiling import CompileMode
 
-from .compiling import CompileMode
 from .recipe_data import AugmentRecipe as AugmentRecipe
 from .recipe_data import DataRecipe, below_zero
 from .recipe_data import SourceRecipe as SourceRecipe

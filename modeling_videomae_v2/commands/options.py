@@ -51,7 +51,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, 
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Clips that the model sees at once.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Videos that are decoded at the same time.")]
-Compile = Annotated[bool, typer.Option("--compile", help="Compile the model first: minutes, then faster on a GPU.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the blocks first: seconds, then faster on a GPU.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no notes.")]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ..compiling import compile_model
 from .clips import Clip
 from .loading import Checkpoint
 
@@ -140,7 +141,7 @@ class BatchRunner:
         checkpoint: Model and processor.
         forward: Gets the model and float pixel values `(n, frames, channels, height, width)`, returns `(n, ...)`.
         batch_size: Views in a batch.
-        compile: Compile the model with `torch.compile`; the last batch is then filled up to the size of the others.
+        compile: Compile the model in place, block by block; the last batch is then filled up to the size of others.
 
     Attributes:
         busy_seconds: Time spent in the model.
@@ -159,7 +160,8 @@ class BatchRunner:
     ) -> None:
         self._name, self._processor = checkpoint.name, checkpoint.processor
         self._forward, self._batch_size = forward, batch_size
-        self._model: Any = torch.compile(checkpoint.model) if compile else checkpoint.model
+        self._model = checkpoint.model
+        compile_model(self._model, "blocks" if compile else "no")
         self._device, self._dtype, self._fill = checkpoint.model.device, checkpoint.model.dtype, compile
         self.busy_seconds = self.idle_seconds = 0.0
 

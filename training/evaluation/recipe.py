@@ -7,6 +7,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from modeling_videomae_v2.compiling import CompileMode
+
 from ..recipe import SourceRecipe
 from ..recipe_parsing import RecipeError, knob
 
@@ -73,7 +75,7 @@ class EvaluationRecipe:
         None, "number format of the products; default: what the accelerate configuration says"
     )
     tf32: bool = knob(False, "TF32 products where a GPU would compute in fp32")
-    compile: bool = knob(False, "torch.compile the model")
+    compile: CompileMode = knob("no", "torch.compile; blocks: in seconds; model: as one graph, in minutes")
     attention: str | None = knob(None, "attention function (sdpa, eager, flash_attention_2, flex_attention)")
     device: Literal["auto", "cpu"] = knob("auto", "auto: the GPU if there is one")
     match: Literal["auto", "name", "id"] = knob(

@@ -13,6 +13,8 @@ from typing import Any
 from accelerate.state import PartialState
 from tqdm.auto import tqdm
 
+from modeling_videomae_v2.compiling import compile_model
+
 from ..data.faults import Fault, TooManyBadVideosError, listing
 from ..data.mixture import Mixture, open_source
 from ..data.relabel import with_classes
@@ -111,8 +113,7 @@ def prepare(recipe: EvaluationRecipe, state: PartialState) -> Job:
     classes = match_classes(recipe, model.config, names or mixture.classes, num_data)
     views = ViewMaker.of(recipe, processor_of(recipe, model.config))
     model = model.to(state.device)
-    if recipe.compile:
-        model.compile()
+    compile_model(model, recipe.compile)
     classifier = Classifier(
         model, views, classes.columns, recipe.batch_size, state.device, precision_of(recipe), recipe.keep_views
     )

@@ -1,14 +1,14 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`torch.compile` of a model that is trained."""
+"""`torch.compile` of a model, whole or block by block. Does not travel to the Hub."""
 
 from typing import Any, Literal
 
 from torch import nn
 
-from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2Layer
-from modeling_videomae_v2.embeddings_videomae_v2 import VideoMAEv2Embeddings
-from modeling_videomae_v2.reconstruction_videomae_v2 import VideoMAEv2ReconstructionLoss
+from .blocks_videomae_v2 import VideoMAEv2Layer
+from .embeddings_videomae_v2 import VideoMAEv2Embeddings
+from .reconstruction_videomae_v2 import VideoMAEv2ReconstructionLoss
 
 
 CompileMode = Literal["no", "blocks", "model"]
@@ -25,8 +25,9 @@ def compile_model(
     Args:
         model: Not wrapped yet.
         parts: "blocks": embedding, every block and the loss, each by itself. Blocks of a size share one graph, so it
-            takes seconds whatever the depth, and gradients of a block are exchanged between processes while the blocks
-            below still compute. "model": one graph, which also fuses across blocks; its gradients come all at the end.
+            takes seconds whatever the depth; in training, gradients of a block are exchanged between processes while
+            the blocks below still compute. "model": one graph, which also fuses across blocks; its gradients come all
+            at the end. "no" leaves it as it is.
         regions: What "blocks" compiles.
         options: Of `torch.compile`.
     """
@@ -36,3 +37,6 @@ def compile_model(
         for module in model.modules():
             if isinstance(module, regions):
                 module.compile(**options)
+
+
+__all__ = ["REGIONS", "CompileMode", "compile_model"]
