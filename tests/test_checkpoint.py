@@ -253,6 +253,16 @@ def test_processes_that_share_no_folder_are_told_at_the_start(tmp_path: Path) ->
     assert not (tmp_path / "0" / "metrics.jsonl").exists()
 
 
+def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    """Of a deeper one, the blocks that fit would go on, alone."""
+    assert fit(begin(tmp_path, schedule__max_steps=2))
+    with pytest.raises(RecipeError, match=r"step-00000002 is a checkpoint of another model, 15 of whose") as error:
+        begin(tmp_path, model__config__num_hidden_layers=1)
+    assert "videomae_v2.layers.1.attention.k_proj.weight: (16, 16) there, None here" in str(error.value)
+    with pytest.raises(RecipeError, match=r"decoder\.head\.weight: \(96, 8\) there, \(96, 16\) here"):
+        begin(tmp_path, model__config__decoder_hidden_size=16)
+
+
 def test_further_state(tmp_path: Path) -> None:
     """Averaged weights and the like travel along."""
     run = begin(tmp_path)

@@ -42,6 +42,7 @@ from .schedule import Plan
 logger = get_logger(__name__)
 
 FORMAT = 1
+LISTED_WEIGHTS = 4
 _COMPLETE = re.compile(r"step-(\d{8,})")
 _WRITING, _REMOVING = ".writing", ".removing"
 
@@ -132,7 +133,7 @@ class CheckpointKeeper:
 
         Raises:
             FileExistsError: There are checkpoints, but `checkpoint.resume` is off.
-            RecipeError: The optimizer now sorts the parameters into other groups.
+            RecipeError: It is of another model, or the optimizer now sorts the parameters into other groups.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
@@ -197,6 +198,7 @@ class CheckpointKeeper:
             self.model.load_checkpoint(str(folder), tag="deepspeed")
             return
         state = self._state()
+        self._demand_same_model(folder, state["model"])
         for name in self._missing_extras(folder):
             logger.warning(f"{folder} holds no `{name}`: it starts from here.")
             del state["extras"][name]
@@ -213,6 +215,21 @@ class CheckpointKeeper:
                 extra.load_state_dict(state["extras"][name])
             elif hasattr(extra, "restart"):
                 extra.restart()
+
+    def _demand_same_model(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:
+        """Refuse the checkpoint of another model, of which the weights that fit would be taken in silence."""
+        saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+        there = {key: tuple(item.size) for key, item in saved.items() if key.startswith("model.")}
+        here = {f"model.{name}": tuple(weight.shape) for name, weight in weights.items()}
+        differing = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+        if differing:
+            shapes = [(name.removeprefix("model."), there.get(name), here.get(name)) for name in differing]
+            listed = [f"  {name}: {old} there, {new} here" for name, old, new in shapes[:LISTED_WEIGHTS]]
+            raise RecipeError(
+                f"{folder} is a checkpoint of another model, {len(differing)} of whose weights differ:\n"
+                + "\n".join(listed)
+                + "\nChoose another output_dir, or set the model, its classes and peft to what they were."
+            )
 
     def _missing_extras(self, folder: Path) -> list[str]:
         """Further state that a checkpoint was written without: the recipe did not ask for it then."""

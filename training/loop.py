@@ -303,7 +303,8 @@ def report_faults(run: Run) -> None:
         return
     lines = [f"{name}: {reason}" for name, reason in sorted(set(reasons))]
     path = Path(run.recipe.output_dir) / "unreadable.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # names of files are bytes, which need not be text
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
     logger.warning(
         f"{len(lines)} videos could not be read; {sum(counts)} samples got another one instead. They stand in {path}:\n"
         + "\n".join(f"- {line}" for line in lines[:LISTED_FAULTS])

@@ -58,7 +58,7 @@ class ListSource(IndexedSource):
     def _read(path: str, labelled: bool, wanted: re.Pattern, numbers: dict[str, array]) -> Iterator[str]:
         """Paths of the wanted lines; their numbers are appended to `numbers`."""
         columns, separator = None, None
-        with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
             for place, line in enumerate(lines, start=1):
                 line = line.strip()
                 if columns is None and line.startswith("#"):
