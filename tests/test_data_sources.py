@@ -165,7 +165,15 @@ def test_text_table() -> None:
 
 
 def test_folder_per_class(tmp_path: Path) -> None:
-    for name in ("run/b.MP4", "run/deep/a.webm", "jump/c.avi", "jump/notes.txt", "empty/readme.md", ".cache/x.mp4"):
+    for name in (
+        "run/b.MP4",
+        "run/deep/a.webm",
+        "run/deep/a.jpg",
+        "jump/c.avi",
+        "jump/notes.txt",
+        "empty/readme.md",
+        ".cache/x.mp4",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "jump/pictures").mkdir()
