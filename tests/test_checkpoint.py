@@ -4,9 +4,13 @@
 
 import dataclasses
 import json
+import os
 import random
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,8 +42,8 @@ RUN = {"schedule.max_steps": STEPS, "model.config.drop_path_rate": 0.3, "data.wo
 PLACES = [
     ("training.checkpoint:dcp.FileSystemWriter.finish", 2),  # weights half written
     ("training.checkpoint:random_states", 2),  # weights written, the rest missing
-    ("training.checkpoint:force_to_disk", 3),  # all written, not yet renamed
-    ("training.checkpoint:force_to_disk", 4),  # renamed
+    ("training.checkpoint:force_to_disk", 5),  # all written, not yet renamed
+    ("training.checkpoint:force_to_disk", 6),  # renamed
     ("training.checkpoint:shutil.rmtree", 2),  # an old one half removed
     ("training.loop:save_model", 1),  # trained, the model not written
     ("training.export:force_to_disk", 1),  # the model half written
@@ -189,6 +193,74 @@ def test_resume_can_be_refused(tmp_path: Path) -> None:
 def test_all_are_kept_on_request(tmp_path: Path) -> None:
     assert fit(begin(tmp_path, checkpoint__keep=0))
     assert len(complete_checkpoints(tmp_path / "checkpoints")) == 3
+
+
+def test_an_old_one_that_cannot_be_removed_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As over NFS, while somebody copies it."""
+    remove = shutil.rmtree
+
+    def busy(path: Path, ignore_errors: bool = False) -> None:
+        if path.name.startswith(".removing") and path.exists() and not ignore_errors:
+            raise OSError(39, "Directory not empty", str(path))
+        if not path.name.startswith(".removing"):
+            remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", busy)
+    assert fit(begin(tmp_path, checkpoint__keep=1))
+    folder = tmp_path / "checkpoints"
+    assert [path.name for path in complete_checkpoints(folder)] == ["step-00000006"]
+    assert "step-00000002 cannot be removed whole: [Errno 39]" in caplog.text
+    monkeypatch.undo()
+    remove_leftovers(folder)
+    assert [path.name for path in folder.iterdir()] == ["step-00000006"]
+
+
+def test_each_process_forces_what_it_wrote_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first one does so with the rest, for that one may be on another machine."""
+    run, forced = begin(tmp_path), []
+    monkeypatch.setattr("training.checkpoint.force_to_disk", lambda path, recurse=True: forced.append(path.name))
+    run.keeper.save(Progress(step=1, samples_seen=4))
+    assert forced == ["rank-0.pt", ".writing", "checkpoints"]
+
+
+def test_an_output_dir_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecipeError, match=r"output_dir \(.*file/run\) cannot be written to: .*Not a directory"):
+        begin(tmp_path / "file" / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_processes_that_share_no_folder_are_told_at_the_start(tmp_path: Path) -> None:
+    """As on two machines, each with a disk of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    runs = []
+    for rank in ("0", "1"):
+        environment = {
+            **os.environ, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        command = [sys.executable, str(Path(__file__).with_name("fake_clips.py")), "--output_dir", tmp_path / rank]
+        runs.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    for run in runs:
+        _, said = run.communicate(timeout=120)
+        assert run.returncode != 0
+        assert "is another folder for 1 of 2 processes than for the first one: it must lie in a folder that all" in said
+    assert not (tmp_path / "0" / "metrics.jsonl").exists()
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    """Of a deeper one, the blocks that fit would go on, alone."""
+    assert fit(begin(tmp_path, schedule__max_steps=2))
+    with pytest.raises(RecipeError, match=r"step-00000002 is a checkpoint of another model, 15 of whose") as error:
+        begin(tmp_path, model__config__num_hidden_layers=1)
+    assert "videomae_v2.layers.1.attention.k_proj.weight: (16, 16) there, None here" in str(error.value)
+    with pytest.raises(RecipeError, match=r"decoder\.head\.weight: \(96, 8\) there, \(96, 16\) here"):
+        begin(tmp_path, model__config__decoder_hidden_size=16)
 
 
 def test_further_state(tmp_path: Path) -> None:

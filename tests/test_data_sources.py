@@ -76,6 +76,13 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
     assert ListSource(path, labelled=True).num_classes() == 7
 
 
+@pytest.mark.parametrize("columns", ["# path label\n", ""])
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path, columns: str) -> None:
+    (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\nb.mp4 5\n", encoding="utf-8-sig")
+    source = ListSource(str(tmp_path / "list.txt"), root="/data", labelled=True)
+    assert [source.get(i, 0).content for i in range(source.length)] == ["/data/a.mp4", "/data/b.mp4"]
+
+
 def test_paths_with_spaces_absolute_paths_and_addresses(tmp_path: Path) -> None:
     path = write_list(tmp_path, "a video.mp4 3", "/abs/b.mp4 1", "https://host/c.mp4 2", "-dash.mp4 0")
     source = ListSource(path, root="/data", labelled=True)
@@ -158,7 +165,15 @@ def test_text_table() -> None:
 
 
 def test_folder_per_class(tmp_path: Path) -> None:
-    for name in ("run/b.MP4", "run/deep/a.webm", "jump/c.avi", "jump/notes.txt", "empty/readme.md", ".cache/x.mp4"):
+    for name in (
+        "run/b.MP4",
+        "run/deep/a.webm",
+        "run/deep/a.jpg",
+        "jump/c.avi",
+        "jump/notes.txt",
+        "empty/readme.md",
+        ".cache/x.mp4",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "jump/pictures").mkdir()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from training.cli import run_stage
 from training.data import TooManyBadVideosError, build_loader, open_sources
 from training.recipe import DataRecipe, RecipeError, SourceRecipe
 from training.tasks import ClassificationTask, FineTuningRecipe
-from training.validation import EvalRecipe
+from training.validation import EvalRecipe, Validation
 
 
 pytest.importorskip("av")
@@ -189,6 +190,7 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--labels", "[a, b]", "--labels_file", "LIST"], "contradict each other"),
         (["--labels", "[a]"], "names 1 class; there must be at least 2"),
         (["--num_labels", "1"], "num_labels must be at least 2"),
+        (["--model.config.num_labels", "4"], "model.config.num_labels is no key of a recipe: num_labels, labels or "),
         (["--data.sources.0.path", "NOWHERE"], "The data cannot be opened"),
         (["--model.init_from", "NOWHERE"], "model.init_from (NOWHERE) cannot be loaded"),
         (["--mixup", "-1"], "mixup must not be negative"),
@@ -285,6 +287,39 @@ def test_asked_to_stop_it_saves_first_and_evaluates_when_it_goes_on(
     assert checkpoint.name == f"step-{step:08d}"
     evaluations = tmp_path / "stopped" / "evaluation.jsonl"
     assert [line["step"] for line in (lines(evaluations) if evaluations.exists() else [])] == list(range(2, step, 2))
+    assert evaluated(config_file, videos, tmp_path / "stopped", *options) == found
+    for name in ("best", "model"):
+        ours, theirs = (load_file(tmp_path / run / name / "model.safetensors") for run in ("stopped", "straight"))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_asked_to_stop_within_an_evaluation(
+    config_file: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """It ends after the next batches, and is done from the start when the run goes on."""
+    options = ["--eval.every", "2", "--ema.decay", "0.5", "--eval.batch_size", "1", "--tracking.log_every", "2",
+               "--checkpoint.every", "4"]  # fmt: skip
+    found = evaluated(config_file, videos, tmp_path / "straight", *options)
+    batches, seen = Validation._batches, []
+
+    def asked(validation: Validation) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        for batch in batches(validation):
+            seen.append(batch)
+            if len(seen) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    for _ in range(1 + again):  # again: asked in the evaluation that the run before has left
+        seen.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Validation, "_batches", asked)
+            with pytest.raises(SystemExit):
+                evaluated(config_file, videos, tmp_path / "stopped", *options)
+        assert len(seen) == 3  # of 7; looked at before the first one and the third one
+        assert not (tmp_path / "stopped" / "evaluation.jsonl").exists()
+        (checkpoint,) = complete_checkpoints(tmp_path / "stopped" / "checkpoints")
+        assert checkpoint.name == "step-00000002"
     assert evaluated(config_file, videos, tmp_path / "stopped", *options) == found
     for name in ("best", "model"):
         ours, theirs = (load_file(tmp_path / run / name / "model.safetensors") for run in ("stopped", "straight"))

@@ -3,6 +3,7 @@
 """Videos that stay decoded: what is kept, and that keeping it changes no clip."""
 
 import itertools
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,22 @@ def test_a_cache_changes_no_clip(tmp_path: Path) -> None:
     for cache_gib in (small, 1.0):
         assert all(map(torch.equal, batches(tmp_path, 9, cache_gib=cache_gib), plain))
     assert all(map(torch.equal, batches(tmp_path, 3, start=24, cache_gib=small), plain[6:]))
+
+
+def test_a_video_that_is_kept_is_not_fetched_again(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for i in range(4):
+            tar.add(encode(tmp_path / f"{i}.mp4", num_frames=LENGTH), arcname=f"{i}.mp4")
+            (tmp_path / f"{i}.cls").write_text(str(i % 3))
+            tar.add(tmp_path / f"{i}.cls", arcname=f"{i}.cls")
+    source = SourceRecipe(path=str(tmp_path / "shard.tar"), kind="tar")
+    recipe = DataRecipe(sources=[source], num_frames=4, image_size=32, workers=0, cache_gib=1.0)
+    loader = iter(build_loader(recipe, batch_size=4, labelled=True))
+    first = next(loader)
+    (tmp_path / "shard.tar").unlink()
+    second = next(loader)
+    assert not second["bad"].any()
+    assert sorted(second["labels"].tolist()) == sorted(first["labels"].tolist()) == [0, 0, 1, 2]
 
 
 def test_sources_that_share_a_folder_do_not_share_videos(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import PartialState
 from fake_clips import build_loader, tiny_recipe
 from processes import forget_processes
 from torch import nn
@@ -27,6 +28,7 @@ from training.checkpoint import complete_checkpoints
 from training.loop import Run, StopSignal, fit, start, train, train_step
 from training.masks import MaskDrawer, loss_weight
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
+from training.recipe import RecipeError
 from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
 from training.tracking import duration, flat, json_line, peak_flops, training_flops
 
@@ -217,6 +219,25 @@ def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
     assert all(torch.equal(final[name], straight[1][name]) for name in final)
 
 
+def test_after_an_error_no_process_waits_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL ends a process group only when all processes do; until then, Python would not tell the error."""
+    ended: list[str] = []
+    monkeypatch.setattr(PartialState, "destroy_process_group", lambda *_: ended.append("group"))
+    monkeypatch.setattr("training.loop.Monitor.close", lambda _: ended.append("trackers"))
+
+    class Failing(PreTrainingTask):
+        def loss(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            raise ZeroDivisionError
+
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        train(recipe, Failing(recipe), build_loader)
+    assert ended == ["trackers"]
+    forget_processes()
+    train(recipe, PreTrainingTask(recipe), build_loader)
+    assert ended == ["trackers", "trackers", "group"]
+
+
 def test_a_second_request_to_stop_changes_nothing() -> None:
     """As scheduler and launcher send them, one after the other."""
     asked = StopSignal()
@@ -271,6 +292,22 @@ def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: P
     saved = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "run" / "model")
     assert (list(saved.image_mean), list(saved.image_std)) == (half, half)
     assert (saved.num_frames, saved.crop_size.height) == (4, 16)
+
+
+def test_pixels_as_targets_need_the_statistics_that_the_model_undoes(tmp_path: Path) -> None:
+    start, options = tmp_path / "start", {"model": {"init_from": str(tmp_path / "start")}}
+    config = tiny_recipe(PreTrainingRecipe, tmp_path, model__config__norm_pix_loss=False).model_config()
+    VideoMAEv2ForPreTraining(config).save_pretrained(start)
+    task = PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options))  # no processor: ImageNet's
+    frames = torch.randint(0, 256, (1, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    index = torch.arange(32).view(1, -1)
+    targets = VideoMAEv2ForPreTraining(config).reconstruction_loss.targets
+    pixels = targets(task.normalise(frames, torch.device("cpu")), index)[0].reshape(32, -1, 3)
+    torch.testing.assert_close(pixels, to_cubes(frames[0] / 255, config), atol=1e-6, rtol=1e-5)
+    VideoMAEv2VideoProcessor(image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(start)
+    with pytest.raises(RecipeError, match=r"model\.config\.norm_pix_loss: false .*\[0\.5, 0\.5, 0\.5\]"):
+        PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options))
+    PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options, model__config__norm_pix_loss=True))
 
 
 def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:

@@ -91,11 +91,12 @@ def one_process(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_from_files_to_a_model(config_file: Path, videos: Path, tmp_path: Path) -> None:
-    """A list with a broken file in it; two runs, the second of which goes on from the first."""
-    broken = tmp_path / "broken.mp4"
+    """A list with a broken file in it, whose name is no text; two runs, the second of which goes on from the first."""
+    broken = tmp_path / os.fsdecode(b"br\xf6ken.mp4")
     broken.write_bytes((videos / "left" / "1.mp4").read_bytes()[:700])
     listed = tmp_path / "list.txt"
-    listed.write_text("".join(f"{path} 0 -1\n" for path in [*sorted(videos.rglob("*.mp4")), broken]))
+    lines_of_list = [os.fsencode(path) + b" 0 -1\n" for path in [*sorted(videos.rglob("*.mp4")), broken]]
+    listed.write_bytes(b"".join(lines_of_list))
     output = tmp_path / "run"
     arguments = [
         "--output_dir", str(output), "--data.max_bad_share", "0.6", "--tracking.picture_every", "2",
@@ -108,7 +109,7 @@ def test_from_files_to_a_model(config_file: Path, videos: Path, tmp_path: Path) 
 
     assert [line["step"] for line in lines(output)] == [1, 2, 3, 4, 5, 6]
     assert all(0.5 < line["loss"] < 2.0 for line in lines(output))
-    assert str(broken) in (output / "unreadable.txt").read_text()
+    assert (output / "unreadable.txt").read_bytes().startswith(os.fsencode(broken) + b": ")
     assert [path.name for path in complete_checkpoints(output / "checkpoints")] == ["step-00000006"]
     assert list((output / "logs").rglob("events.out.tfevents.*"))
     with Image.open(output / "pictures" / "step-00000004.png") as picture:
@@ -127,6 +128,15 @@ def test_fine_tuning_from_files(one_process: Path, config_file: Path, tmp_path: 
                  "--schedule.max_steps", "6", "--tracking.trackers", "[]"]  # fmt: skip
     assert run_stage(FineTuningRecipe, ClassificationTask, arguments) == 0
     assert lines(tmp_path)[-1]["accuracy"] in [i / 8 for i in range(9)]
+
+
+def test_a_checkpoint_to_start_from_that_is_none(
+    config_file: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for start in (tmp_path / "nowhere", videos):
+        assert run_here(config_file, "--output_dir", str(tmp_path / "run"), "--model.init_from", str(start)) == 2
+        assert f"model.init_from ({start}) cannot be loaded: " in capsys.readouterr().err
+        forget_processes()
 
 
 def test_a_recipe_that_cannot_be_run(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

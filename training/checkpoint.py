@@ -18,6 +18,7 @@ import json
 import os
 import random
 import re
+import secrets
 import shutil
 import warnings
 from dataclasses import asdict, dataclass
@@ -29,18 +30,19 @@ import torch
 import torch.distributed.checkpoint as dcp
 from accelerate import Accelerator
 from accelerate.logging import get_logger
-from accelerate.utils import DistributedType, broadcast_object_list
+from accelerate.utils import DistributedType, broadcast_object_list, gather_object
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
 from .optimizer import group_options, optimizer_changes
-from .recipe import Recipe
+from .recipe import Recipe, RecipeError
 from .schedule import Plan
 
 
 logger = get_logger(__name__)
 
 FORMAT = 1
+LISTED_WEIGHTS = 4
 _COMPLETE = re.compile(r"step-(\d{8,})")
 _WRITING, _REMOVING = ".writing", ".removing"
 
@@ -105,14 +107,11 @@ class CheckpointKeeper:
             remove_leftovers(self.folder)
             writing.mkdir(parents=True)
         accelerator.wait_for_everyone()
-        if not writing.is_dir():
-            raise RuntimeError(
-                f"{writing}, made by the first process, does not exist on this machine: `output_dir` must lie in a "
-                "folder that all machines share."
-            )
         self._write_weights(writing)
-        own = {name: extra.state_dict() for name, extra in self.per_process.items()}
-        torch.save({"random": random_states(), **own}, writing / f"rank-{accelerator.process_index}.pt")
+        states = {name: extra.state_dict() for name, extra in self.per_process.items()}
+        own = writing / f"rank-{accelerator.process_index}.pt"
+        torch.save({"random": random_states(), **states}, own)
+        force_to_disk(own, recurse=False)  # another machine cannot do it for this one
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             (writing / "state.json").write_text(json.dumps(self._describe(progress), indent=1), encoding="utf-8")
@@ -134,7 +133,7 @@ class CheckpointKeeper:
 
         Raises:
             FileExistsError: There are checkpoints, but `checkpoint.resume` is off.
-            RecipeError: The optimizer now sorts the parameters into other groups.
+            RecipeError: It is of another model, or the optimizer now sorts the parameters into other groups.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
@@ -199,6 +198,7 @@ class CheckpointKeeper:
             self.model.load_checkpoint(str(folder), tag="deepspeed")
             return
         state = self._state()
+        self._demand_same_model(folder, state["model"])
         for name in self._missing_extras(folder):
             logger.warning(f"{folder} holds no `{name}`: it starts from here.")
             del state["extras"][name]
@@ -216,6 +216,21 @@ class CheckpointKeeper:
             elif hasattr(extra, "restart"):
                 extra.restart()
 
+    def _demand_same_model(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:
+        """Refuse the checkpoint of another model, of which the weights that fit would be taken in silence."""
+        saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+        there = {key: tuple(item.size) for key, item in saved.items() if key.startswith("model.")}
+        here = {f"model.{name}": tuple(weight.shape) for name, weight in weights.items()}
+        differing = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+        if differing:
+            shapes = [(name.removeprefix("model."), there.get(name), here.get(name)) for name in differing]
+            listed = [f"  {name}: {old} there, {new} here" for name, old, new in shapes[:LISTED_WEIGHTS]]
+            raise RecipeError(
+                f"{folder} is a checkpoint of another model, {len(differing)} of whose weights differ:\n"
+                + "\n".join(listed)
+                + "\nChoose another output_dir, or set the model, its classes and peft to what they were."
+            )
+
     def _missing_extras(self, folder: Path) -> list[str]:
         """Further state that a checkpoint was written without: the recipe did not ask for it then."""
         keys = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
@@ -225,7 +240,36 @@ class CheckpointKeeper:
     def _remove_old(self) -> None:
         keep = self.recipe.checkpoint.keep
         for path in complete_checkpoints(self.folder)[:-keep] if keep else []:
-            remove_whole(path)
+            try:
+                remove_whole(path)
+            except OSError as error:  # someone reads in it, over NFS: no reason to end a training
+                logger.warning(f"The old checkpoint {path} cannot be removed whole: {error}")
+
+
+def check_folder(accelerator: Accelerator, recipe: Recipe) -> None:
+    """Find out at the start what would keep a checkpoint from being written; every process calls it.
+
+    Raises:
+        RecipeError: `output_dir` cannot be written to, or some processes have another folder of that name.
+    """
+    folder, problem = Path(recipe.output_dir) / "checkpoints", None
+    trial = folder / f"{_WRITING}-{secrets.token_hex(8)}"  # no machine remembers that it is not there
+    if accelerator.is_main_process:
+        try:
+            trial.mkdir(parents=True)
+        except OSError as error:
+            problem = f"output_dir ({recipe.output_dir}) cannot be written to: {error}"
+    name, problem = broadcast_object_list([trial.name, problem])
+    if problem is not None:
+        raise RecipeError(problem)
+    everywhere: list[bool] = gather_object([(folder / name).is_dir()])
+    if accelerator.is_main_process:
+        trial.rmdir()
+    if not all(everywhere):
+        raise RecipeError(
+            f"output_dir ({recipe.output_dir}) is another folder for {everywhere.count(False)} of {len(everywhere)} "
+            "processes than for the first one: it must lie in a folder that all machines share."
+        )
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
@@ -301,7 +345,7 @@ def restore_random_states(states: dict[str, Any]) -> None:
 
 
 def force_to_disk(folder: Path, recurse: bool = True) -> None:
-    """Wait until a folder, and all that it holds, would survive a power cut."""
+    """Wait until a folder, and all that it holds, or a file, would survive a power cut."""
     for path in [*folder.rglob("*"), folder] if recurse else [folder]:
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -322,7 +366,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed left half written or half removed."""
     for path in folder.glob(".*") if folder.is_dir() else []:
         if path.name.startswith((_WRITING, _REMOVING)):
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=path.name.startswith(_REMOVING))
 
 
 class quiet(warnings.catch_warnings):

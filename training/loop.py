@@ -18,7 +18,7 @@ from torch import nn
 
 from modeling_videomae_v2.compiling import compile_model
 
-from .checkpoint import CheckpointKeeper, Progress
+from .checkpoint import CheckpointKeeper, Progress, check_folder
 from .data import ClipLoader
 from .ema import WeightAverage
 from .export import save_model
@@ -84,8 +84,8 @@ def fit(run: Run) -> bool:
     recipe, plan, progress = run.recipe, run.plan, run.progress
     asked = StopSignal()
     run.model.train()
-    if progress.owes_evaluation:  # the run before was asked to stop
-        evaluate(run)
+    if progress.owes_evaluation and not evaluate(run, asked):  # the run before was asked to stop, and so is this one
+        return False
     while progress.step < plan.max_steps:
         values, inputs = train_step(run)
         run.monitor.add(values)
@@ -97,7 +97,7 @@ def fit(run: Run) -> bool:
             draw_picture(run, inputs)
         progress.owes_evaluation = run.evaluation_due()
         if progress.owes_evaluation and not stop:
-            evaluate(run)
+            stop = not evaluate(run, asked)
         if progress.step % recipe.checkpoint.every == 0 or last or stop:  # always just after a report
             run.keeper.save(progress)
             run.monitor.skip_time()
@@ -146,17 +146,24 @@ def draw_picture(run: Run, inputs: Batch) -> None:
     run.monitor.picture(picture)
 
 
-def evaluate(run: Run) -> None:
-    """Measure the model on the validation set, and keep it if it is the best so far; every process calls it."""
-    run.progress.owes_evaluation, validation = False, run.validation
-    if validation is None:  # the recipe does not name one any more
-        return
-    with run.exported_weights():
-        values = validation.measure(run.model)
-        if validation.is_best(values):
-            save_model(run.accelerator, run.model, run.task, name="best")
-    run.model.train()
-    run.monitor.evaluation(values)
+def evaluate(run: Run, asked: "StopSignal") -> bool:
+    """Measure the model on the validation set, and keep it if it is the best so far; every process calls it.
+
+    Returns:
+        False if a process was asked to stop before it was done; the evaluation is then still owed.
+    """
+    validation = run.validation
+    if validation is not None:  # else the recipe does not name one any more
+        with run.exported_weights():
+            values = validation.measure(run.model, lambda: asked.stop)
+            if values is not None and validation.is_best(values):
+                save_model(run.accelerator, run.model, run.task, name="best")
+        run.model.train()
+        if values is None:
+            return False
+        run.monitor.evaluation(values)
+    run.progress.owes_evaluation = False
+    return True
 
 
 def batches_of(loader: ClipLoader) -> Iterator[Batch]:
@@ -203,6 +210,7 @@ def sigterm_as_before() -> Iterator[None]:
 def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     """Join the processes, build model, optimizer and data, and load the newest checkpoint, if there is one."""
     accelerator = make_accelerator(recipe)
+    check_folder(accelerator, recipe)
     set_seed(recipe.seed)  # the same weights on all processes
     with whole_weights(accelerator):
         model = task.build_model()
@@ -273,14 +281,18 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
         build_loader: `training.data.build_loader`, or anything that can be called like it.
     """
     run = start(recipe, task, build_loader)
-    with sigterm_as_before(), closing(run.monitor):
-        if fit(run):
-            with run.exported_weights():
-                save_model(run.accelerator, run.model, task)
-            report_faults(run)
-        else:
-            logger.info(f"Stopped on request after step {run.progress.step}; the same command goes on from there.")
-            sys.exit(128 + signal.SIGTERM)
+    with sigterm_as_before():
+        with closing(run.monitor):
+            finished = fit(run)
+            if finished:
+                with run.exported_weights():
+                    save_model(run.accelerator, run.model, task)
+                report_faults(run)
+        # not after an error: NCCL would wait here for the other processes, and nobody would ever see the error
+        run.accelerator.state.destroy_process_group()
+    if not finished:
+        logger.info(f"Stopped on request after step {run.progress.step}; the same command goes on from there.")
+        sys.exit(128 + signal.SIGTERM)
 
 
 def report_faults(run: Run) -> None:
@@ -292,7 +304,8 @@ def report_faults(run: Run) -> None:
         return
     lines = [f"{name}: {reason}" for name, reason in sorted(set(reasons))]
     path = Path(run.recipe.output_dir) / "unreadable.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # names of files are bytes, which need not be text
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
     logger.warning(
         f"{len(lines)} videos could not be read; {sum(counts)} samples got another one instead. They stand in {path}:\n"
         + "\n".join(f"- {line}" for line in lines[:LISTED_FAULTS])

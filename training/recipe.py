@@ -248,7 +248,7 @@ class Recipe:
         """Configuration of the model; frames and size are those of the clips.
 
         Raises:
-            ValueError: Values do not fit together.
+            ValueError: Values do not fit together, or `model.init_from` cannot be loaded.
         """
         for ours, theirs in (("data.num_frames", "num_frames"), ("data.image_size", "image_size")):
             if theirs in self.model.config:
@@ -256,7 +256,10 @@ class Recipe:
         clip = {"num_frames": self.data.num_frames, "image_size": self.data.image_size}
         fields = {**clip, **more, **self.model.config}
         if self.model.init_from is not None:
-            return VideoMAEv2Config.from_pretrained(self.model.init_from, **fields)
+            try:
+                return VideoMAEv2Config.from_pretrained(self.model.init_from, **fields)
+            except OSError as error:
+                raise RecipeError(f"model.init_from ({self.model.init_from}) cannot be loaded: {error}") from error
         return VideoMAEv2Config.from_preset(self.model.preset, **fields)
 
     def as_dict(self) -> dict[str, Any]:

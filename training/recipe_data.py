@@ -4,6 +4,7 @@
 
 # ruff: noqa: RUF009 (`knob` is `dataclasses.field` with a text)
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +33,33 @@ class SourceRecipe:
     split: str = knob("train", "datasets: split to take")
     streaming: bool = knob(False, "datasets: read as a stream, without a copy on this machine")
     num_videos: int | None = knob(None, "datasets: number of videos of a stream, where it does not know it")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, in words; each begins with the name of the field."""
+        found = []
+        if not self.path:
+            found.append("path is missing")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            found.append(f"weight must be above 0, got {self.weight}")
+        for name in ("sampling_rate", "num_videos"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                found.append(f"{name} must be at least 1, got {value}")
+        try:
+            re.compile(self.path_pattern or "")
+        except re.error as error:
+            found.append(f"path_pattern ({self.path_pattern}) is no regular expression: {error}")
+        if not numbers_files(self.pattern):
+            found.append(f"pattern ({self.pattern}) must hold the place of a number, as img_{{:05}}.jpg does")
+        return found
+
+
+def numbers_files(pattern: str) -> bool:
+    """Whether a pattern makes different names of different numbers."""
+    try:
+        return pattern.format(1) != pattern.format(2)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 @dataclass
@@ -115,14 +143,7 @@ class DataRecipe:
         if not self.sources:
             found.append("data.sources is empty; name at least one collection of videos")
         for i, source in enumerate(self.sources):
-            if not source.path:
-                found.append(f"data.sources.{i}.path is missing")
-            if not (math.isfinite(source.weight) and source.weight > 0):
-                found.append(f"data.sources.{i}.weight must be above 0, got {source.weight}")
-            if source.sampling_rate is not None and source.sampling_rate < 1:
-                found.append(f"data.sources.{i}.sampling_rate must be at least 1, got {source.sampling_rate}")
-            if source.num_videos is not None and source.num_videos < 1:
-                found.append(f"data.sources.{i}.num_videos must be at least 1, got {source.num_videos}")
+            found += [f"data.sources.{i}.{problem}" for problem in source.problems()]
         return found
 
 

@@ -123,7 +123,8 @@ class Monitor:
     def close(self) -> None:
         """Write out what the trackers hold back."""
         self.bar.close()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def _demand_finite(self, rows: list[dict[str, float]], first: int) -> None:
         scaler = self.accelerator.scaler

@@ -6,7 +6,7 @@ This is for watching a run. Multi-view tests, tables and predictions are the bus
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,18 +103,26 @@ class Validation:
         return better and self.recipe.keep_best
 
     @torch.no_grad()
-    def measure(self, model: nn.Module) -> dict[str, float]:
+    def measure(self, model: nn.Module, asked: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         """Evaluate; every process calls it. The model is left in evaluation mode.
 
+        Args:
+            model: The model.
+            asked: Whether this process is to stop; all stop as soon as one is, within `tracking.log_every` batches.
+
         Returns:
-            `eval_top1` and `eval_top5`, shares of the videos that can be read, and `eval_videos`, their number.
+            `eval_top1` and `eval_top5`, shares of the videos that can be read, and `eval_videos`, their number; None if
+            it was stopped.
 
         Raises:
             TooManyBadVideosError: More of all videos cannot be read than `data.max_bad_share`; on all processes alike.
         """
         model.eval()
         counts = torch.zeros(3, dtype=torch.int64, device=self.accelerator.device)
-        for clips, labels, valid in self._batches():
+        every = self.task.recipe.tracking.log_every
+        for number, (clips, labels, valid) in enumerate(self._batches()):
+            if number % every == 0 and self._any(asked()):
+                return None
             with self.accelerator.autocast():
                 logits = model(pixel_values=clips).logits
             best = logits.float().topk(min(TOP, logits.shape[-1])).indices
@@ -131,6 +139,10 @@ class Validation:
         if seen < total:
             logger.warning(f"{total - seen} videos of data_eval cannot be read and do not count.")
         return {"eval_top1": top1 / seen, "eval_top5": top5 / seen, "eval_videos": seen}
+
+    def _any(self, flag: bool) -> bool:
+        """Whether any process says so."""
+        return self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum").item() > 0
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Clips, labels and whether they count; as many batches on every process, since sharded models need all."""

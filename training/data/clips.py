@@ -97,9 +97,9 @@ class ClipDataset(Dataset):
             rng = self._generator(Purpose.CLIP, key, attempt)
             name = f"{source.name}[{number}]"
             try:
-                video = source.get(number, key.epoch)
-                name = video.name
                 place = None if source.sequential else (id(source), number)
+                video = self.cache.kept(place) or source.get(number, key.epoch)
+                name = video.name
                 frames = self.cache.read(place, video, partial(self._choose, source, rng))
             except self._unreadable as error:
                 faults.append(Fault.of(name, error))

@@ -58,7 +58,7 @@ class ListSource(IndexedSource):
     def _read(path: str, labelled: bool, wanted: re.Pattern, numbers: dict[str, array]) -> Iterator[str]:
         """Paths of the wanted lines; their numbers are appended to `numbers`."""
         columns, separator = None, None
-        with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
             for place, line in enumerate(lines, start=1):
                 line = line.strip()
                 if columns is None and line.startswith("#"):
@@ -123,7 +123,7 @@ class FolderSource(IndexedSource):
     """A folder of folders, one for each class, with videos, or folders of pictures, at any depth.
 
     Classes are numbered in alphabetical order. Videos that lie in `path` itself, with no folders beside them, have
-    none.
+    none. Pictures that lie beside videos are taken for previews of these.
 
     Args:
         path: The folder.
@@ -169,8 +169,8 @@ def _videos_below(root: str, below: str) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = os.path.relpath(folder, root)
         suffixes = {name: name.rpartition(".")[2].lower() for name in files if not name.startswith(".")}
-        if any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
+        videos = [name for name, suffix in suffixes.items() if suffix in VIDEO_SUFFIXES]
+        if not videos and any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
             yield inside
-        for name, suffix in suffixes.items():
-            if suffix in VIDEO_SUFFIXES:
-                yield os.path.normpath(os.path.join(inside, name))
+        for name in videos:  # pictures beside them are previews
+            yield os.path.normpath(os.path.join(inside, name))

@@ -3,6 +3,7 @@
 """Videos that stay decoded in memory: for small data sets that are gone through many times."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,8 +32,12 @@ class FrameCache:
 
     def __init__(self, room: int = 0) -> None:
         self.room = room
-        self._kept: dict[Hashable, torch.Tensor] = {}
+        self._kept: dict[Hashable, tuple[Video, torch.Tensor]] = {}
         self._unfit: set[Hashable] = set()  # damaged, or with a wrong number of frames
+
+    def kept(self, key: Hashable) -> Video | None:
+        """A video that is kept, without its content, which need not be fetched any more; None: it is not kept."""
+        return self._kept[key][0] if key in self._kept else None
 
     def read(self, key: Hashable, video: Video, choose: Choose) -> torch.Tensor:
         """Some frames of a video.
@@ -49,8 +54,8 @@ class FrameCache:
         Raises:
             VideoDecodingError, OSError: It cannot be read.
         """
-        whole = self._kept.get(key)
-        if whole is not None:
+        if key in self._kept:
+            whole = self._kept[key][1]
             return whole[torch.from_numpy(choose(len(whole)))]
         if key is None or not self.room or key in self._unfit:
             return read_frames(video, choose)
@@ -83,6 +88,6 @@ class FrameCache:
             return read_frames(video, choose_again)  # what is wrong may lie in frames that nobody wants
         if not fits:
             return frames
-        self._kept[key] = frames
+        self._kept[key] = (replace(video, content=None), frames)
         self.room -= frames.nbytes
         return frames[torch.from_numpy(chosen[0])]

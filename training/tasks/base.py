@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -49,13 +50,17 @@ class Task(ABC):
         """The model, ready to be trained, in fp32 on the CPU.
 
         Raises:
-            RecipeError: The attention function of the recipe cannot be had.
+            RecipeError: The attention function of the recipe cannot be had, or the checkpoint to start from not loaded.
         """
-        attention = self.recipe.model.attention
+        attention, start = self.recipe.model.attention, self.recipe.model.init_from
         try:
             model = self.load_model(**({"attn_implementation": attention} if attention else {}))
         except ImportError as error:
             raise RecipeError(f"model.attention ({attention}) cannot be used here: {error}") from error
+        except (OSError, ValueError, SafetensorError) as error:
+            if start is None or isinstance(error, RecipeError):
+                raise
+            raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
         if self.recipe.gradient_checkpointing:
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})

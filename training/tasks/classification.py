@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -84,6 +83,9 @@ class FineTuningRecipe(Recipe):
 
     def model_config(self, **more: Any) -> VideoMAEv2Config:
         """As `Recipe.model_config`; `names` are the names of the classes, by default as far as the recipe says them."""
+        for name in ("num_labels", "id2label", "label2id"):
+            if name in self.model.config:
+                raise RecipeError(f"model.config.{name} is no key of a recipe: num_labels, labels or labels_file do it")
         names = more.pop("names", None) or self.labels or placeholders(self.num_labels or 2)
         labels = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
         return super().model_config(**labels, **more)
@@ -130,10 +132,7 @@ class ClassificationTask(Task):
         if start is None:
             return super().load_model(**options)
         names = read_renames(renames) if renames else None
-        try:
-            return load_classifier(self.model_class, start, self.config, names, **options)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
+        return load_classifier(self.model_class, start, self.config, names, **options)
 
     def build_model(self) -> PreTrainedModel:
         model = super().build_model()

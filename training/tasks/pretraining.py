@@ -10,12 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 
 from ..masks import MaskDrawer, loss_weight
 from ..pictures import reconstruction_picture
-from ..recipe import Recipe
+from ..recipe import Recipe, RecipeError
 from ..recipe_parsing import knob
 from .base import Batch, Task
 
@@ -39,13 +40,26 @@ class PreTrainingRecipe(Recipe):
 
 
 class PreTrainingTask(Task):
-    """Dual-masked autoencoding (paper, section 3.2)."""
+    """Dual-masked autoencoding (paper, section 3.2).
+
+    Raises:
+        RecipeError: The model to start from is used to statistics with which its targets would be no pixels.
+    """
 
     model_class = VideoMAEv2ForPreTraining
     recipe: PreTrainingRecipe
 
     def __init__(self, recipe: PreTrainingRecipe) -> None:
         super().__init__(recipe)
+        statistics = [list(values) for values in (self.processor.image_mean, self.processor.image_std)]
+        if not self.config.norm_pix_loss and statistics != [IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD]:
+            # (cubes that are normalised each by itself come out alike from any statistics)
+            raise RecipeError(
+                "model.config.norm_pix_loss: false takes pixels as targets, which the model gets back from frames "
+                f"normalised with ImageNet's mean and deviation; those of model.init_from ({recipe.model.init_from}) "
+                f"are {statistics[0]} and {statistics[1]}. Set model.config.norm_pix_loss to true, or correct its "
+                "video processor."
+            )
         self.draw_masks = MaskDrawer(self.config, recipe.seed, pinned=torch.cuda.is_available())
 
     def build_model(self) -> PreTrainedModel:
