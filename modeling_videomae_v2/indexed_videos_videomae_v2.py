@@ -11,14 +11,21 @@ from PIL import Image, UnidentifiedImageError
 from transformers.video_utils import VideoMetadata
 
 
+# Modes of PIL with more than 8 bits, of which `convert("RGB")` makes white all that is above 255.
+DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """The picture in RGB; a copy of it where it has more than 8 bits, whose scale is not known."""
+    return picture.copy() if picture.mode in DEEP_MODES else picture.convert("RGB")
 
 
 class Pictures(tuple):
     """Paths of pictures that are the frames of one video, in order."""
 
     def open(self, indices: Sequence[int]) -> list[Image.Image]:
-        """Read some of the pictures, as RGB.
+        """Read some of the pictures, as RGB; those with more than 8 bits as they are.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -28,7 +35,7 @@ class Pictures(tuple):
         for i in indices:
             try:
                 with Image.open(self[i]) as picture:
-                    frames.append(picture.convert("RGB"))
+                    frames.append(to_rgb(picture))
             except FileNotFoundError:
                 raise FileNotFoundError(f"There is no picture {self[i]}, frame {i} of {len(self)}.") from None
             except (UnidentifiedImageError, OSError) as error:
@@ -85,4 +92,4 @@ def read_decoder(
     return decoder.get_frames_at(indices=indices).data, metadata
 
 
-__all__ = ["Pictures", "are_pictures", "is_decoder", "read_decoder"]
+__all__ = ["Pictures", "are_pictures", "is_decoder", "read_decoder", "to_rgb"]

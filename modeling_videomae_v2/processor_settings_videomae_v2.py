@@ -11,6 +11,7 @@ import numpy as np
 
 
 SAMPLINGS = ("dense", "uniform")
+RESAMPLINGS = range(4)  # of Pillow's six, those that torchvision can do with tensors
 # What people call settings that have a longer name.
 ALIASES = {
     "clips": "num_clips", "crops": "num_crops", "frames": "num_frames", "mean": "image_mean", "std": "image_std",
@@ -47,6 +48,21 @@ def refuse_unknown(owner: str, keys: Iterable[str], known: Collection[str], only
             raise ValueError(f"`{owner}` has no setting `{key}`; {hint}")
 
 
+def plain_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as transformers validates and saves them: nothing of NumPy, and means and deviations as `float`."""
+    plain = {
+        name: value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        for name, value in settings.items()
+    }
+    for name in ("image_mean", "image_std"):
+        value = plain.get(name)
+        if isinstance(value, (list, tuple)):
+            plain[name] = [float(number) if type(number) is int else number for number in value]
+        elif type(value) is int:
+            plain[name] = float(value)
+    return plain
+
+
 def check_sampling(settings: Mapping[str, Any]) -> None:
     """Refuse numbers of frames, clips and crops that have no meaning (`ValueError`)."""
     for name in ("num_frames", "sampling_rate", "num_clips", "num_crops"):
@@ -76,6 +92,11 @@ def check_pixels(settings: Mapping[str, Any]) -> None:
         sides = dict(settings[name] or {}) if settings[used] else {}
         if any(not isinstance(side, (int, np.integer)) or side < 1 for side in sides.values()):
             raise ValueError(f"`{name}` must hold whole numbers of at least 1, got {sides}.")
+        if name == "crop_size" and sides and sides.keys() != {"height", "width"}:
+            raise ValueError(f"`crop_size` must be a number, or have `height` and `width`, got {sides}.")
+    resample = settings["resample"]
+    if settings["do_resize"] and isinstance(resample, int) and resample not in RESAMPLINGS:
+        raise ValueError(f"`resample` must be 0 (nearest), 1 (Lanczos), 2 (bilinear) or 3 (bicubic), got {resample}.")
     if settings["do_rescale"] and not _is_number(settings["rescale_factor"], nonzero=True):
         raise ValueError(
             f"`rescale_factor` must be a number other than 0, such as 1 / 255, got {settings['rescale_factor']!r}. Set "
@@ -101,4 +122,4 @@ def _is_number(value: Any, nonzero: bool) -> bool:
     return is_number and math.isfinite(value) and not (nonzero and value == 0)
 
 
-__all__ = ["CLASS_NAMES", "LOADING", "check_pixels", "check_sampling", "refuse_unknown"]
+__all__ = ["CLASS_NAMES", "LOADING", "check_pixels", "check_sampling", "plain_numbers", "refuse_unknown"]

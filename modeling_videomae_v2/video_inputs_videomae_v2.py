@@ -12,7 +12,7 @@ from PIL.Image import Image
 from transformers.image_utils import ChannelDimension
 from transformers.video_utils import VideoMetadata
 
-from .indexed_videos_videomae_v2 import Pictures, are_pictures, is_decoder
+from .indexed_videos_videomae_v2 import Pictures, are_pictures, is_decoder, to_rgb
 from .video_sources_videomae_v2 import is_video_source
 
 
@@ -21,6 +21,7 @@ ACCEPTED = (
     "tensor, a list of PIL images or of picture files, a decoder, or a list of these."
 )
 COLOUR_CHANNELS = (1, 3, 4)
+UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
 def _is_array(value: Any) -> bool:
@@ -99,13 +100,13 @@ def _copy_metadata(item: Any) -> VideoMetadata:
     return VideoMetadata(**{"total_num_frames": None, **item})
 
 
-def _stack_frames(frames: list[Any], to_rgb: bool) -> np.ndarray | torch.Tensor:
+def _stack_frames(frames: list[Any], do_convert_rgb: bool) -> np.ndarray | torch.Tensor:
     """One array from a list of PIL images (channels last) or of three-dimensional arrays."""
     if any(isinstance(frame, Image) for frame in frames):
         wrong = next((type(frame).__name__ for frame in frames if not isinstance(frame, Image)), None)
         if wrong:
             raise ValueError(f"The frames of one video are PIL images and a `{wrong}`. Use one type.")
-        arrays = [np.asarray(frame.convert("RGB") if to_rgb else frame) for frame in frames]
+        arrays = [np.asarray(to_rgb(frame) if do_convert_rgb else frame) for frame in frames]
         frames = [array[..., None] if array.ndim == 2 else array for array in arrays]
     shapes = {tuple(np.shape(frame)) for frame in frames}
     if len(shapes) != 1:
@@ -137,6 +138,8 @@ def _numbers(video: torch.Tensor, do_rescale: bool) -> torch.Tensor:
         return video
     if video.dtype == torch.bool or video.is_complex():
         raise ValueError(f"Pixels cannot be {video.dtype}. Pass uint8 from 0 to 255, or floating point.")
+    if video.dtype in UNSIGNED:  # torch has no minimum of these
+        video = video.long()
     low, high = video.min().item(), video.max().item()
     if not video.is_floating_point():
         if low < 0 or high > 255:

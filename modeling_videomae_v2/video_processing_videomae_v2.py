@@ -26,6 +26,7 @@ from .processor_settings_videomae_v2 import (
     LOADING,
     check_pixels,
     check_sampling,
+    plain_numbers,
     refuse_unknown,
 )
 from .video_decoding_videomae_v2 import read_video
@@ -176,7 +177,8 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     def __init__(self, **kwargs: Any) -> None:
         is_saved = any(name in kwargs for name in CLASS_NAMES)  # other versions and tools may have written more
         refuse_unknown(type(self).__name__, kwargs, self._known_settings(), only_near=is_saved)
-        super().__init__(**{k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)})
+        given = {k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)}
+        super().__init__(**plain_numbers(given))
         settings = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
         check_sampling(settings)
         check_pixels(settings)
@@ -293,7 +295,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     def _settings_of_call(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Settings of one call: what it gives, else the processor's own, validated."""
         refuse_unknown(type(self).__name__, kwargs, self._known_settings())
-        kwargs = {k: v for k, v in kwargs.items() if not (v is None and k in (*OWN_SETTINGS, "fps"))}
+        kwargs = plain_numbers({k: v for k, v in kwargs.items() if not (v is None and k in (*OWN_SETTINGS, "fps"))})
         names = list(self.valid_kwargs.__annotations__)
         settings = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
         if "num_frames" in kwargs and "fps" in kwargs:

@@ -130,7 +130,8 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
     if not head:
         raise VideoDecodingError(name, "the file is empty", "Download or export it again.")
     try:
-        container = av.open(io.BytesIO(target) if isinstance(target, bytes) else target, metadata_errors="ignore")
+        file = io.BytesIO(target) if isinstance(target, bytes) else target
+        container = av.open(file, "r", metadata_errors="ignore")  # not the mode of the file, which may be "w+b"
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if head[4:8] == b"ftyp":

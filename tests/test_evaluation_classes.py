@@ -29,6 +29,7 @@ def test_same_names_in_another_order_and_spelling() -> None:
     found = match(["jump", "run fast", "sit"], ["Run_Fast", "sit", "jump"])
     assert found.columns == (1, 2, 0)
     assert found.names == ("Run_Fast", "sit", "jump")
+    assert found.how == "by name: the same 3 classes in another order"
     assert [found.target(i) for i in range(3)] == [0, 1, 2]
     same = match(["jump", "sit"], ["Jump", "sit"])
     assert (same.columns, same.targets) == (None, None)

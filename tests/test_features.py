@@ -3,6 +3,8 @@
 """`videomae-v2 features` from the outside, and the threads that decode ahead."""
 
 import json
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -120,6 +122,25 @@ def test_npy_and_parquet(model: Path, videos: Path, tmp_path: Path) -> None:
     assert values.shape == (3, 32)
     expected = expected_features(model, videos / "a.mp4", [0, 20, 40])
     torch.testing.assert_close(torch.from_numpy(values), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_names_that_are_no_text_or_leave_no_room_for_a_suffix(model: Path, videos: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    names = [os.fsdecode(b"caf\xe9.mp4"), "\u6f22" * 80 + ".mp4", "x" * 250 + "1.mp4", "x" * 250 + "2.mp4"]
+    try:
+        for name in names:
+            shutil.copy(videos / "sub" / "a.mp4", videos / "sub" / name)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    out = tmp_path / "out"
+    result = run(model, videos / "sub", "--out", out, "--parquet")
+    assert result.exit_code == 0, result.output
+    assert {Path(record["video"]).name for record in index_of(out).values()} == {
+        "a.mp4", "b.avi", "caf?.mp4", *names[1:],
+    }  # fmt: skip
+    assert all((out / record["file"]).is_file() for record in index_of(out).values())
+    assert "caf?.mp4" in parquet.read_table(out / "index.parquet").column("name").to_pylist()
+    assert "6 of 6 videos are finished" in run(model, videos / "sub", "--out", out).stderr
 
 
 def stamps(folder: Path) -> dict[str, int]:

@@ -30,6 +30,7 @@ from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
 from modeling_videomae_v2.inference.predictions import VideoScores
+from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.inference.timeline import write_picture
 
 
@@ -301,6 +302,21 @@ def test_videos_that_would_be_mixed_up_are_refused(model: Path, film: Path, tmp_
     result = run(model, tmp_path / "empty")
     assert result.exit_code == 1
     assert "no video file" in result.stderr
+
+
+def test_links_that_lead_back_are_followed_once(tmp_path: Path) -> None:
+    for name in ("a/1.mp4", "b/2.mp4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True)
+        (tmp_path / "videos" / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "3.mp4").touch()
+    for link, target in (("up", ".."), ("a/b", "b"), ("b/a", "a"), ("same", "../elsewhere"), ("again", "../elsewhere")):
+        (tmp_path / "videos" / link).symlink_to(tmp_path / "videos" / target)
+    (tmp_path / "videos" / "itself").symlink_to("itself")
+    names = [source.name for source in find_sources([str(tmp_path / "videos")])]
+    assert names == [
+        "a/1.mp4", "a/b/2.mp4", "again/3.mp4", "b/2.mp4", "b/a/1.mp4", "same/3.mp4", "up/elsewhere/3.mp4",
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import http.server
 import io
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -143,7 +144,8 @@ def test_every_kind_of_source(tmp_path):
         def read(self, size=-1):
             return self.rest.read(size)
 
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, tempfile.SpooledTemporaryFile(max_size=1_000_000) as upload:
+        upload.write(data)  # its mode is "w+b"; web servers hand these on
         for source in (
             path,
             str(path),
@@ -152,6 +154,7 @@ def test_every_kind_of_source(tmp_path):
             bytearray(data),
             memoryview(data),
             file,
+            upload,
             io.BytesIO(data),
             Pipe(),
         ):

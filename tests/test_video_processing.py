@@ -180,6 +180,26 @@ def test_grey_and_alpha(small):
     assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
 
 
+def test_more_than_eight_bits_are_not_cut_off(small, tmp_path):
+    """Pillow's own conversion to RGB makes white all that is above 255."""
+    values = noise(4, 32, 32)
+    expected = small(values[..., None], return_tensors="pt")["pixel_values"]
+    deep = [Image.fromarray(frame.astype(np.uint16)) for frame in values]
+    assert {picture.mode for picture in deep} == {"I;16"}
+    assert torch.equal(small(deep, return_tensors="pt")["pixel_values"], expected)
+    assert torch.equal(small([p.convert("I") for p in deep], return_tensors="pt")["pixel_values"], expected)
+    as_tensor = torch.from_numpy(values[..., None]).to(torch.uint16)
+    assert torch.equal(small(as_tensor, return_tensors="pt")["pixel_values"], expected)
+
+    wide = [Image.fromarray(frame.astype(np.uint16) * 257) for frame in values]
+    paths = [str(tmp_path / f"{i}.png") for i in range(4)]
+    for picture, path in zip(wide, paths, strict=True):
+        picture.save(path)
+    for video in (wide, paths, as_tensor.int() * 257):
+        with pytest.raises(ValueError, match=r"go from 0 to 65535\. Pass values from 0 to 255"):
+            small(video)
+
+
 def test_batches_of_different_videos(small):
     videos = [noise(4, 40, 48, 3), noise(30, 64, 33, 3), noise(2, 32, 32, 3)]
     got = small(videos, return_tensors="pt")["pixel_values"]
@@ -351,6 +371,8 @@ BAD_SETTINGS = [
     ({"rescale_factor": 0.0}, "`rescale_factor` must be a number other than 0"),
     ({"size": {"shortest_edge": -32}}, "`size` must hold whole numbers of at least 1, got {'shortest_edge': -32}"),
     ({"crop_size": {"height": 0, "width": 32}}, "`crop_size` must hold whole numbers of at least 1"),
+    ({"crop_size": {"shortest_edge": 32}}, "`crop_size` must be a number, or have `height` and `width`"),
+    ({"resample": 7}, r"`resample` must be 0 \(nearest\), 1 .*, got 7"),
 ]
 
 
@@ -380,6 +402,17 @@ def test_bad_calls_are_refused(small):
     small.num_clips = 0
     with pytest.raises(ValueError, match="`num_clips` must be"):
         small(video)
+
+
+def test_settings_may_be_numbers_of_numpy_and_whole_numbers(small, tmp_path):
+    settings = {"num_frames": np.int64(3), "image_mean": np.zeros(3), "image_std": [1, 1, 1]}
+    video = noise(9, 32, 32, 3)
+    expected = small(video, num_frames=3, image_mean=[0.0] * 3, image_std=[1.0] * 3, return_tensors="pt")
+    assert torch.equal(small(video, **settings, return_tensors="pt")["pixel_values"], expected["pixel_values"])
+    made = VideoMAEv2VideoProcessor(**{**small.to_dict(), **settings})
+    made.save_pretrained(tmp_path)
+    for processor in (made, VideoMAEv2VideoProcessor.from_pretrained(tmp_path)):
+        assert torch.equal(processor(video, return_tensors="pt")["pixel_values"], expected["pixel_values"])
 
 
 def test_a_crop_is_never_filled_up_with_black(small):

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ VIDEO_SUFFIXES = frozenset({
     ".3gp", ".asf", ".avi", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg",
     ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 })  # fmt: skip
-# Longest file name that common file systems take, less what is put behind it.
-MAX_NAME = 200
+# Longest file name in bytes that common file systems take (255), less what is put before and behind it.
+MAX_NAME = 220
 
 
 class Source(NamedTuple):
@@ -25,7 +25,7 @@ class Source(NamedTuple):
     Attributes:
         address: Path or URL, as it is opened and reported.
         name: Relative path, with forward slashes, for what is made of the video: below a folder that was given, the
-            path in it; else the name of the file. Two sources never share one.
+            path in it; else the name of the file; a very long one is cut. Two sources never share one.
     """
 
     address: str
@@ -87,31 +87,51 @@ def refuse_missing(sources: Sequence[Source]) -> list[str]:
 
 
 def _in_folder(folder: Path) -> list[Source]:
-    found = []
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name)
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-        ]
+    found = list(_videos_below(folder))
     if not found:
         raise ValueError(
             f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). Check the path, or pass "
             "the files by name."
         )
-    sources = [Source(str(path), path.relative_to(folder).as_posix()) for path in found]
+    sources = [Source(str(path), _cut(path.relative_to(folder).as_posix())) for path in found]
     return sorted(sources, key=lambda source: natural_key(source.name))
+
+
+def _videos_below(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Video files at any depth; links to folders are followed, but not those that lead back to one `above`."""
+    place = os.path.realpath(folder)
+    if place in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if os.path.isdir(entry):  # False of a link to itself, for which the entry raises
+                yield from _videos_below(folder / entry.name, (*above, place))
+            elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES:
+                yield folder / entry.name
 
 
 def _name_of(address: str) -> str:
     if "://" not in address:
-        return Path(address).name
+        return _cut(Path(address).name)
     name = urllib.parse.unquote(PurePosixPath(urllib.parse.urlparse(address).path).name)
-    name = re.sub(r"[^\w.-]+", "_", name)[-MAX_NAME:].lstrip(".") or "video"
+    name = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "video"
     if address.lower().startswith("file:"):
+        return _cut(name)
+    # many servers call every file the same
+    return f"{hashlib.sha256(address.encode()).hexdigest()[:8]}-{_cut(name, 9)}"
+
+
+def _cut(name: str, less: int = 0) -> str:
+    """`name`, or its start and a hash of it where its last part leaves no room for what is put behind."""
+    folder, slash, last = name.rpartition("/")
+    if len(os.fsencode(last)) <= MAX_NAME - less:
         return name
-    return f"{hashlib.sha256(address.encode()).hexdigest()[:8]}-{name}"  # many servers call every file the same
+    stem, suffix = os.path.splitext(last)
+    behind = f"-{hashlib.sha256(os.fsencode(last)).hexdigest()[:8]}{suffix}"
+    room = max(MAX_NAME - less - len(os.fsencode(behind)), 0)
+    return folder + slash + os.fsencode(stem)[:room].decode(errors="ignore") + behind
 
 
 __all__ = ["Source", "find_sources", "natural_key", "printable", "refuse_missing"]

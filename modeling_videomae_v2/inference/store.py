@@ -165,7 +165,7 @@ class FeatureStore:
         records = [self._records[name] for name in sorted(self._records)]
         lengths = [len(record["start"]) for record in records]
         columns: dict[str, Any] = {
-            name: np.repeat([record[name] for record in records], lengths).tolist() if records else []
+            name: np.repeat([_as_text(record[name]) for record in records], lengths).tolist() if records else []
             for name in ("name", "video", "file", "duration", "fps")
         }
         columns["row"] = [row for length in lengths for row in range(length)]
@@ -174,6 +174,11 @@ class FeatureStore:
         path = self._folder / PARQUET
         _write_aside(path, lambda aside: pyarrow.parquet.write_table(pyarrow.table(columns), aside))
         return path
+
+
+def _as_text(value: Any) -> Any:
+    """A value for a table: Parquet takes no names that are not valid UTF-8."""
+    return printable(value) if isinstance(value, str) else value
 
 
 def require_pyarrow() -> None:
@@ -201,7 +206,7 @@ def _size(address: str) -> int | None:
 
 def _write_aside(path: Path, write: Any) -> None:
     """Have `write` fill a file beside `path`, force it to the disk and rename it: `path` is whole or absent."""
-    aside = path.with_name(f".{path.name[-200:]}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(aside)
         with open(aside, "rb") as file:

@@ -109,6 +109,8 @@ def _match_names(
         raise RecipeError(f"The classes of the data are not those of the model: {error} {WAYS_OUT}") from error
     if indices == tuple(range(len(known))):
         return ClassMap(given, None, None, len(given), f"by name: the same {len(given)} classes")
+    if len(given) == len(known):
+        return ClassMap(given, indices, None, len(given), f"by name: the same {len(given)} classes in another order")
     how = f"by name: {len(given)} of the model's {len(known)} classes"
     if restrict:
         return ClassMap(given, indices, None, len(given), f"{how}, the others left out")

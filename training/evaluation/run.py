@@ -263,6 +263,8 @@ def finish(job: Job) -> dict[str, Any]:
     notes = [f"Classes matched {job.classes.how}. Files are in {folder}."]
     if bad:
         counted = summary["unreadable_count_as"]
-        notes.insert(0, f"{len(bad)} videos could not be read and count as {counted}; unreadable.csv names them.")
+        one = len(bad) == 1
+        which = "1 video could not be read and counts" if one else f"{len(bad)} videos could not be read and count"
+        notes.insert(0, f"{which} as {counted}; see unreadable.csv.")
     print_table(results, tests, notes)
     return summary
