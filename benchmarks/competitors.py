@@ -4,7 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2ForVideoClassification,
     tube_mask,
 )
+from modeling_videomae_v2.modeling_videomae_v2 import sin_cos_table
 
 
 Task = Literal["pretraining", "finetuning", "inference"]
@@ -40,9 +41,19 @@ THEIR_BLOCKS = (their_modeling.VideoMAELayer, ResearchBlock)
 
 DUAL, ENCODER_ONLY = "ours, dual masking", "ours, encoder-only masking"
 OURS, TRANSFORMERS, RESEARCH = "ours", "transformers, sdpa", "research way"
+# What is measured first is what everything else is compared with, and what takes no compilation.
+FIRST, COMPILED_LATER, COMPILED_LAST, LAST = (0, 0), (0, 1), (0, 2), (2, 2)
 
-# A loop over all values in Python, at every build: seconds for a large model, in which nothing is measured.
-their_modeling.get_sinusoid_encoding_table = cache(their_modeling.get_sinusoid_encoding_table)
+
+@cache
+def their_table(num_positions: int, dim: int) -> torch.FloatTensor:
+    """transformers' position table `(1, num_positions, dim)`, on the host, where theirs stays too."""
+    with torch.device("cpu"):
+        return sin_cos_table(num_positions, dim).unsqueeze(0)
+
+
+# Theirs is a loop over all values in Python, at every build: seconds for a large model, in which nothing is measured.
+their_modeling.get_sinusoid_encoding_table = their_table
 
 
 @dataclass(frozen=True)
@@ -53,17 +64,22 @@ class Competitor:
         name: What the tables call it.
         build: Makes the model, on the device of the surrounding `torch.device`.
         run: `(model, pixel_values, labels)` to the loss, or the logits where there are no labels.
-        macs: Multiply-accumulates of one forward pass over one clip that the task needs.
-        main: Whether it is measured before those that are not, where one follows the other.
+        macs: Gives the multiply-accumulates that the task needs for one clip, in training with the backward pass.
+        turns: Where one model follows the other: those with the lowest number come first. One number for models as they
+            are, one for compiled ones.
         baseline: Name of the competitor whose speed it is compared with.
     """
 
     name: str
     build: Callable[[], nn.Module]
     run: Callable[[nn.Module, torch.Tensor, torch.Tensor | None], torch.Tensor]
-    macs: int
-    main: bool = False
+    macs: Callable[[], int]
+    turns: tuple[int, int] = LAST
     baseline: str = TRANSFORMERS
+
+    def turn(self, compiled: str) -> int:
+        """Its number if it is compiled so."""
+        return self.turns[compiled != "off"]
 
 
 def make_config(preset: str, **overrides: Any) -> VideoMAEv2Config:
@@ -75,9 +91,11 @@ def make_config(preset: str, **overrides: Any) -> VideoMAEv2Config:
 
 
 @cache
-def task_macs(preset: str, task: Literal["pretraining", "classification"], **overrides: Any) -> int:
+def task_macs(
+    preset: str, task: Literal["pretraining", "classification"], training_step: bool, **overrides: Any
+) -> int:
     """As `our_macs`, which runs a model for it, once for each configuration."""
-    return our_macs(make_config(preset, **overrides), task)
+    return our_macs(make_config(preset, **overrides), task, training_step)
 
 
 def their_config(config: VideoMAEv2Config) -> VideoMAEConfig:
@@ -103,8 +121,8 @@ def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
     """
     config = make_config(preset, **overrides)
     encoder_only = make_config(preset, decoder_mask_type=None, **overrides)
-    macs = task_macs(preset, "pretraining", **overrides)
-    macs_encoder_only = task_macs(preset, "pretraining", decoder_mask_type=None, **overrides)
+    macs = partial(task_macs, preset, "pretraining", True, **overrides)
+    macs_encoder_only = partial(task_macs, preset, "pretraining", True, decoder_mask_type=None, **overrides)
 
     def ours(config: VideoMAEv2Config) -> Callable[[], nn.Module]:
         return lambda: VideoMAEv2ForPreTraining._from_config(config, attn_implementation="sdpa")
@@ -120,18 +138,18 @@ def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
         return model(pixel_values)
 
     return [
-        Competitor(DUAL, ours(config), _ours, macs, main=True),
-        Competitor(TRANSFORMERS, theirs("sdpa"), run_theirs, macs_encoder_only, main=True),
-        Competitor(ENCODER_ONLY, ours(encoder_only), _ours, macs_encoder_only, main=True),
-        Competitor(RESEARCH, lambda: ResearchPreTraining(config), run_research, macs),
+        Competitor(DUAL, ours(config), _ours, macs, FIRST),
+        Competitor(TRANSFORMERS, theirs("sdpa"), run_theirs, macs_encoder_only, FIRST),
+        Competitor(ENCODER_ONLY, ours(encoder_only), _ours, macs_encoder_only, COMPILED_LATER),
+        Competitor(RESEARCH, lambda: ResearchPreTraining(config), run_research, macs, COMPILED_LAST),
         Competitor("transformers, eager", theirs("eager"), run_theirs, macs_encoder_only),
     ]
 
 
-def classification_competitors(preset: str, **overrides: Any) -> list[Competitor]:
+def classification_competitors(preset: str, training: bool = False, **overrides: Any) -> list[Competitor]:
     """Our classifier, transformers' with two attention functions, the research way."""
     config = make_config(preset, **overrides)
-    macs = task_macs(preset, "classification", **overrides)
+    macs = partial(task_macs, preset, "classification", training, **overrides)
 
     def theirs(attention: str) -> Callable[[], nn.Module]:
         return lambda: VideoMAEForVideoClassification._from_config(their_config(config), attn_implementation=attention)
@@ -140,8 +158,8 @@ def classification_competitors(preset: str, **overrides: Any) -> list[Competitor
         return VideoMAEv2ForVideoClassification._from_config(config, attn_implementation="sdpa")
 
     return [
-        Competitor(OURS, ours, _classify, macs, main=True),
-        Competitor(TRANSFORMERS, theirs("sdpa"), _classify, macs, main=True),
+        Competitor(OURS, ours, _classify, macs, FIRST),
+        Competitor(TRANSFORMERS, theirs("sdpa"), _classify, macs, FIRST),
         Competitor(RESEARCH, lambda: ResearchClassifier(config), _classify, macs),
         Competitor("transformers, eager", theirs("eager"), _classify, macs),
     ]
@@ -149,4 +167,6 @@ def classification_competitors(preset: str, **overrides: Any) -> list[Competitor
 
 def competitors(task: Task, preset: str, **overrides: Any) -> list[Competitor]:
     """Who takes part in a task; `overrides` change the configuration."""
-    return (pretraining_competitors if task == "pretraining" else classification_competitors)(preset, **overrides)
+    if task == "pretraining":
+        return pretraining_competitors(preset, **overrides)
+    return classification_competitors(preset, training=task == "finetuning", **overrides)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views per second and core out of video files: decoding, multi-scale crops, repeated augmentation.
 
-    python -m benchmarks.data_loading [--videos 8] [--views 4] [--workers 2] [--folder FOLDER] [--output FILE.csv]
+    python -m benchmarks.data_loading [--videos 8] [--views 4] [--workers 2] [--folder FOLDER] [--minutes 3]
 
-Writes h264 files of 340x256 pixels with a key frame only every 250 frames (or takes those of a folder) and cuts
-clips of 16 frames, 4 apart, starting anywhere. Taking turns on the same clips and crops:
+Writes h264 files (or takes those of a folder) and cuts clips of 16 frames, 4 apart, starting anywhere. Taking turns on
+the same clips and crops:
 
 - ours: `training.data`, uint8 views; normalised on the GPU in training, and here once more with that on the CPU;
 - decord, Pillow crop and resize of every frame, float and normalisation (where `pip install decord` was run);
@@ -16,9 +16,9 @@ matters little. Then the loader with worker processes, as training uses it.
 """
 
 import argparse
-import csv
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +33,10 @@ from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.video_utils import load_video
 
 from benchmarks.machine import describe
+from benchmarks.row_file import RowFile
+from benchmarks.settings import Settings
+from benchmarks.synthetic_videos import can_write, write_videos
+from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import Summary, interleaved, speedup
 from training.data import ClipDataset, FrameSampler, Mixture, build_loader
 from training.data.augment import ViewMaker, multi_scale_crop
@@ -40,46 +44,17 @@ from training.data.files import FolderSource
 from training.recipe import DataRecipe, SourceRecipe
 
 
-WIDTH, HEIGHT, LENGTH, KEY_FRAME_EVERY = 340, 256, 300, 250
 NUM_FRAMES, STRIDE, SIZE = 16, 4, 224
 MEAN = torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1)
 STD = torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1)
 WANTED_PER_GPU, CORES_PER_GPU = 250, 16  # what an H100 is to get, from how many cores
-
-
-def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Random picture with detail at all scales, as photographs have, float32 `(height, width, 3)` in 0 to 255."""
-    picture = np.zeros((height, width, 3), dtype=np.float32)
-    for octave in range(2, 8):
-        shape = (height * 2**octave // 256 + 2, width * 2**octave // 256 + 2, 3)
-        noise = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8))
-        picture += np.asarray(noise.resize((width, height), Image.Resampling.BICUBIC), np.float32) / 2 ** (octave - 1)
-    return np.clip((picture - picture.mean()) * 1.5 + 128, 0, 255)
-
-
-def write_video(path: Path, seed: int) -> None:
-    """A textured scene under a moving camera, with four things that move in it and a little noise."""
-    import av
-
-    rng = np.random.default_rng(seed)
-    scene = texture(rng, HEIGHT + 128, WIDTH + 128)
-    things = [texture(rng, 70, 60) for _ in range(4)]
-    turns, phases = rng.uniform(0.02, 0.1, (5, 2)), rng.uniform(0, 6, (5, 2))
-    options = {"g": str(KEY_FRAME_EVERY), "keyint_min": str(KEY_FRAME_EVERY), "sc_threshold": "0", "crf": "23"}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(LENGTH):
-            places = 0.5 + 0.5 * np.sin(turns * number + phases)
-            top, left = (places[0] * 128).astype(int)
-            frame = scene[top : top + HEIGHT, left : left + WIDTH].copy()
-            for thing, place in zip(things, places[1:]):
-                row, column = (place * (HEIGHT - 70, WIDTH - 60)).astype(int)
-                frame[row : row + 70, column : column + 60] = thing
-            frame += rng.normal(0, 6, (HEIGHT, WIDTH, 1))
-            picture = av.VideoFrame.from_ndarray(np.clip(frame, 0, 255).astype(np.uint8), "rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
+TIMED_SHARE = 0.5  # of the time before the loader's, where there is a limit
+LEAST_SHARE = 0.25  # of the clips from the loader
+CPU = torch.device("cpu")
+COLUMNS = (
+    "variant", "workers", "clips", "median_ms", "q1_ms", "q3_ms", "views_per_s_core", "views_per_s", "baseline",
+    "speedup", "speedup_q1", "speedup_q3",
+)  # fmt: skip
 
 
 class Clips:
@@ -133,7 +108,7 @@ class Clips:
         return self.processor([video] * self.views, do_sample_frames=False, return_tensors="pt").pixel_values
 
 
-def on_one_core(clips: Clips, args: argparse.Namespace) -> list[dict[str, Any]]:
+def on_one_core(clips: Clips, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
     """One row for each competitor."""
     variants: dict[str, Callable[[int], object]] = {
         "ours": clips.run_ours,
@@ -146,7 +121,7 @@ def on_one_core(clips: Clips, args: argparse.Namespace) -> list[dict[str, Any]]:
         variants["decord + Pillow"] = clips.run_decord
     except ImportError:
         print("decord is not installed (`pip install decord`), so it is left out")
-    seconds = interleaved(variants, args.repeats, args.warmup, torch.device("cpu"), clock=time.process_time)
+    seconds = interleaved(variants, args.repeats, args.warmup, CPU, time.process_time, lambda: settings.late)
     others = [name for name in variants if not name.startswith("ours")]
     best = min(others, key=lambda name: Summary.of(seconds[name]).median)
     rows = []
@@ -169,18 +144,35 @@ def processor_time() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def with_workers(folder: Path, args: argparse.Namespace) -> tuple[float, float]:
-    """Views out of the loader per second by the clock on the wall, and per second of processor time."""
+def with_workers(folder: Path, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
+    """A row of the loader: views per second by the clock on the wall, and per second of processor time.
+
+    None where the time was up so early that the start of the workers would count most.
+    """
     source = SourceRecipe(path=str(folder), kind="folder")
     recipe = DataRecipe(sources=[source], views=args.views, workers=args.workers, image_size=SIZE)
     loader = build_loader(recipe, batch_size=4)
     loader.batch_sampler.num_samples = args.samples
-    start, start_processor = time.perf_counter(), processor_time()
-    views = sum(len(batch["pixel_values"]) for batch in loader)
-    return views / (time.perf_counter() - start), views / (processor_time() - start_processor)
+    start, start_processor, views = time.perf_counter(), processor_time(), 0
+    batches = iter(loader)
+    for batch in batches:
+        views += len(batch["pixel_values"])
+        if settings.late:
+            break
+    del batches  # ends the workers, whose processor time counts from then on
+    if settings.late and views < LEAST_SHARE * args.samples * args.views:
+        print("loader: left out, the time is up")
+        return []
+    seconds, seconds_of_cores = time.perf_counter() - start, processor_time() - start_processor
+    return [
+        {
+            "variant": f"loader, {args.workers} workers", "workers": args.workers, "clips": views // args.views,
+            "views_per_s": round(views / seconds, 1), "views_per_s_core": round(views / seconds_of_cores, 1),
+        }
+    ]  # fmt: skip
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def make_own_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
     parser.add_argument("--videos", type=int, default=8, help="videos to write")
@@ -189,43 +181,49 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--warmup", type=int, default=2, help="rounds before them that do not count")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="workers of the loader; 0: leave it out")
     parser.add_argument("--samples", type=int, default=160, help="clips to take from the loader")
-    parser.add_argument("--output", help="CSV file to write")
-    return parser.parse_args(arguments)
+    parser.add_argument("--minutes", type=float, help="start nothing new after so many minutes")
+    parser.add_argument("--output", type=Path, help="folder for the CSV file")
+    return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
+def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure, print and write; returns the rows. Nothing where PyAV is missing."""
+    if settings.late or not can_write("data_loading"):
+        return []
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    machine = describe(torch.device("cpu"))
-    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    print_machine(CPU)
+    results = RowFile("data_loading", CPU, settings.output)
+    what = {"section": "data_loading", "views": args.views, **describe(CPU)}
     with tempfile.TemporaryDirectory() as written:
         folder = args.folder or Path(written)
         if args.folder is None:
-            for seed in range(args.videos):
-                write_video(folder / f"{seed}.mp4", seed)
+            write_videos(folder, args.videos, settings)
         sizes = [path.stat().st_size for path in folder.rglob("*.mp4")]
         print(f"{len(sizes)} videos, {np.mean(sizes) / 1e6:.2f} MB on average; {args.views} views per clip")
-        rows = on_one_core(Clips(folder, args.views), args)
-        for row in rows:
-            print(
-                f"{row['variant']:30}{row['median_ms']:8.1f} ms ({row['q1_ms']:.1f} to {row['q3_ms']:.1f})"
-                f"{row['views_per_s_core']:8.1f} views/s   {row['speedup']:.2f} times {row['baseline']} "
-                f"({row['speedup_q1']:.2f} to {row['speedup_q3']:.2f})"
-            )
+        timing = settings.with_share(TIMED_SHARE) if args.workers else settings
+        results.put({**what, **row} for row in on_one_core(Clips(folder, args.views), args, timing))
         if args.workers:
-            rate, per_core = with_workers(folder, args)
-            print(
-                f"loader with {args.workers} workers: {rate:.0f} views/s by the clock; {per_core:.1f} per second of "
-                f"processor time, so {CORES_PER_GPU * per_core:.0f} on {CORES_PER_GPU} cores (to be {WANTED_PER_GPU})"
-            )
-            name = f"loader, {args.workers} workers"
-            rows.append({**dict.fromkeys(rows[0], ""), "variant": name, "views_per_s_core": round(per_core, 1)})
-    if args.output:
-        with open(args.output, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=[*rows[0], "views", *machine])
-            writer.writeheader()
-            writer.writerows({**row, "views": args.views, **machine} for row in rows)
+            results.put({**what, **row} for row in with_workers(folder, args, settings))
+    torch.set_num_threads(threads)
+    print_table(results.rows, {name: name for name in COLUMNS})
+    for row in results.rows:
+        if row["variant"].startswith("loader"):
+            rate = round(CORES_PER_GPU * row["views_per_s_core"])
+            print(f"{row['variant']}: {rate} views/s of {CORES_PER_GPU} cores (to be {WANTED_PER_GPU})")
+    results.announce()
+    return results.rows
+
+
+def run_defaults(settings: Settings) -> list[dict[str, Any]]:
+    """As `run`, with the defaults of the options of this piece."""
+    return run(settings, make_own_parser().parse_args([]))
+
+
+def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    args = make_own_parser().parse_args(arguments)
+    return run(Settings(device=CPU, minutes=args.minutes, output=args.output), args)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -30,6 +30,7 @@ from benchmarks.machine import describe
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, make_parser, read
 from benchmarks.steps import Inputs, Step
+from benchmarks.synthetic_videos import write_videos
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import synchronise
 from training.transfer import FrameTransfer
@@ -129,10 +130,7 @@ def loaded(preset: str, batch_size: int, args: Any, settings: Settings, folder: 
     except ImportError:
         return "loader, frames in memory (no PyAV)", from_memory(preset, batch_size, args.views, args.workers)
     if args.folder is None:
-        from benchmarks.data_loading import write_video
-
-        for seed in range(VIDEOS):
-            write_video(folder / f"{seed}.mp4", seed)
+        write_videos(folder, VIDEOS, settings)
     return "loader, video files", from_files(preset, batch_size, args.views, args.workers, args.folder or folder)
 
 
@@ -167,6 +165,7 @@ def measure(preset: str, args: Any, settings: Settings, folder: Path, results: R
                 print(f"{preset}, {name}: left out, the time is up")
                 return
             rate, count = found
+            print(f"{preset}, {name}: {rate:.4g} clips/s", flush=True)
             best = best or rate
             figures = {"batches": count, "clips_per_s": round(rate, 2), "share": round(rate / best, 3)}
             results.put([{**what, "variant": name, **figures, "wanted": WANTED_SHARE, **describe(settings.device)}])

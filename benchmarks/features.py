@@ -6,7 +6,7 @@
 
 Writes h264 files, or takes those of `--folder`, and slides a window of one clip over each. Threads decode while the
 model computes, and on a CPU they take its cores. `share` is the time of the model alone over that of the folder, by the
-clock.
+clock. With `--minutes`, it takes so many of the videos as there is time for.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from benchmarks.competitors import make_config
 from benchmarks.machine import describe
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, make_parser, read, stored_dtype
+from benchmarks.synthetic_videos import can_write, write_videos
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import synchronise
 from modeling_videomae_v2 import VideoMAEv2Model, VideoMAEv2VideoProcessor
@@ -36,6 +37,7 @@ from modeling_videomae_v2.inference.sources import find_sources
 WANTED_SHARE = 0.9
 CPU_BATCH, GPU_BATCH = 2, 32
 CPU_VIDEOS, GPU_VIDEOS = 4, 64  # each of about five clips
+MOST_FILES = 8  # to write, which takes seconds each; more videos are the same files again
 
 
 def make_checkpoint(preset: str, dtype: str, device: torch.device) -> Checkpoint:
@@ -91,7 +93,7 @@ def blank_clips(checkpoint: Checkpoint, count: int) -> list[Clip]:
 def measure(
     preset: str, dtype: str, paths: Sequence[str], args: argparse.Namespace, settings: Settings
 ) -> list[dict[str, Any]]:
-    """Two rows: a folder, and the model alone on as many clips."""
+    """Two rows: a folder, or so many of its videos as the time is enough for, and the model alone on as many clips."""
     default = GPU_BATCH if settings.device.type == "cuda" else CPU_BATCH
     batch_size = settings.batch_sizes[0] if settings.batch_sizes else default
     checkpoint = make_checkpoint(preset, dtype, settings.device)
@@ -101,7 +103,12 @@ def measure(
         return clips_of(path, checkpoint.processor, sampling)
 
     with settings.precision(dtype):
-        seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, 2 * batch_size)))  # warm-up
+        warmup, clips, _ = seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, 2 * batch_size)))
+        if settings.minutes is not None:
+            start = time.perf_counter()
+            clips_each = sum(1 for _ in decode(paths[0]))
+            each = max((time.perf_counter() - start) / args.workers, warmup / clips * clips_each)
+            paths = paths[: max(1, int(settings.seconds_left / 2 / each))]  # both rows take as long, or less
         with DecodeAhead(paths, decode, args.workers, 2 * batch_size) as decoded:
             taken, count, idle = seconds_of(checkpoint, batch_size, decoded)
         alone, _, _ = seconds_of(checkpoint, batch_size, Ready(blank_clips(checkpoint, count)))
@@ -117,27 +124,25 @@ def measure(
 
 def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows. Nothing where PyAV is missing."""
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        print("features: PyAV is not installed (`pip install av`), so no video can be written or read; left out")
-        return []
-    if settings.late:
+    if settings.late or not can_write("features"):
         return []
     print_machine(settings.device)
     results = RowFile("features", settings.device, settings.output)
     with tempfile.TemporaryDirectory() as written:
         folder = args.folder or Path(written)
+        videos = args.videos or (GPU_VIDEOS if settings.device.type == "cuda" else CPU_VIDEOS)
         if args.folder is None:
-            from benchmarks.data_loading import write_video
-
-            default = GPU_VIDEOS if settings.device.type == "cuda" else CPU_VIDEOS
-            for seed in range(args.videos or default):
-                write_video(folder / f"{seed}.mp4", seed)
+            write_videos(folder, min(videos, MOST_FILES), settings)
         paths = [source.address for source in find_sources([str(folder)])]
-        for preset, dtype in itertools.product(settings.presets, settings.inference_precisions()):
-            if not settings.late:
-                results.put(measure(preset, dtype, paths, args, settings))
+        if args.folder is None:
+            paths = list(itertools.islice(itertools.cycle(paths), videos))
+        jobs = list(itertools.product(settings.presets, settings.inference_precisions()))
+        for number, (preset, dtype) in enumerate(jobs):
+            if settings.late:
+                print(f"{preset}, {dtype}: left out, the time is up")
+            else:
+                own = settings.with_share(1 / (len(jobs) - number))
+                results.put(measure(preset, dtype, paths, args, own))
     columns = ("preset", "variant", "dtype", "batch_size", "workers", "clips", "clips_per_s", "waiting", "share")
     print_table(results.rows, {key: key for key in columns})
     results.announce()
@@ -149,7 +154,7 @@ def make_own_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
     parser.add_argument(
-        "--videos", type=int, help=f"videos to write, of 300 frames (default: {CPU_VIDEOS}, on a GPU {GPU_VIDEOS})"
+        "--videos", type=int, help=f"videos, {MOST_FILES} different ones (default: {CPU_VIDEOS}, on a GPU {GPU_VIDEOS})"
     )
     parser.add_argument("--workers", type=int, default=1, help="threads that decode")
     return parser

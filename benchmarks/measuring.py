@@ -23,14 +23,21 @@ from benchmarks.timing import alloc_retries, interleaved, queued
 
 
 WORTH_MORE_MEMORY = 1.01  # a larger batch must bring so much; two that do not end the search
-LONGEST_CALL = 1.5  # seconds; the search takes no batch size that would take longer
+LACK_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")  # of libraries
+LONGEST_CALL = 1.0  # seconds; the search takes no batch size that would take longer
 
 
 def failure(error: Exception) -> str:
-    """What a row says instead of figures; the full story goes to the screen, unless it is a lack of memory."""
-    if isinstance(error, torch.OutOfMemoryError):
+    """What a row says instead of figures; the full story goes to the screen, unless it is a lack of memory.
+
+    Raises:
+        RuntimeError: The GPU takes nothing more from this process.
+    """
+    if isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in LACK_OF_MEMORY):
         return "out of memory"
     traceback.print_exception(error)
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
 
 
@@ -46,7 +53,8 @@ def time_steps(steps: dict[str, Step], inputs: Inputs, settings: Settings) -> di
             name: queued(call, settings.repeats, settings.least_warmup, settings.device)
             for name, call in callers.items()
         }
-    return interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock)
+    late = lambda: settings.late  # noqa: E731
+    return interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock, late)
 
 
 def add_details(measurement: Measurement, step: Step, inputs: Inputs) -> None:
@@ -189,12 +197,12 @@ def measure(
     for preset in settings.presets:
         everyone = competitors(task, preset) + (extra(preset, dtype) if extra is not None else [])
         wanted[preset] = [competitor for competitor in everyone if settings.wants(competitor.name)]
-    # Where one follows the other, those that matter most are measured in every way before the rest is; compilation,
-    # which takes longest, comes after what goes without.
-    groups = (True, False) if settings.one_by_one else (None,)
+    turns = sorted({turn for everyone in wanted.values() for one in everyone for turn in one.turns})
     found: dict[tuple[str, str], list[Measurement]] = {}
-    for group, compiled, preset in itertools.product(groups, settings.compiled, settings.presets):
-        chosen = [competitor for competitor in wanted[preset] if group in (None, competitor.main)]
+    for turn, compiled, preset in itertools.product(
+        turns if settings.one_by_one else (None,), settings.compiled, settings.presets
+    ):
+        chosen = [one for one in wanted[preset] if turn in (None, one.turn(compiled))]
         measured = found.setdefault((preset, compiled), [])
         uncompiled = found.get((preset, "off"), []) if compiled != "off" else []
         for one in _measurements(chosen, task, preset, dtype, compiled, default_batch, uncompiled, settings):
@@ -226,14 +234,15 @@ def after_sweep(
 ) -> list[tuple[Competitor, tuple[int, ...]]]:
     """Who is measured at which batch sizes, after a sweep of models that are not compiled.
 
-    Each at the size that was best, or at all of them where the sweep has no figures. At the end dual masking also at
-    that of encoder-only masking, for ratios of Table 2 need one size for both.
+    Each at the size that was best, or at all of them where the sweep has no figures. After encoder-only masking, dual
+    masking is measured at the size of that, too: ratios of Table 2 need one size for both.
     """
     best = {
         m.competitor.name: m.batch_size for m in sorted(uncompiled, key=lambda m: (m.rate, -m.batch_size)) if m.seconds
     }
     jobs = [(competitor, (best[competitor.name],) if competitor.name in best else sizes) for competitor in wanted]
     common = best.get(ENCODER_ONLY)
-    if common is not None and common != best.get(DUAL, common):
-        jobs += [(competitor, (common,)) for competitor in wanted if competitor.name == DUAL]
+    if common != best.get(DUAL, common) and any(competitor.name == ENCODER_ONLY for competitor in wanted):
+        dual = next((m.competitor for m in uncompiled if m.competitor.name == DUAL), None)
+        jobs += [(dual, (common,))] if dual is not None else []
     return jobs

@@ -7,41 +7,41 @@ python -m benchmarks.peak [--device cuda] [--dtype bf16]
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 
 from benchmarks.settings import DTYPES, parse
-from benchmarks.timing import synchronise
+from benchmarks.timing import Summary, interleaved, queued
 
 
 SIDES = {"cuda": (8192, 4096), "cpu": (1536,)}
-SECONDS = 1.0
+ROUNDS, WARMUP = 10, 3
+SECONDS = 0.5  # of warm-up on a GPU
 
 
 @cache
 def matmul_peak(device: torch.device, dtype: torch.dtype, clock: Callable[[], float] = time.perf_counter) -> float:
     """FLOP/s of the fastest of a few large square products, two operations per multiply-accumulate.
 
-    The operands are drawn from a normal distribution: zeros would let a GPU clock higher than real work does.
+    Timed as the models are (median of rounds, on a GPU by its own clock, launches ahead of it). The operands are drawn
+    from a normal distribution: zeros would let a GPU clock higher than real work does.
     """
     best = 0.0
     for side in SIDES["cuda" if device.type == "cuda" else "cpu"]:
         left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-        out = torch.empty_like(left)
-        for _ in range(3):
-            torch.mm(left, right, out=out)
-        synchronise(device)
-        end, times = time.monotonic() + SECONDS, []
-        while time.monotonic() < end or len(times) < 5:
-            products = 10 if device.type == "cuda" else 1
-            start = clock()
-            for _ in range(products):
-                torch.mm(left, right, out=out)
-            synchronise(device)
-            times.append((clock() - start) / products)
-        best = max(best, 2 * side**3 / sorted(times)[len(times) // 4])
+        product = partial(torch.mm, left, right, out=torch.empty_like(left))
+        best = max(best, 2 * side**3 / Summary.of(_seconds_of(product, device, clock)).median)
+        del left, right, product
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     return best
+
+
+def _seconds_of(product: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> list[float]:
+    if device.type == "cuda":
+        return queued(lambda _: product(), ROUNDS, WARMUP, device, SECONDS)
+    return interleaved({"": lambda _: product()}, ROUNDS, WARMUP, device, clock)[""]
 
 
 def main() -> None:

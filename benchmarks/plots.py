@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of measured rows: speed against batch size and against size of model, and where the time goes.
 
-python -m benchmarks.plots benchmarks/results/*.csv --output FOLDER
+    python -m benchmarks.plots [FOLDER] [--output FOLDER]
+
+Draws all that the CSV files of a folder allow, those of a run that was stopped as well.
 """
 
 import argparse
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.flops import PRESET_NAMES
 from benchmarks.profiling import SHARES
-from benchmarks.tables import read_csv
+from benchmarks.settings import TINY
+from benchmarks.tables import RESULTS, rows_by_device
 
 
 Rows = list[dict[str, Any]]
+PRESETS = (*PRESET_NAMES, TINY)
 TITLES = {"pretraining": "Pre-training step", "finetuning": "Fine-tuning step", "inference": "Inference"}
 COLOURS = {"ours": "#1b6ca8", "transformers": "#c8553d", "research": "#8a8a8a"}
 LINES = ("-", "--", ":", "-.")
@@ -23,10 +28,11 @@ SHARE_COLOURS = ("#1b6ca8", "#5fa8d3", "#f2a65a", "#c8b8a0", "#8f5da8", "#d9d9d9
 
 
 def style(variant: str, all_variants: Sequence[str]) -> dict[str, Any]:
-    """Colour by whose model it is, line by which of theirs."""
+    """Colour by whose model it is, line by which of theirs, squares for compiled ones."""
     family = next((name for name in COLOURS if variant.startswith(name)), "research")
     siblings = [name for name in all_variants if name.startswith(family)]
-    return {"color": COLOURS[family], "linestyle": LINES[siblings.index(variant) % len(LINES)], "marker": "o"}
+    return {"color": COLOURS[family], "linestyle": LINES[siblings.index(variant) % len(LINES)],
+            "marker": "s" if "compiled" in variant else "o"}  # fmt: skip
 
 
 def measured(rows: Rows, section: str) -> Rows:
@@ -39,6 +45,10 @@ def label(row: dict[str, Any]) -> str:
     return f"{row['variant']}, {row['dtype']}{compiled}"
 
 
+def short(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
 def caption(rows: Rows) -> str:
     threads = "" if "cpu" not in str(rows[0].get("clock", "cpu")) else f", {rows[0]['threads']:g} threads, CPU time"
     return f"{rows[0]['device']}{threads}; torch {rows[0]['torch']}, {rows[0]['date']}"
@@ -47,7 +57,7 @@ def caption(rows: Rows) -> str:
 def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
     """One panel for each size of model with more than one batch size; False if there is none."""
     rows = measured(rows, section)
-    presets = [p for p in PRESET_NAMES if len({row["batch_size"] for row in rows if row["preset"] == p}) > 1]
+    presets = [p for p in PRESETS if len({row["batch_size"] for row in rows if row["preset"] == p}) > 1]
     if not presets:
         return False
     figure, panels = new_figure(len(presets))
@@ -59,7 +69,7 @@ def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
             )
             if points:
                 panel.plot(*zip(*points), label=name, **style(name, labels))
-        panel.set(xlabel="clips per call", title=preset, xscale="log", ylim=(0, None))
+        panel.set(xlabel="clips per call", ylabel="clips per second", title=preset, xscale="log", ylim=(0, None))
         sizes = sorted({row["batch_size"] for row in rows if row["preset"] == preset})
         panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
         panel.minorticks_off()
@@ -72,15 +82,15 @@ def against_model_size(rows: Rows, section: str, path: Path) -> bool:
     rows = [row for row in measured(rows, section) if row["best_batch"] in (True, "True")]
     if not rows:
         return False
-    presets = [p for p in (*PRESET_NAMES, "tiny") if any(row["preset"] == p for row in rows)]
+    presets = [p for p in PRESETS if any(row["preset"] == p for row in rows)]
     figure, panels = new_figure(len(presets), height=0.6 + 0.28 * len({label(row) for row in rows}))
     for panel, preset in zip(panels, presets):
         chosen = [row for row in rows if row["preset"] == preset][::-1]
         colours = [style(label(row), [label(row)])["color"] for row in chosen]
         bars = panel.barh([label(row) for row in chosen], [row["clips_per_s"] for row in chosen], color=colours)
-        texts = [f"{row['clips_per_s']:.3g} ({100 * row['utilisation']:.0f}% of peak)" for row in chosen]
+        texts = [f"{short(row['clips_per_s'])} ({100 * row['utilisation']:.0f}% of peak)" for row in chosen]
         panel.bar_label(bars, texts, padding=3, fontsize=8)
-        panel.set(title=preset, xlim=(0, 1.5 * max(row["clips_per_s"] for row in chosen)))
+        panel.set(title=preset, xlabel="clips per second", xlim=(0, 1.5 * max(row["clips_per_s"] for row in chosen)))
         panel.grid(axis="y", visible=False)
     save(figure, panels, f"{TITLES[section]}: clips per second", caption(rows), path, legend=False)
     return True
@@ -126,8 +136,10 @@ def save(figure: Any, panels: list[Any], title: str, note: str, path: Path, lege
     from matplotlib import pyplot
 
     if legend:
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+        handles = {}
+        for panel in panels:
+            handles |= dict(zip(*reversed(panel.get_legend_handles_labels())))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(f"{title}\n", fontsize=12)
     figure.text(0.5, 0.985, f"\n\n{note}", ha="center", va="top", fontsize=8, color="#555555")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,29 +152,37 @@ PLOTS: dict[str, Callable[[Rows, str, Path], bool]] = {
 }  # fmt: skip
 
 
-def draw_all(rows: Rows, folder: Path, suffix: str) -> list[Path]:
-    """Draw what the rows allow; returns the files. Without matplotlib it says so and draws nothing."""
+def draw_all(folder: Path, output: Path | None = None, device: str | None = None) -> list[Path]:
+    """Draw what the CSV files of a folder allow.
+
+    Args:
+        folder: Where they are.
+        output: Where the pictures go; None: there too.
+        device: Name of the only device to draw, as files name it; None: all.
+
+    Returns:
+        The pictures; none without matplotlib, which it says.
+    """
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         print("matplotlib is not installed (`pip install matplotlib`): no pictures")
         return []
     paths = []
-    for section in TITLES:
-        for name, draw in PLOTS.items():
-            path = folder / f"{section}-{name}-{suffix}.png"
+    for name, rows in rows_by_device(folder).items():
+        for section, (kind, draw) in itertools.product(TITLES, PLOTS.items() if device in (None, name) else ()):
+            path = (output or folder) / f"{section}-{kind}-{name}.png"
             if draw(rows, section, path):
                 paths.append(path)
     return paths
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", type=Path, help="CSV files of one machine")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder for the pictures")
-    parser.add_argument("--suffix", default="cpu", help="end of the names of the pictures")
-    args = parser.parse_args()
-    for path in draw_all(read_csv(args.files), args.output, args.suffix):
+    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="where the CSV files are")
+    parser.add_argument("--output", type=Path, help="folder for the pictures (default: the same)")
+    args = parser.parse_args(arguments)
+    for path in draw_all(args.folder, args.output):
         print(path)
 
 

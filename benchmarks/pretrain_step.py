@@ -22,10 +22,7 @@ CPU_BATCH = 2
 
 def run(settings: Settings) -> list[dict[str, Any]]:
     """Measure, print and write; returns the rows."""
-    rows = run_training_steps("pretraining", "pretrain_step", settings, CPU_BATCH)
-    for line in ratios_of_table_2(rows):
-        print(line)
-    return rows
+    return run_training_steps("pretraining", "pretrain_step", settings, CPU_BATCH, ratios_of_table_2)
 
 
 def ratios_of_table_2(rows: list[dict[str, Any]]) -> list[str]:

@@ -39,6 +39,7 @@ KEPT = (  # of the rows that are profiled
     "section", "preset", "variant", "dtype", "compiled", "batch_size", "optimizer", "checkpointing", "sdpa", "clock",
     "device", "threads", "torch", "transformers", "date", "command",
 )  # fmt: skip
+MOST_KERNELS = 20  # of each profile are named, those that take longest
 SHARES = ("matrix products", "attention", REST, "copies and gathers", "optimizer", "idle")
 
 
@@ -47,29 +48,48 @@ def kind_of(name: str) -> str:
     return next((kind for kind, pattern in KINDS if pattern.search(name)), REST)
 
 
-def shares_of(events: Any, span: float, on_cuda: bool) -> dict[str, float]:
-    """Share of every kind of work in the time of a profile.
+def spent_by_name(events: Any, on_cuda: bool) -> dict[str, tuple[int, float]]:
+    """Calls and microseconds of every kernel, or of every operator without what it calls.
 
     Args:
         events: `FunctionEvent`s of the profiler.
-        span: Microseconds from the first step to the end of the last.
-        on_cuda: Count kernels; else operators, without what they call.
+        on_cuda: Count kernels; else operators.
     """
-    spent = dict.fromkeys(SHARES, 0.0)
+    spent: dict[str, tuple[int, float]] = {}
     for event in events:
-        if on_cuda and event.device_type == DeviceType.CUDA:
-            if not getattr(event, "is_user_annotation", False) and not event.name.startswith(
-                ("Optimizer.", "ProfilerStep")
-            ):
-                spent[kind_of(event.name)] += event.time_range.elapsed_us()
-        elif not on_cuda and event.name.startswith(OPERATORS):
-            spent[kind_of(event.name)] += event.self_cpu_time_total
-    spent["idle"] = max(0.0, span - sum(spent.values()))
-    return {kind: round(value / span, 3) for kind, value in spent.items()}
+        if on_cuda:
+            is_work = event.device_type == DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
+            is_work = is_work and not event.name.startswith(("Optimizer.", "ProfilerStep"))
+        else:
+            is_work = event.name.startswith(OPERATORS)
+        if is_work:
+            calls, time_spent = spent.get(event.name, (0, 0.0))
+            own = event.time_range.elapsed_us() if on_cuda else event.self_cpu_time_total
+            spent[event.name] = (calls + 1, time_spent + own)
+    return spent
 
 
-def profile_step(step: Step, inputs: Inputs) -> dict[str, float]:
-    """Shares of a few rounds of a step, and `ms`, the time of one of them under the profiler."""
+def shares_of(spent: dict[str, tuple[int, float]], span: float) -> dict[str, float]:
+    """Share of every kind of work in `span` microseconds, from the first step to the end of the last."""
+    shares = dict.fromkeys(SHARES, 0.0)
+    for name, (_, own) in spent.items():
+        shares[kind_of(name)] += own / span
+    shares["idle"] = max(0.0, 1 - sum(shares.values()))
+    return {kind: round(share, 3) for kind, share in shares.items()}
+
+
+def longest(spent: dict[str, tuple[int, float]], span: float) -> list[dict[str, Any]]:
+    """Rows of the kernels or operators that take longest: calls and milliseconds of a step, share of its time."""
+    first = sorted(spent.items(), key=lambda item: -item[1][1])[:MOST_KERNELS]
+    return [
+        {"rank": rank, "kernel": name[:200], "kind": kind_of(name), "calls": round(calls / ROUNDS, 1),
+         "ms": round(own / 1e3 / ROUNDS, 3), "share": round(own / span, 4)}
+        for rank, (name, (calls, own)) in enumerate(first, 1)
+    ]  # fmt: skip
+
+
+def profile_step(step: Step, inputs: Inputs) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Shares of a few rounds of a step with `ms`, the time of one of them under the profiler; what takes longest."""
     on_cuda = step.settings.device.type == "cuda"
     for number in range(2):
         step(*inputs(number))
@@ -83,16 +103,16 @@ def profile_step(step: Step, inputs: Inputs) -> dict[str, float]:
         if on_cuda:
             torch.cuda.synchronize()
         span = (time.perf_counter() if on_cuda else step.settings.clock()) - start
-    shares = shares_of(profiler.events(), 1e6 * span, on_cuda)
-    return {**shares, "ms": round(1e3 * span / ROUNDS, 1)}
+    spent = spent_by_name(profiler.events(), on_cuda)
+    return {**shares_of(spent, 1e6 * span), "ms": round(1e3 * span / ROUNDS, 1)}, longest(spent, 1e6 * span)
 
 
 def profile_piece(task: Task, settings: Settings, rows: list[dict[str, Any]]) -> None:
-    """Profile variants that were measured, at their best batch size; print and write the shares.
+    """Profile variants that were measured, at their best batch size; print and write the shares, write the kernels.
 
     `settings.profile` says which: "ours" is dual masking in pre-training and our classifier in all else.
     """
-    results = RowFile(f"profile_{task}", settings.device, settings.output)
+    results, kernels = (RowFile(f"{kind}_{task}", settings.device, settings.output) for kind in ("profile", "kernels"))
     main = DUAL if task == "pretraining" else OURS
     for row in rows:
         if settings.late:
@@ -106,7 +126,7 @@ def profile_piece(task: Task, settings: Settings, rows: list[dict[str, Any]]) ->
         try:
             step = Step(competitor, task, dtype, row["compiled"].split()[0], settings)
             inputs = Inputs(make_config(row["preset"]), row["batch_size"], settings.device, stored_dtype(dtype))
-            shares = profile_step(step, inputs)
+            shares, slowest = profile_step(step, inputs)
         except Exception as error:
             print(f"{row['variant']}: {failure(error)}")
             continue
@@ -114,7 +134,10 @@ def profile_piece(task: Task, settings: Settings, rows: list[dict[str, Any]]) ->
             del inputs
             if step is not None:
                 step.release()
-        results.put([{**{key: row[key] for key in KEPT if key in row}, **shares}])
+        what = {key: row[key] for key in KEPT if key in row}
+        results.put([{**what, **shares}])
+        kernels.put({**what, **line} for line in slowest)
     columns = ("preset", "variant", "dtype", "compiled", "batch_size", "ms", *SHARES)
     print_table(results.rows, {key: key for key in columns})
     results.announce()
+    kernels.announce()

@@ -16,7 +16,7 @@ from benchmarks.tables import device_name
 Row = dict[str, Any]
 IDENTITY = (
     "section", "preset", "part", "pass", "variant", "dtype", "compiled", "batch_size", "tokens", "optimizer",
-    "checkpointing", "sdpa", "clock", "views", "workers", "videos", "device", "threads",
+    "checkpointing", "sdpa", "clock", "views", "workers", "videos", "rank", "device", "threads",
 )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from benchmarks.settings import DTYPES, Settings
 from benchmarks.timing import Summary, speedup
 
 
-FORWARD_AND_BACKWARD = 3  # a backward pass multiplies twice as much as a forward pass
 FIGURES = (
     "median_ms", "q1_ms", "q3_ms", "best_ms", "clips_per_s", "tflops", "utilisation", "baseline", "speedup",
     "speedup_q1", "speedup_q3", "speedup_at_best_batch", "kept_mib", "peak_mib", "alloc_retries", "sdpa_takes",
@@ -76,7 +75,7 @@ def make_rows(
         }
         row |= {"status": m.status, **dict.fromkeys(FIGURES, "")}
         if m.seconds:
-            flops = 2 * m.competitor.macs * (1 if task == "inference" else FORWARD_AND_BACKWARD) * m.rate
+            flops = 2 * m.competitor.macs() * m.rate
             row |= times(m) | {"tflops": round(flops / 1e12, 3), "utilisation": round(flops / peak, 3)}
             row |= ratios(m, seconds.get((m.competitor.baseline, m.batch_size)))
         row["kept_mib"] = "" if m.kept_mib is None else round(m.kept_mib, 1)

@@ -13,6 +13,7 @@ import torch
 from benchmarks.machine import describe, processor
 
 
+RESULTS = Path(__file__).parent / "results"
 COLUMNS = {
     "preset": "size", "variant": "variant", "dtype": "dtype", "compiled": "compiled", "batch_size": "batch",
     "median_ms": "median ms", "clips_per_s": "clips/s", "tflops": "TFLOP/s", "utilisation": "of peak",
@@ -66,6 +67,14 @@ def read_csv(paths: Iterable[Path]) -> list[dict[str, Any]]:
         with Path(path).open(newline="", encoding="utf-8") as file:
             rows += [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
     return rows
+
+
+def rows_by_device(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Rows of all CSV files of a folder, by the name of the device, which follows the first hyphen."""
+    paths: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*-*.csv")):
+        paths.setdefault(path.stem.split("-", 1)[1], []).append(path)
+    return {device: read_csv(files) for device, files in paths.items()}
 
 
 def _number(text: str) -> Any:

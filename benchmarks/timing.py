@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 
 
-LONGEST = 4.0  # seconds of timed rounds on a GPU, after which three are enough
+LONGEST = 2.0  # seconds of timed rounds on a GPU, after which `ENOUGH` will do
+ENOUGH = 3  # rounds
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def interleaved(
     warmup: int,
     device: torch.device,
     clock: Callable[[], float] = time.perf_counter,
+    late: Callable[[], bool] = lambda: False,
 ) -> dict[str, list[float]]:
     """Seconds of every call, all variants taking turns, so that a drift of the machine hits all of them alike.
 
@@ -51,12 +53,15 @@ def interleaved(
         warmup: Rounds before them that are not.
         device: Where the work is done; it is waited for at both stamps.
         clock: Seconds, from any start. `time.process_time` counts the work of this process alone, whatever else runs.
+        late: Whether the time is up, and `ENOUGH` rounds will do.
 
     Returns:
         For every variant its `repeats` times; the i-th ones of all variants were taken in the same round.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for round_number in range(-warmup, repeats):
+        if round_number >= ENOUGH and late():
+            break
         order = list(variants) if round_number % 2 == 0 else list(reversed(variants))
         for name in order:
             synchronise(device)
@@ -77,24 +82,27 @@ def queued(
 
     Args:
         call: What to time; it gets its number (to pick its input).
-        repeats: Rounds that are timed; calls that take long get fewer, but three (`LONGEST`).
+        repeats: Rounds that are timed; calls that take long get fewer, but `ENOUGH`.
         warmup: Calls before them that are not, at least; 2 at least.
         device: The GPU.
-        seconds: Warm-up at least; a round takes about a fifth of it, and two calls at least.
+        seconds: Warm-up at least, after the first call, while whose compilation the device idled and its clocks fell; a
+            round takes about a fifth of it.
 
     Returns:
         Mean seconds of a call, for every round.
     """
-    number, start = 0, time.perf_counter()
+    call(0)
+    synchronise(device)
+    number, start = 1, time.perf_counter()
     while number < max(warmup, 2) or time.perf_counter() - start < seconds:
         last = time.perf_counter()
         call(number)
         synchronise(device)
         last, number = time.perf_counter() - last, number + 1
-    calls = max(2, math.ceil(seconds / 5 / last))
+    calls = max(1, math.ceil(seconds / 5 / last))
     means: list[float] = []
     start = time.perf_counter()
-    while len(means) < repeats and (len(means) < 3 or time.perf_counter() - start < LONGEST):
+    while len(means) < repeats and (len(means) < ENOUGH or time.perf_counter() - start < LONGEST):
         first, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         first.record()
         for _ in range(calls):

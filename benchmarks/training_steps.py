@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the pieces that time a step of training have in common."""
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.competitors import Task
@@ -12,7 +13,13 @@ from benchmarks.settings import Settings
 from benchmarks.tables import print_machine, print_steps
 
 
-def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: int) -> list[dict[str, Any]]:
+def run_training_steps(
+    task: Task,
+    piece: str,
+    settings: Settings,
+    cpu_batch: int,
+    compare: Callable[[list[dict[str, Any]]], list[str]] = lambda rows: [],
+) -> list[dict[str, Any]]:
     """Measure the steps of all competitors, write after each, print and, if asked for, profile them.
 
     Args:
@@ -20,6 +27,7 @@ def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: in
         piece: Name of the piece, for the file.
         settings: What to measure.
         cpu_batch: Clips per step on a CPU, where nothing is said.
+        compare: Gives lines about the rows, to print.
 
     Returns:
         The rows.
@@ -31,6 +39,8 @@ def run_training_steps(task: Task, piece: str, settings: Settings, cpu_batch: in
         measure(task, dtype, timing, cpu_batch, results)
     print_steps(results.rows)
     results.announce()
+    for line in compare(results.rows):
+        print(line, flush=True)
     if settings.profile:
         profile_piece(task, settings, results.rows)
     return results.rows

@@ -1,0 +1,26 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark of attention alone."""
+
+import torch
+from tiny_benchmark import QUICK
+
+from benchmarks import attention
+
+
+def test_attention_piece_finds_all_ways_equal() -> None:
+    qkv = tuple(torch.randn(2, 2, 8, 4) for _ in range(3))
+    outputs = {name: way(qkv) for name, way in attention.ways(QUICK).items()}
+    for name in ("eager", "head by head"):
+        torch.testing.assert_close(outputs[name], outputs["sdpa"])
+    rows = attention.run(QUICK)
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_attention_goes_back_without_adding_up_gradients() -> None:
+    qkv = tuple(torch.randn(1, 2, 8, 4, requires_grad=True) for _ in range(3))
+    seconds, statuses = attention.time_ways(qkv, torch.randn(1, 8, 2, 4), QUICK)
+    assert set(seconds) == {"sdpa", "eager"}
+    assert not statuses
+    assert all(tensor.grad is None for tensor in qkv)
+    assert attention.default_batch(944, torch.device("cuda")) == 43

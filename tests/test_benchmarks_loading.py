@@ -1,0 +1,114 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks that load clips: end to end, features of videos, the loader."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_benchmark import CPU_NAME, QUICK
+
+from benchmarks import data_loading, end_to_end, features
+from benchmarks.settings import Settings
+from benchmarks.synthetic_videos import write_videos
+
+
+def test_end_to_end_from_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    arguments = ["--presets", "tiny", "--batch-sizes", "4", "--workers", "0", "--repeats", "1", "--warmup", "1"]
+    rows = end_to_end.main([*arguments, "--device", "cpu", "--output", str(tmp_path)])
+    assert [row["variant"] for row in rows] == ["synthetic, on the device", "loader, frames in memory (no PyAV)"]
+    assert all(row["clips_per_s"] > 0 for row in rows)
+
+
+def test_features_of_a_folder_beside_the_model_alone(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from video_files import encode
+
+    encode(tmp_path / "a.mp4", num_frames=70)
+    arguments = ["--presets", "tiny", "--dtype", "fp32", "--device", "cpu", "--folder", str(tmp_path)]
+    alone, folder = features.main([*arguments, "--output", str(tmp_path / "results")])
+    assert (alone["clips"], folder["clips"]) == (5, 5)  # windows of 4 frames, 4 apart; the last one is cut short
+    assert alone["share"] == 1.0
+    assert folder["share"] == pytest.approx(folder["clips_per_s"] / alone["clips_per_s"], rel=0.01, abs=1e-3)
+    assert (tmp_path / "results" / f"features-{CPU_NAME}.csv").exists()
+
+
+def test_the_loader_is_timed_after_what_it_held_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+    monkeypatch.setattr("benchmarks.end_to_end.synchronise", lambda _: log.append("wait"))
+    feed = lambda number: log.append("batch")  # noqa: E731
+    _, count = end_to_end.rate_of(lambda *_: None, feed, 4, workers=3, settings=QUICK)
+    assert count == 12
+    assert log == ["batch"] * 12 + ["wait"] + ["batch"] * 12 + ["wait"]
+    assert end_to_end.rate_of(lambda *_: None, feed, 4, workers=3, settings=replace(QUICK, minutes=0.0)) is None
+
+
+def test_batches_out_of_memory_are_laid_out_as_those_of_files() -> None:
+    batches = end_to_end.from_memory("tiny", batch_size=4, views=2, workers=0)
+    batch = next(batches)
+    assert batch.dtype == torch.uint8
+    assert batch.shape == (4, 4, 3, 32, 32)
+    assert batch.stride(2) == 1  # the channels
+    assert end_to_end.channels_last(torch.randn(batch.shape)).stride() == batch.stride()
+
+
+def test_default_views_fit_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(end_to_end, "run", lambda settings, args: args.views)
+    assert [end_to_end.run_defaults(replace(QUICK, batch_sizes=(size,))) for size in (8, 6, 3)] == [4, 2, 1]
+
+
+def test_one_worker_loads_beside_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(end_to_end, "measure", lambda preset, args, *_: seen.append(args.workers))
+    end_to_end.run_defaults(QUICK)
+    assert seen == [1]
+
+
+def test_fewer_videos_where_there_is_less_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from video_files import encode
+
+    for name in "abcd":
+        encode(tmp_path / f"{name}.mp4", num_frames=70)
+    arguments = ["--presets", "tiny", "--dtype", "fp32", "--device", "cpu", "--folder", str(tmp_path), "--minutes", "9"]
+    assert features.main(arguments)[1]["videos"] == 4
+    monkeypatch.setattr(Settings, "seconds_left", 1e-6)
+    assert features.main(arguments)[1]["videos"] == 1
+
+
+def test_videos_are_written_once_and_as_many_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[str] = []
+
+    def write(path: Path, seed: int) -> None:
+        written.append(path.name)
+        path.touch()
+
+    monkeypatch.setattr("benchmarks.synthetic_videos.write_video", write)
+    write_videos(tmp_path, 2, QUICK)
+    write_videos(tmp_path, 3, QUICK)
+    assert written == ["0.mp4", "1.mp4", "2.mp4"]
+    write_videos(tmp_path / "none", 0, QUICK)
+    monkeypatch.setattr(Settings, "late", True)
+    write_videos(tmp_path, 8, QUICK)
+    assert len(written) == 3
+
+
+def test_the_loader_is_measured_within_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from video_files import encode
+
+    encode(tmp_path / "a.mp4", num_frames=70)
+    options = ["--folder", str(tmp_path), "--workers", "1", "--samples", "8", "--warmup", "0", "--views", "1"]
+    rows = data_loading.main([*options, "--repeats", "1", "--output", str(tmp_path)])
+    assert rows[-1]["variant"] == "loader, 1 workers"
+    assert rows[-1]["clips"] == 8
+    assert (tmp_path / f"data_loading-{CPU_NAME}.csv").exists()
+    assert data_loading.main([*options, "--minutes", "0"]) == []
+    lateness = iter([False, True, *[True] * 99])
+    monkeypatch.setattr(Settings, "late", property(lambda _: next(lateness)))
+    rows = data_loading.main([*options, "--repeats", "20", "--samples", "40"])
+    assert not any(row["variant"].startswith("loader") for row in rows)
