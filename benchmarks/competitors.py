@@ -21,7 +21,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2ForVideoClassification,
     tube_mask,
 )
-from modeling_videomae_v2.modeling_videomae_v2 import sin_cos_table
+from modeling_videomae_v2.embeddings_videomae_v2 import sin_cos_table
 
 
 Task = Literal["pretraining", "finetuning", "inference"]

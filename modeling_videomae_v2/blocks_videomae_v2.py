@@ -58,10 +58,10 @@ class VideoMAEv2LayerNorm(nn.LayerNorm):
         if device == "meta" or not torch.is_autocast_enabled(device):  # meta has no autocast to ask for
             return super().forward(hidden_states)
         with torch.autocast(device, enabled=False):
-            if device in INEXACT_NORM_DEVICES and torch.is_grad_enabled():
-                return super().forward(hidden_states.float()).to(dtype)
-            weight, bias = self.weight.to(dtype), self.bias.to(dtype)
-            return nn.functional.layer_norm(hidden_states, self.normalized_shape, weight, bias, self.eps)
+            inexact = device in INEXACT_NORM_DEVICES and torch.is_grad_enabled()
+            tokens = hidden_states.float() if inexact else hidden_states
+            weight, bias = self.weight.to(tokens.dtype), self.bias.to(tokens.dtype)
+            return nn.functional.layer_norm(tokens, self.normalized_shape, weight, bias, self.eps).to(dtype)
 
 
 class VideoMAEv2Attention(nn.Module):

@@ -139,6 +139,15 @@ def test_norms_under_autocast_are_within_rounding(offset: float) -> None:
         assert error(result, expected) < 0.005
 
 
+def test_norms_whose_weights_are_cast_train_under_autocast() -> None:
+    """As FSDP2 does it in mixed precision."""
+    norm = blocks.VideoMAEv2LayerNorm(8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = norm(torch.randn(2, 3, 8).bfloat16())
+    output.sum().backward()
+    assert output.dtype == norm.weight.grad.dtype == torch.bfloat16
+
+
 def test_more_channels_change_nothing() -> None:
     torch.manual_seed(0)
     mlp = blocks.VideoMAEv2MLP(tiny_config(hidden_act="sigmoid"), 16, 37).double()  # not 0 for what is added
