@@ -165,6 +165,8 @@ def test_every_kind_of_source(tmp_path):
 def test_sources_that_cannot_be_read(tmp_path):
     with pytest.raises(VideoDecodingError, match="Cannot decode <12 bytes>: it is not a video"):
         read_video(b"not a video!")
+    with pytest.raises(VideoDecodingError, match="Cannot decode '': the path is empty"):
+        read_video("")
     with pytest.raises(VideoDecodingError, match="text mode"):
         read_video(io.StringIO("text"))
     with pytest.raises(VideoDecodingError, match="`rtsp` addresses are not supported"):

@@ -334,7 +334,6 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (Image.new("RGB", (32, 32)), r"A pipeline .*: pass it `\[frames\]`"),
         ({"bytes": None, "path": None}, r"must hold the `bytes` or `path` of a video"),
         ({"video": "a.mp4"}, r"must hold the `bytes` or `path` of a video, got \['video'\]"),
-        ("", "Cannot decode '': the path is empty"),
         ([7], "A `int` is not a video"),
     ],
 )
