@@ -187,6 +187,21 @@ def test_folder_per_class(tmp_path: Path) -> None:
     assert (only.length, only.classes, only.get(0, 0).label, only.num_classes()) == (2, ("jump", "run"), 1, 2)
 
 
+def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+    for name in ("run/a.mp4", "walk/deep/b.mp4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True)
+        (tmp_path / "videos" / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/c.mp4").touch()
+    for link, target in (("all", ""), ("run/up", "walk"), ("walk/deep/up", "run"), ("run/c", "../elsewhere")):
+        (tmp_path / "videos" / link).symlink_to(tmp_path / "videos" / target, target_is_directory=True)
+    source = FolderSource(str(tmp_path / "videos"), labelled=True)
+    assert source.classes == ("run", "walk")
+    paths = [Path(path).relative_to(tmp_path / "videos").as_posix() for path, _ in everything(source)]
+    assert paths == ["run/a.mp4", "run/c/c.mp4", "run/up/deep/b.mp4", "walk/deep/b.mp4", "walk/deep/up/a.mp4",
+                     "walk/deep/up/c/c.mp4"]  # fmt: skip
+
+
 def test_folder_without_classes(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     assert everything(FolderSource(str(tmp_path))) == [(str(tmp_path / "a.mp4"), None)]
