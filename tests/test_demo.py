@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from training.demo.__main__ import main
 from training.demo.plan import Plan
 from training.demo.precision import fastest_precision
 from training.demo.stages import Stage, StageError, run
@@ -61,6 +62,15 @@ def test_a_folder_that_holds_something_else(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "holds no demo" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_without_pyav_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # of the test run
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert main(["--output-dir", str(tmp_path / "demo"), "--mixed-precision", "no"]) == 1
+    assert "pip install av" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train_all(plan, clock)
         evaluate_all(plan, clock)
         report(plan, clock)
-    except (StageError, FileExistsError) as error:
+    except (StageError, FileExistsError, ImportError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
     clock.announce("Done")
