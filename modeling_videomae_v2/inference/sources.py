@@ -6,9 +6,11 @@ import hashlib
 import os
 import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from ..folders import walk_folders
 
 
 VIDEO_SUFFIXES = frozenset({
@@ -87,7 +89,12 @@ def refuse_missing(sources: Sequence[Source]) -> list[str]:
 
 
 def _in_folder(folder: Path) -> list[Source]:
-    found = list(_videos_below(folder))
+    found = [
+        Path(place, name)
+        for place, names in walk_folders(str(folder))
+        for name in names
+        if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+    ]
     if not found:
         raise ValueError(
             f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). Check the path, or pass "
@@ -95,21 +102,6 @@ def _in_folder(folder: Path) -> list[Source]:
         )
     sources = [Source(str(path), _cut(path.relative_to(folder).as_posix())) for path in found]
     return sorted(sources, key=lambda source: natural_key(source.name))
-
-
-def _videos_below(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Video files at any depth; links to folders are followed, but not those that lead back to one `above`."""
-    place = os.path.realpath(folder)
-    if place in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if os.path.isdir(entry):  # False of a link to itself, for which the entry raises
-                yield from _videos_below(folder / entry.name, (*above, place))
-            elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES:
-                yield folder / entry.name
 
 
 def _name_of(address: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from modeling_videomae_v2.folders import folder_id, walk_folders
+
 from .sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
@@ -160,29 +162,15 @@ class FolderSource(IndexedSource):
 
 def _folders(path: str) -> list[str]:
     with os.scandir(path) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    return [name for name in names if not _leads_back(path, name)]
-
-
-def _leads_back(folder: str, name: str) -> bool:
-    """Whether it is a link to one of the folders that it was reached through, or to one above them."""
-    link = os.path.join(folder, name)
-    if not os.path.islink(link):
-        return False
-    above, target = os.path.abspath(folder), os.path.realpath(link)
-    while os.path.realpath(above) != target:
-        if above == os.path.dirname(above):
-            return False
-        above = os.path.dirname(above)
-    return True
+        return [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
 
 
 def _videos_below(root: str, below: str) -> Iterator[str]:
     """Paths, from `root`, of the videos and of the folders with pictures in or below `root/below`."""
-    for folder, folders, files in os.walk(os.path.join(root, below), followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(folder, name)]
+    above = (folder_id(root),) if below else ()
+    for folder, files in walk_folders(os.path.join(root, below), above, skip_unreadable=True):
         inside = os.path.relpath(folder, root)
-        suffixes = {name: name.rpartition(".")[2].lower() for name in files if not name.startswith(".")}
+        suffixes = {name: name.rpartition(".")[2].lower() for name in files}
         videos = [name for name, suffix in suffixes.items() if suffix in VIDEO_SUFFIXES]
         if not videos and any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
             yield inside
