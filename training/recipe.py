@@ -256,11 +256,19 @@ class Recipe:
         clip = {"num_frames": self.data.num_frames, "image_size": self.data.image_size}
         fields = {**clip, **more, **self.model.config}
         if self.model.init_from is not None:
-            try:
-                return VideoMAEv2Config.from_pretrained(self.model.init_from, **fields)
-            except OSError as error:
-                raise RecipeError(f"model.init_from ({self.model.init_from}) cannot be loaded: {error}") from error
+            return self.start_config(**fields)
         return VideoMAEv2Config.from_preset(self.model.preset, **fields)
+
+    def start_config(self, **fields: Any) -> VideoMAEv2Config:
+        """Configuration of `model.init_from`, but for `fields`.
+
+        Raises:
+            ValueError: It cannot be loaded, or values do not fit together.
+        """
+        try:
+            return VideoMAEv2Config.from_pretrained(self.model.init_from, **fields)
+        except OSError as error:
+            raise RecipeError(f"model.init_from ({self.model.init_from}) cannot be loaded: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, as YAML and JSON take it."""

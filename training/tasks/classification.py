@@ -117,15 +117,12 @@ class ClassificationTask(Task):
     def make_config(self) -> VideoMAEv2Config:
         recipe = self.recipe
         names = find_class_names(recipe, self.default_names)
-        try:
-            if names is None:
-                names = placeholders(recipe.num_labels or 2)
-                if recipe.model.init_from is not None:  # the same number of classes: they have names there, and a head
-                    names = names_of(VideoMAEv2Config.from_pretrained(recipe.model.init_from))
-                    names = names if len(names) == recipe.num_labels else placeholders(recipe.num_labels or 2)
-            return recipe.model_config(names=names)
-        except OSError as error:
-            raise RecipeError(f"model.init_from ({recipe.model.init_from}) cannot be loaded: {error}") from error
+        if names is None:
+            names = placeholders(recipe.num_labels or 2)
+            if recipe.model.init_from is not None:  # the same number of classes: they have names there, and a head
+                trained = names_of(recipe.start_config())
+                names = trained if len(trained) == recipe.num_labels else names
+        return recipe.model_config(names=names)
 
     def load_model(self, **options: str) -> PreTrainedModel:
         start, renames = self.recipe.model.init_from, self.recipe.label_renames
