@@ -109,8 +109,9 @@ def time_ways(
         except RuntimeError as error:
             statuses[name] = "not available" if "No available kernel" in str(error) else failure(error)
     if settings.device.type != "cuda":
-        late = lambda: settings.late  # noqa: E731
-        seconds = interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock, late)
+        seconds = interleaved(
+            callers, settings.repeats, settings.warmup, settings.device, settings.clock, lambda: settings.late
+        )
     return seconds, statuses
 
 

@@ -53,8 +53,9 @@ def time_steps(steps: dict[str, Step], inputs: Inputs, settings: Settings) -> di
             name: queued(call, settings.repeats, settings.least_warmup, settings.device)
             for name, call in callers.items()
         }
-    late = lambda: settings.late  # noqa: E731
-    return interleaved(callers, settings.repeats, settings.warmup, settings.device, settings.clock, late)
+    return interleaved(
+        callers, settings.repeats, settings.warmup, settings.device, settings.clock, lambda: settings.late
+    )
 
 
 def add_details(measurement: Measurement, step: Step, inputs: Inputs) -> None:

@@ -28,3 +28,9 @@ def waiting_is_an_error() -> Iterator[Callable[[], None]]:
     """Gives a function to call before what must not wait for the device."""
     yield lambda: torch.cuda.set_sync_debug_mode("error")
     torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.fixture
+def small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within it benchmarks measure the peak of the device with a product that takes no time."""
+    monkeypatch.setattr("benchmarks.peak.SIDES", {"cpu": (64,)})

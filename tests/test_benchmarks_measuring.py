@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_benchmark import CPU, QUICK, dual, small_peak  # noqa: F401
+from tiny_benchmark import CPU, QUICK, dual
 
 from benchmarks import finetune_step, inference, pretrain_step
 from benchmarks.competitors import DUAL, ENCODER_ONLY, Competitor, competitors

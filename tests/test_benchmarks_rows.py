@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_benchmark import CPU, CPU_NAME, QUICK, small_peak  # noqa: F401
+from tiny_benchmark import CPU, CPU_NAME, QUICK
 from torch.nn.attention import SDPBackend
 
 from benchmarks import pretrain_step

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_benchmark import CPU, CPU_NAME, QUICK, small_peak  # noqa: F401
+from tiny_benchmark import CPU, CPU_NAME, QUICK
 
 from benchmarks import attention, end_to_end, features, memory, run
 from benchmarks.settings import Settings, parse

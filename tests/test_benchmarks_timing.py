@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tiny import tiny_model
-from tiny_benchmark import CPU, QUICK, small_peak  # noqa: F401
+from tiny_benchmark import CPU, QUICK
 
 from benchmarks.peak import matmul_peak
 from benchmarks.steps import Inputs

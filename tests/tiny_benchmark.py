@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings and competitors for tests of the benchmarks."""
 
-import pytest
 import torch
 
 from benchmarks.competitors import DUAL, Competitor, competitors
@@ -13,12 +12,6 @@ from benchmarks.tables import device_name
 CPU = torch.device("cpu")
 CPU_NAME = device_name(CPU)
 QUICK = Settings(device=CPU, presets=("tiny",), repeats=2, warmup=1)
-
-
-@pytest.fixture
-def small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within it the peak of the device is measured with a product that takes no time."""
-    monkeypatch.setattr("benchmarks.peak.SIDES", {"cpu": (64,)})
 
 
 def dual(preset: str = "tiny") -> Competitor:
