@@ -5,15 +5,21 @@
 torch's fused attention multiplies small tiles there and reaches a fraction of what oneDNN's large products do; batched
 products over all heads write scores that fit into no cache. One head and a few hundred queries at a time have neither
 fault: 1568 tokens and 12 heads take 73 ms of one core instead of 121 ms (AVX512-BF16, `docs/performance.md`). In fp32
-fused attention is the faster one, with and without gradients.
+fused attention is the faster one, with and without gradients, and in bf16 where a CPU has no products for it.
 """
 
 import torch
+
+from .cpu_precision_videomae_v2 import FAST_HALF_TYPES
 
 
 QUERIES_AT_ONCE = 512
 # Longer sequences train with fused attention: the scores of plain products would be kept for the backward pass.
 MAX_TOKENS_OF_PLAIN_TRAINING = 1024
+
+
+def _has_large_products(query: torch.Tensor) -> bool:
+    return query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.dtype in FAST_HALF_TYPES
 
 
 def trains_with_plain_products(query: torch.Tensor) -> bool:
@@ -22,16 +28,13 @@ def trains_with_plain_products(query: torch.Tensor) -> bool:
     A bf16 step of ViT-B pre-training takes 1.9 s with them instead of 2.4 s, for 311 MiB kept for the backward pass
     instead of 193 MiB.
     """
-    return (
-        query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.shape[2] <= MAX_TOKENS_OF_PLAIN_TRAINING
-    )
+    return _has_large_products(query) and query.shape[2] <= MAX_TOKENS_OF_PLAIN_TRAINING
 
 
 def suits_head_by_head(query: torch.Tensor) -> bool:
     """Whether `head_by_head_attention` is the fast way for queries `(B, heads, K, head_dim)`; never in a graph."""
     return (
-        query.device.type == "cpu"
-        and query.dtype == torch.bfloat16
+        _has_large_products(query)
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()

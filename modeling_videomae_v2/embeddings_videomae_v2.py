@@ -13,6 +13,7 @@ from torch import nn
 
 from .configuration_videomae_v2 import VideoMAEv2Config
 from .constants_videomae_v2 import VideoMAEv2Constants
+from .cpu_precision_videomae_v2 import warn_where_emulated
 from .masking_videomae_v2 import Grid
 from .patching_videomae_v2 import cut_cubes, kept_indices, num_visible, token_grid
 
@@ -89,4 +90,5 @@ class VideoMAEv2Embeddings(nn.Module):
             visible = kept_indices("bool_masked_pos", bool_masked_pos, pixel_values, grid, expected)
             positions = positions[visible]
         tokens = self.patch_embeddings(pixel_values, visible)
+        warn_where_emulated(tokens)
         return tokens + positions.to(tokens.dtype)

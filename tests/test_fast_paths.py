@@ -14,6 +14,7 @@ from torch import nn
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from modeling_videomae_v2 import blocks_videomae_v2 as blocks
 from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
+from modeling_videomae_v2 import cpu_precision_videomae_v2 as cpu_precision
 from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     QUERIES_AT_ONCE,
     head_by_head_attention,
@@ -23,6 +24,12 @@ from modeling_videomae_v2.int8_cpu import Int8Linear, can_multiply_int8, quantiz
 
 
 needs_avx2 = pytest.mark.skipif(not can_multiply_int8(), reason="needs a CPU with AVX2")
+
+
+@pytest.fixture
+def multiplies_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the CPU of the test can do, the model takes it for one with products in bf16."""
+    monkeypatch.setattr(cpu_attention, "FAST_HALF_TYPES", {torch.bfloat16})
 
 
 def error(result: torch.Tensor, exact: torch.Tensor) -> float:
@@ -51,6 +58,7 @@ def test_head_by_head_is_as_exact_as_eager(tokens: int, spread: float) -> None:
     assert error(result, exact) < 0.01 * spread
 
 
+@pytest.mark.usefixtures("multiplies_bf16")
 @pytest.mark.parametrize("model_class", [VideoMAEv2Model, VideoMAEv2ForVideoClassification])
 def test_bf16_inference_is_near_fp32(model_class: type, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model(model_class)
@@ -67,6 +75,7 @@ def test_bf16_inference_is_near_fp32(model_class: type, monkeypatch: pytest.Monk
     assert error(result, exact) < 0.02
 
 
+@pytest.mark.usefixtures("multiplies_bf16")
 def test_autocast_inference_takes_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     model, taken = tiny_model(VideoMAEv2Model), []
     monkeypatch.setattr(
@@ -77,6 +86,7 @@ def test_autocast_inference_takes_it_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert taken
 
 
+@pytest.mark.usefixtures("multiplies_bf16")
 def test_it_is_left_alone_where_it_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("must not be called")
@@ -89,12 +99,18 @@ def test_it_is_left_alone_where_it_does_not_serve(monkeypatch: pytest.MonkeyPatc
         eager = tiny_model(VideoMAEv2Model, attn_implementation="eager").bfloat16()
         eager(clips().bfloat16())  # asked for something else
         tiny_model(VideoMAEv2ForPreTraining).bfloat16().train()(clips().bfloat16())  # training
+        monkeypatch.setattr(cpu_attention, "FAST_HALF_TYPES", frozenset())
+        half(clips().bfloat16())  # a CPU that only pretends to have bf16
 
 
-@pytest.mark.parametrize(("dtype", "takes_plain"), [(torch.float32, False), (torch.bfloat16, True)])
-def test_training_takes_plain_products_in_bf16_alone(
-    dtype: torch.dtype, takes_plain: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("dtype", "fast", "takes_plain"),
+    [(torch.float32, True, False), (torch.bfloat16, True, True), (torch.bfloat16, False, False)],
+)
+def test_training_takes_plain_products_where_bf16_is_fast(
+    dtype: torch.dtype, fast: bool, takes_plain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cpu_attention, "FAST_HALF_TYPES", {torch.bfloat16} if fast else frozenset())
     taken = []
     plain = blocks.eager_attention_forward
     monkeypatch.setattr(blocks, "eager_attention_forward", lambda *a, **k: taken.append(True) or plain(*a, **k))
@@ -104,6 +120,7 @@ def test_training_takes_plain_products_in_bf16_alone(
     assert bool(taken) == takes_plain
 
 
+@pytest.mark.usefixtures("multiplies_bf16")
 def test_plain_products_in_bf16_train_no_less_exactly_than_sdpa(monkeypatch: pytest.MonkeyPatch) -> None:
     def gradients(half: bool, limit: int) -> torch.Tensor:
         monkeypatch.setattr(cpu_attention, "MAX_TOKENS_OF_PLAIN_TRAINING", limit)
@@ -161,6 +178,7 @@ def test_more_channels_change_nothing() -> None:
     torch.testing.assert_close(*results)
 
 
+@pytest.mark.usefixtures("multiplies_bf16")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_export_and_tracing_see_sdpa() -> None:
     query = heads_of(4)[0]
@@ -243,3 +261,17 @@ def test_an_int8_model_is_not_saved_without_its_weights(tmp_path: Path) -> None:
     for copy_of in (copy.deepcopy, pickle.dumps):
         with pytest.raises(RuntimeError, match="cannot be copied or pickled"):
             copy_of(quantized)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_emulated_precision_is_told(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(cpu_precision.logger, "warning_once", said.append)
+    model = tiny_model(VideoMAEv2Model)
+    with torch.no_grad():
+        for fast in ({dtype}, frozenset()):
+            monkeypatch.setattr(cpu_precision, "FAST_HALF_TYPES", fast)
+            model.float()(clips())
+            model.to(dtype)(clips().to(dtype))
+    assert len(said) == torch.backends.mkldnn.is_available()
+    assert all("dtype=torch.float32" in line for line in said)

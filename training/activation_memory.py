@@ -5,6 +5,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from modeling_videomae_v2 import blocks_videomae_v2 as blocks
 from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
+from modeling_videomae_v2 import cpu_precision_videomae_v2 as cpu_precision
 from modeling_videomae_v2.patching_videomae_v2 import cut_cubes
 
 
@@ -40,13 +42,13 @@ class GpuAutocast(TorchFunctionMode):
 @contextmanager
 def as_on_a_gpu() -> Iterator[None]:
     """Within it, a CPU keeps under autocast what a GPU would keep; attention that is SDPA is fused."""
-    limit, devices = cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, blocks.INEXACT_NORM_DEVICES
-    cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, blocks.INEXACT_NORM_DEVICES = 0, ()
-    try:
-        with GpuAutocast():
-            yield
-    finally:
-        cpu_attention.MAX_TOKENS_OF_PLAIN_TRAINING, blocks.INEXACT_NORM_DEVICES = limit, devices
+    with (
+        patch.multiple(cpu_attention, MAX_TOKENS_OF_PLAIN_TRAINING=0),
+        patch.multiple(blocks, INEXACT_NORM_DEVICES=()),
+        patch.multiple(cpu_precision, HALF_TYPES={}),  # that this CPU is slow does not matter
+        GpuAutocast(),
+    ):
+        yield
 
 
 def kept_bytes(model: nn.Module, forward: Callable[[], Any]) -> int:
