@@ -20,10 +20,12 @@ from .patching_videomae_v2 import cut_cubes, kept_indices, num_visible, token_gr
 
 def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
     """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd cosine."""
-    column = torch.arange(dim, dtype=torch.float64)
-    position = torch.arange(num_positions, dtype=torch.float64)
+    # on the CPU whatever the default device is: Apple's GPUs know no float64
+    column = torch.arange(dim, dtype=torch.float64, device="cpu")
+    position = torch.arange(num_positions, dtype=torch.float64, device="cpu")
     angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
-    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+    table = torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+    return table.to(torch.get_default_device())
 
 
 class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):

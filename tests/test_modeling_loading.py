@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import MODEL_CLASSES, clips, inputs_for, tiny_config, tiny_model
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import AutoModel, AutoModelForPreTraining, AutoModelForVideoClassification, PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
@@ -263,6 +265,24 @@ def test_tables_are_right_after_loading_a_state_dict_from_meta(model_class: type
         model.load_state_dict(expected.state_dict(), assign=assign)
         assert_same_tensors(model.eval(), expected)
         assert torch.equal(main_output(model), main_output(expected))
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """As Apple's GPUs: nothing but the CPU knows float64. The meta device stands for one."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float64 and tensor.device.type != "cpu":
+                raise TypeError(f"{func} makes float64 on {tensor.device}")
+        return result
+
+
+@each_model
+def test_models_can_be_built_where_float64_is_missing(model_class: type[PreTrainedModel]):
+    with WithoutFloat64(), torch.device("meta"):
+        model = model_class(tiny_config())
+    assert all(tensor.is_meta for tensor in tensors(model).values())
 
 
 @each_model
