@@ -25,7 +25,7 @@ def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
     position = torch.arange(num_positions, dtype=torch.float64, device="cpu")
     angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
     table = torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
-    return table.to(torch.get_default_device())
+    return table.to(torch.empty(0).device)  # the default device; `get_default_device` of torch 2.6 sees no `with`
 
 
 class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
