@@ -20,10 +20,8 @@ from .configuration_videomae_v2 import VideoMAEv2Config
 from .foreign_checkpoints_videomae_v2 import register_foreign_checkpoints
 from .masking_videomae_v2 import frame_mask, random_mask, running_cell_mask, tube_mask
 from .modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from .version import __version__ as __version__
 from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
-
-
-__version__ = "0.1.0"  # as in pyproject.toml
 
 
 def _register() -> None:

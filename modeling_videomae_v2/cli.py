@@ -5,22 +5,28 @@
 from typing import Annotated, Any
 
 import typer
-from huggingface_hub.errors import StrictDataclassError
 from rich.console import Console
 from rich.markup import escape
-from safetensors import SafetensorError
 from typer.core import TyperGroup
 
-from . import __version__
 from .commands.convert import convert
 from .commands.export import export
 from .commands.features import features
 from .commands.predict import predict
 from .commands.publish import publish
+from .version import __version__
 
 
 # What wrong input raises: said in words and with exit code 1. Anything else is a fault of ours and shows where.
-USER_ERRORS = (ValueError, OSError, ImportError, SafetensorError, StrictDataclassError)
+USER_ERRORS = (ValueError, OSError, ImportError)
+# The same, of safetensors and huggingface_hub: by name, since it takes time to import them.
+NAMED_USER_ERRORS = frozenset({"SafetensorError", "StrictDataclassError"})
+
+
+def is_for_the_user(error: Exception) -> bool:
+    """Whether it is to be said in words."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, USER_ERRORS) or not names.isdisjoint(NAMED_USER_ERRORS)
 
 
 class ErrorsInWords(TyperGroup):
@@ -31,7 +37,9 @@ class ErrorsInWords(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader of the output has gone, as `| head` does
             raise
-        except USER_ERRORS as error:
+        except Exception as error:
+            if not is_for_the_user(error):
+                raise
             Console(stderr=True, highlight=False).print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
             raise typer.Exit(1) from error
 

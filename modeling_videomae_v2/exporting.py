@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from .inference.loading import DTYPES, Checkpoint
+from .writing import file_for_torch, naming
 
 
 INPUT = "pixel_values"
@@ -118,7 +119,8 @@ def export_model(
     with tempfile.TemporaryDirectory(prefix=f".{path.stem[:100]}-", dir=path.parent) as folder:
         aside = Path(folder, path.name)
         write, load = (_write_onnx, _load_onnx) if file_format == "onnx" else (_write_torch, _load_torch)
-        write(graph, inputs[2], aside)
+        with naming(path):
+            write(graph, inputs[2], aside)
         exported = Exported([], scale=max(float(value.abs().max()) for value in expected.values()))
         exported.errors = _check(load(aside), inputs, expected, exported.scale * TOLERANCES[dtype])
         about = describe(checkpoint, file_format, dtype, task, views) | {
@@ -203,7 +205,8 @@ def _data_file(path: Path) -> Path:
 
 def _write_torch(graph: Graph, example: torch.Tensor, path: Path) -> None:
     program = torch.export.export(graph, (), kwargs={INPUT: example}, dynamic_shapes=_dynamic_batch())
-    torch.export.save(program, path)
+    with file_for_torch(path) as file:
+        torch.export.save(program, file)
 
 
 def _load_torch(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -21,6 +21,7 @@ from foreign_repositories import (
     write_opengvlab,
     write_transformers,
 )
+from full_disk import full_disk
 from naive_reference import Arch, random_finetune_state_dict, random_pretrain_state_dict
 from safetensors.torch import save_file
 from transformers import (
@@ -477,6 +478,20 @@ def test_a_failure_leaves_nothing_behind(finetuned, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("modeling_videomae_v2.conversion.folder_writing.save_file", no_space)
     assert "No space left" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    with full_disk():
+        said = refusal(tmp_path / "a.pth", tmp_path / "theirs.pth", "--to", "official", *TINY)
+    assert "theirs.pth cannot be written: File too large" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_options_that_mean_nothing(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    assert "`--revision` 'v2'" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--revision", "v2")
+    assert "`--shard-size` must be" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", "much")
 
 
 def test_from_python(finetuned, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import full_disk
 from tiny import LABELS, clips, tiny_model
 from typer.testing import CliRunner
 
@@ -163,6 +164,16 @@ def test_a_file_that_is_wrong_is_not_kept(classifier: Path, tmp_path: Path, monk
     result = run(classifier, tmp_path / "m.pt2")
     assert result.exit_code == 1
     assert "differs from PyTorch" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.slow), ".pt2"])
+def test_a_full_disk_is_said(classifier: Path, tmp_path: Path, suffix: str) -> None:
+    need(suffix)
+    with full_disk():
+        result = run(classifier, tmp_path / f"model{suffix}")
+    assert result.exit_code == 1
+    assert f"model{suffix} cannot be written: File too large" in " ".join(result.stderr.split())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
+from full_disk import full_disk
 from PIL import Image
 from tiny import LABELS, tiny_model
 from typer.testing import CliRunner
@@ -27,6 +28,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2VideoProcessor,
 )
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.commands.options import Reporter
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
 from modeling_videomae_v2.inference.predictions import VideoScores
@@ -431,6 +433,21 @@ def test_a_missing_video_is_said_before_the_model_loads(film: Path, model: Path,
     result = run(model, film, tmp_path / "absent.mp4", "--json")
     assert "absent.mp4; the others go on" in " ".join(result.stderr.split())
     assert ["error" in entry for entry in objects(result)] == [False, True]
+
+
+def test_a_full_disk_is_said(film: Path, model: Path, tmp_path: Path) -> None:
+    for option in ("--csv", "--picture"):
+        path = tmp_path / {"--csv": "line.csv", "--picture": "line.png"}[option]
+        with full_disk():
+            result = run(model, film, "--window", "1f", option, path)
+        assert f"{path} cannot be written: File too large" in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_standard_output_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with Reporter(quiet=True).output() as console:
+        console.print("nobody reads this")
 
 
 def test_a_revision_is_for_the_hub(film: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

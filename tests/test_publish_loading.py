@@ -96,7 +96,8 @@ def test_an_upload_that_is_killed_goes_on_where_it_was(tmp_path: Path, hub: HubS
     shards = len(list(folder.glob("*.safetensors")))
     assert shards == 2
     hub.hold_uploads_from = 1
-    environment = surroundings(hub, tmp_path / "home", HF_TOKEN=TOKEN)
+    # what a killed process could not remove is not left in the folder for temporary files
+    environment = surroundings(hub, tmp_path / "home", HF_TOKEN=TOKEN, TMPDIR=str(tmp_path))
     command = [sys.executable, "-c", PUBLISHING, str(folder), REPO]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

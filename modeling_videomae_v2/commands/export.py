@@ -8,15 +8,16 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from transformers import PreTrainedConfig
 
-from ..exporting import OUTPUTS, SUFFIXES, Exported, export_model, require_exporter
-from ..inference.loading import load_checkpoint
 from ..inference.places import check_place
 from .options import Model, ProcessorName, Quiet, Reporter, Revision
+
+
+if TYPE_CHECKING:
+    from ..exporting import Exported
 
 
 def export(
@@ -44,13 +45,17 @@ def export(
     Preprocessing, frame sampling and label names are written beside it as JSON.
     """
     reporter = Reporter(quiet)
+    check_place(model, revision)
+
+    from ..exporting import OUTPUTS, SUFFIXES, export_model, require_exporter
+    from ..inference.loading import load_checkpoint
+
     chosen = file_format or {suffix: name for name, suffix in SUFFIXES.items()}.get(out.suffix)
     if chosen is None:
         raise ValueError(f"The suffix of {out} does not tell the format. Pass --format onnx or --format torch.")
     require_exporter(chosen, dtype)
     if out.is_dir():
         raise ValueError(f"{out} is a folder. Name the file in it, such as {out / f'model{SUFFIXES[chosen]}'}.")
-    check_place(model, revision)
     task = task or _task_of(model, revision)
     if task not in OUTPUTS:
         raise ValueError(f"`--task` must be one of {', '.join(OUTPUTS)}, got {task!r}.")
@@ -66,6 +71,8 @@ def export(
 
 def _task_of(model: str, revision: str | None) -> str:
     """Classification for a checkpoint that says it is a classifier."""
+    from transformers import PreTrainedConfig
+
     try:
         architectures = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("architectures") or []
     except (OSError, ValueError):
@@ -73,7 +80,7 @@ def _task_of(model: str, revision: str | None) -> str:
     return "classification" if any("Classification" in name for name in architectures) else "features"
 
 
-def _report(reporter: Reporter, exported: Exported) -> None:
+def _report(reporter: Reporter, exported: "Exported") -> None:
     for path in exported.files:
         typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     errors = ", ".join(f"{error:.2g} for a batch of {batch}" for batch, error in exported.errors.items())

@@ -3,17 +3,19 @@
 """Arguments that `predict`, `features` and `export` share, and how they show what goes on."""
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..inference.engine import Finished, Result
 from ..inference.sources import Source, printable, refuse_missing
+
+
+if TYPE_CHECKING:
+    from ..inference.engine import Finished, Result
 
 
 Model = Annotated[
@@ -74,8 +76,10 @@ class Reporter:
         with self._progress:
             yield
 
-    def advance(self, event: Result | Finished) -> None:
+    def advance(self, event: "Result | Finished") -> None:
         """Move the bars."""
+        from ..inference.engine import Finished
+
         if isinstance(event, Finished):
             self._progress.advance(self._videos)
             self._progress.update(self._clips, completed=0, total=None)
@@ -85,7 +89,7 @@ class Reporter:
     @contextlib.contextmanager
     def output(self) -> Iterator[Console]:
         """The standard output; on a terminal the bars are out of the way meanwhile."""
-        shared = sys.stdout.isatty() and self._progress.live.is_started
+        shared = self.results.file.isatty() and self._progress.live.is_started
         if shared:
             self._progress.stop()
         yield self.results

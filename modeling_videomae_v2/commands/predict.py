@@ -4,21 +4,15 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from ..inference.clips import Clip, choose_sampling, clips_of
-from ..inference.engine import BatchRunner, DecodeAhead, Finished
-from ..inference.loading import Checkpoint, load_checkpoint
-from ..inference.predictions import VideoScores, clock, scores_of
-from ..inference.sources import Source, find_sources, printable
+from ..inference.places import check_place
+from ..inference.sources import Source, find_sources
 from ..inference.targets import choose_targets
-from ..inference.timeline import require_matplotlib, write_csv, write_picture
-from ..video_sources_videomae_v2 import import_av
 from .options import (
     BatchSize,
     Clips,
@@ -37,6 +31,11 @@ from .options import (
     finish,
     say_missing,
 )
+
+
+if TYPE_CHECKING:
+    from ..inference.clips import Clip
+    from ..inference.predictions import VideoScores
 
 
 def predict(
@@ -80,14 +79,21 @@ def predict(
     sources = find_sources(videos, unique_names=bool(csv or picture))
     if csv is not None and csv == picture:
         raise ValueError(f"`--csv` and `--picture` both name {csv}. Name two files.")
-    targets = {
-        write_csv: choose_targets("--csv", csv, sources, ".csv", overwrite),
-        write_picture: choose_targets("--picture", picture, sources, ".png", overwrite),
-    }
+    lines = choose_targets("--csv", csv, sources, ".csv", overwrite)
+    pictures = choose_targets("--picture", picture, sources, ".png", overwrite)
     say_missing(reporter, sources)
+    check_place(model, revision)
+
+    from ..inference.clips import choose_sampling, clips_of
+    from ..inference.engine import BatchRunner, DecodeAhead, Finished
+    from ..inference.loading import load_checkpoint
+    from ..inference.predictions import ScoreCollector
+    from ..inference.timeline import require_matplotlib, write_csv, write_picture
+    from ..video_sources_videomae_v2 import import_av
+
     import_av()
     if picture is not None:
-        require_matplotlib(targets[write_picture][0].suffix)
+        require_matplotlib(pictures[0].suffix)
     settings = {"num_clips": clips, "num_crops": crops}
     checkpoint = load_checkpoint(
         model,
@@ -102,9 +108,9 @@ def predict(
     sampling = choose_sampling(checkpoint.processor, window, stride, clips, slides=slides, by_clip=False)
     for note in checkpoint.notes:
         reporter.note(note)
-    collected = _Collector(checkpoint, sources, top_k, picture is not None)
+    collected = ScoreCollector(checkpoint.model, sources, top_k, picture is not None)
 
-    def decode(source: Source) -> Iterator[Clip]:
+    def decode(source: Source) -> Iterator["Clip"]:
         return clips_of(source.address, checkpoint.processor, sampling)
 
     runner = BatchRunner(checkpoint, lambda net, pixels: net(pixels).logits, batch_size, compile)
@@ -117,44 +123,19 @@ def predict(
             scores = collected.finish(event)
             if scores.error:
                 reporter.problem(scores.error)
-            for write, paths in targets.items():
+            for write, paths in ((write_csv, lines), (write_picture, pictures)):
                 if paths and scores.windows:
                     write(scores, paths[event.video])
             _show(reporter, scores, as_json, with_windows=sampling.window is not None)
     finish(reporter, collected.failed, len(sources))
 
 
-class _Collector:
-    """Scores of the videos that are not finished."""
-
-    def __init__(self, checkpoint: Checkpoint, sources: list[Source], top_k: int, keep_all: bool) -> None:
-        self._model, self._sources = checkpoint.model, sources
-        names = checkpoint.model.config.id2label
-        self._new = partial(VideoScores, labels=[names[i] for i in range(len(names))], top_k=top_k, keep_all=keep_all)
-        self._scores: dict[int, VideoScores] = {}
-        self.failed = 0
-
-    def _of(self, video: int) -> VideoScores:
-        return self._scores.setdefault(video, self._new(printable(self._sources[video].address)))
-
-    def add(self, result: Any) -> None:
-        self._of(result.video).add(result, scores_of(self._model, result.outputs))
-
-    def finish(self, event: Finished) -> VideoScores:
-        scores = self._of(event.video)
-        del self._scores[event.video]
-        if event.error:
-            self.failed += 1
-            scores.error = printable(str(event.error))
-        return scores
-
-
-def _show(reporter: Reporter, scores: VideoScores, as_json: bool, with_windows: bool) -> None:
+def _show(reporter: Reporter, scores: "VideoScores", as_json: bool, with_windows: bool) -> None:
     with reporter.output() as console:
         if as_json:
             typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=False, allow_nan=False))
         elif scores.windows:
-            console.print(f"[bold]{escape(scores.video)}[/bold] ({clock(scores.duration)})", soft_wrap=True)
+            console.print(f"[bold]{escape(scores.video)}[/bold] ({scores.length})", soft_wrap=True)
             for table in scores.tables(with_windows):
                 console.print(table)
                 console.print()

@@ -20,7 +20,14 @@ from transformers import (
     VideoMAEVideoProcessor,
 )
 
-from ..configuration_videomae_v2 import PRESETS, VideoMAEv2Config
+from .. import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    VideoMAEv2VideoProcessor,
+)
+from ..configuration_videomae_v2 import PRESETS
 from ..convert_videomae_v2 import (
     Recipes,
     StateDict,
@@ -28,13 +35,8 @@ from ..convert_videomae_v2 import (
     recipes_to_ours,
     recipes_to_transformers,
 )
-from ..modeling_videomae_v2 import (
-    VideoMAEv2ForPreTraining,
-    VideoMAEv2ForVideoClassification,
-    VideoMAEv2Model,
-    VideoMAEv2PreTrainedModel,
-)
-from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
+from ..writing import file_for_torch, naming
 from .architecture import UnseenSettings, check_fit, model_class_of, read_architecture
 from .class_selection import LabelFiles, choose_classes
 from .folder_writing import (
@@ -299,7 +301,9 @@ def _write_transformers(draft: Draft, folder: Path, shard_size: str) -> list[str
 def _write_official(draft: Draft, destination: Path) -> list[str]:
     recipes = _chained(recipes_to_official(draft.recipes), draft.recipes)
     with new_file(destination) as path, draft.source.open() as tensors:
-        torch.save({"model": {name: _alone(take(tensors)) for name, take in recipes.items()}}, path)
+        weights = {name: _alone(take(tensors)) for name, take in recipes.items()}
+        with naming(destination), file_for_torch(path) as file:
+            torch.save({"model": weights}, file)
     return [destination.name]
 
 

@@ -17,6 +17,7 @@ from transformers.dynamic_module_utils import custom_object_save
 
 from ..convert_videomae_v2 import Recipes, StateDict
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
+from ..writing import naming
 from .weight_sources import CONFIG_FILE, WeightSource
 
 
@@ -87,12 +88,20 @@ def write_weights(
 
     Returns:
         Names of the files.
+
+    Raises:
+        ValueError: `shard_size` is no size.
+        OSError: A file could not be written.
     """
-    plan = split_torch_state_dict_into_shards(shapes, filename_pattern=SHARD_PATTERN, max_shard_size=shard_size)
+    try:
+        plan = split_torch_state_dict_into_shards(shapes, filename_pattern=SHARD_PATTERN, max_shard_size=shard_size)
+    except ValueError as error:
+        raise ValueError(f"`--shard-size` must be a size such as 500MB or 1GB, got {shard_size!r}.") from error
     for file, names in plan.filename_to_tensors.items():
         with source.open() as tensors:
             part = {name: recipes[name](tensors).contiguous() for name in names}
-            save_file(part, folder / file, metadata={"format": "pt"})
+            with naming(folder / file):
+                save_file(part, folder / file, metadata={"format": "pt"})
             del part
         (folder / file).chmod((folder / CONFIG_FILE).stat().st_mode)  # safetensors makes files for the user alone
     files = list(plan.filename_to_tensors)

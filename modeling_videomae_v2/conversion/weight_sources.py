@@ -105,9 +105,11 @@ def find_source(source: str, revision: str | None = None) -> WeightSource:
 
     Raises:
         FileNotFoundError: There is no such file, folder or repository, or no weights in it.
-        ValueError: A repository's index is not valid.
+        ValueError: A repository's index is not valid, or a file or folder is to have a revision.
     """
     path = Path(source)
+    if revision is not None and path.exists():
+        raise ValueError(f"`--revision` {revision!r} chooses among the versions on the Hub, and {source} lies here.")
     if path.is_file():
         return WeightSource(source, [path])
     if not path.is_dir():

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from transformers.utils import logging as transformers_logging
 
-from ..modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2PreTrainedModel
-from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from .. import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2VideoProcessor
+from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
 from .places import check_place, errors_in_words, refuse_missing_path
 
 

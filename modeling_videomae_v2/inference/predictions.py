@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of videos and of their windows, as plain values and as tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..modeling_videomae_v2 import VideoMAEv2ForVideoClassification
-from .engine import Result
+from .engine import Finished, Result
+from .sources import Source, printable
 
 
 # Rows of a table in the terminal; whoever wants all of them takes the CSV.
@@ -80,6 +83,11 @@ class VideoScores:
         return [(int(i), float(scores[i])) for i in order]
 
     @property
+    def length(self) -> str:
+        """Of the video, as `2:03`."""
+        return clock(self.duration)
+
+    @property
     def mean_scores(self) -> np.ndarray:
         """Mean over the windows, `(num_labels,)`."""
         return self._sum / len(self.windows)
@@ -136,6 +144,45 @@ class VideoScores:
         return [(start, end, leader, float(np.mean(scores))) for start, end, leader, scores in runs]
 
 
+class ScoreCollector:
+    """Scores of the videos that are not finished.
+
+    Args:
+        model: Gives the names of the classes, and says what its logits mean.
+        sources: The videos.
+        top_k: Classes to name.
+        keep_all: See `VideoScores`.
+
+    Attributes:
+        failed: Videos so far that could not be read, or not to the end.
+    """
+
+    def __init__(
+        self, model: VideoMAEv2ForVideoClassification, sources: Sequence[Source], top_k: int, keep_all: bool
+    ) -> None:
+        self._model, self._sources = model, sources
+        names = model.config.id2label
+        self._new = partial(VideoScores, labels=[names[i] for i in range(len(names))], top_k=top_k, keep_all=keep_all)
+        self._scores: dict[int, VideoScores] = {}
+        self.failed = 0
+
+    def _of(self, video: int) -> VideoScores:
+        return self._scores.setdefault(video, self._new(printable(self._sources[video].address)))
+
+    def add(self, result: Result) -> None:
+        """Take the next clip of a video."""
+        self._of(result.video).add(result, scores_of(self._model, result.outputs))
+
+    def finish(self, event: Finished) -> VideoScores:
+        """Scores of a video that is finished; they are not kept here any longer."""
+        scores = self._of(event.video)
+        del self._scores[event.video]
+        if event.error:
+            self.failed += 1
+            scores.error = printable(str(event.error))
+        return scores
+
+
 def clock(seconds: float, tenths: bool = False) -> str:
     """Time as `1:02:03`, `2:03` or, with `tenths`, `2:03.4`."""
     whole = round(seconds * 10) if tenths else round(seconds) * 10
@@ -153,4 +200,4 @@ def _table(*columns: str) -> Table:
     return table
 
 
-__all__ = ["ScoredWindow", "VideoScores", "clock", "scores_of"]
+__all__ = ["ScoreCollector", "ScoredWindow", "VideoScores", "clock", "scores_of"]

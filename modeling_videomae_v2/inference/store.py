@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from ..writing import naming, written_aside
 from .sources import Source, printable
 
 
@@ -75,7 +76,8 @@ class FeatureStore:
             if (self._folder / INDEX).exists():
                 raise ValueError(f"{self._folder} holds an index but no {SETTINGS}. Choose another folder for --out.")
             text = json.dumps(self._settings, indent=2, sort_keys=True) + "\n"
-            _write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+            with written_aside(path) as aside:
+                aside.write_text(text, encoding="utf-8")
             return
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -122,8 +124,8 @@ class FeatureStore:
     def write(self, source: Source, video: VideoFeatures) -> Path:
         """Write the features of a video, and then its line of the index."""
         path = self._folder / f"{source.name}.{self._format}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_aside(path, lambda aside: self._write_file(aside, source, video))
+        with written_aside(path) as aside:
+            self._write_file(aside, source, video)
         record = {
             "name": source.name,
             "video": printable(source.address),
@@ -136,7 +138,7 @@ class FeatureStore:
             "start": [round(value, 6) for value in video.start],
             "end": [round(value, 6) for value in video.end],
         }
-        with open(self._folder / INDEX, "ab") as file:
+        with naming(self._folder / INDEX), open(self._folder / INDEX, "ab") as file:
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
@@ -172,7 +174,8 @@ class FeatureStore:
         for name in ("start", "end"):
             columns[name] = [time for record in records for time in record[name]]
         path = self._folder / PARQUET
-        _write_aside(path, lambda aside: pyarrow.parquet.write_table(pyarrow.table(columns), aside))
+        with written_aside(path) as aside:
+            pyarrow.parquet.write_table(pyarrow.table(columns), aside)
         return path
 
 
@@ -202,18 +205,6 @@ def _size(address: str) -> int | None:
         return os.stat(address).st_size
     except OSError:
         return None
-
-
-def _write_aside(path: Path, write: Any) -> None:
-    """Have `write` fill a file beside `path`, force it to the disk and rename it: `path` is whole or absent."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(aside)
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 __all__ = ["FORMATS", "FeatureStore", "VideoFeatures", "require_pyarrow"]

@@ -3,7 +3,6 @@
 """The time line of a video: as CSV, and as a picture that can be read for minutes and for hours."""
 
 import csv
-import os
 import textwrap
 import warnings
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..writing import written_aside
 from .predictions import VideoScores, clock
 
 
@@ -24,15 +24,13 @@ MAX_TIME_MARKS = 11
 
 def write_csv(scores: VideoScores, path: Path) -> None:
     """Write one line for each class named of each window: video, start, end (seconds), rank, label, score."""
-    unfinished = _unfinished(path)
-    with open(unfinished, "w", newline="", encoding="utf-8") as file:
+    with written_aside(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("video", "start", "end", "rank", "label", "score"))
         for window in scores.windows:
             times = (f"{window.start:.3f}", f"{window.end:.3f}")
             for rank, (label, score) in enumerate(window.best, 1):
                 writer.writerow((scores.video, *times, rank, scores.labels[label], f"{score:.6f}"))
-    os.replace(unfinished, path)
 
 
 def require_matplotlib(suffix: str) -> None:
@@ -86,11 +84,9 @@ def write_picture(scores: VideoScores, path: Path) -> None:
     title = f"{Path(scores.video).name}: {len(scores.windows)} windows{merged}"
     axes.set_title(_short(title, 110), loc="left", fontsize=10)
     figure.colorbar(mesh, ax=axes, label="score", pad=0.01, aspect=12)
-    unfinished = _unfinished(path)
-    with warnings.catch_warnings():
+    with written_aside(path) as unfinished, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font lacks is drawn as a box
-        figure.savefig(unfinished)
-    os.replace(unfinished, path)
+        figure.savefig(unfinished, format=path.suffix.removeprefix(".").lower())
 
 
 def _short(text: str, width: int) -> str:
@@ -126,12 +122,6 @@ def _mark_times(axes: Any, start: float, end: float) -> None:
     axes.set_xticks(marks, [clock(mark) for mark in marks])
     axes.set_xlim(start, end)
     axes.set_xlabel("time (h:mm:ss)" if end >= 3600 else "time (m:ss)")
-
-
-def _unfinished(path: Path) -> Path:
-    """Name beside `path` under which it is written, of the same suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
 __all__ = ["require_matplotlib", "write_csv", "write_picture"]

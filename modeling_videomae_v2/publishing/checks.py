@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from ..configuration_videomae_v2 import VideoMAEv2Config, check_class_ids
+from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from ..configuration_videomae_v2 import check_class_ids
 from ..model_files import open_weights, read_json
-from ..modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 
 
 ARCHITECTURES = {

@@ -1,0 +1,70 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The values of `videomae-v2 features`: what of the model's outputs is kept, and what decides it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .clips import Sampling
+from .engine import Result
+from .loading import Checkpoint
+from .sources import Source
+from .store import MADE_FROM, VideoFeatures
+
+
+# The features of a video stay in memory until it is finished; one with more than this is refused.
+MAX_BYTES = 4 * 1024**3
+
+
+def features_of(model: torch.nn.Module, pixel_values: torch.Tensor, tokens: str) -> torch.Tensor:
+    """`(n, D)`, `(n, T, D)` or `(n, N, D)` for `tokens` "clip", "tubelet" or "all"."""
+    outputs = model(pixel_values)
+    if tokens == "clip":
+        return outputs.pooler_output
+    if tokens == "all":
+        return outputs.last_hidden_state
+    steps = pixel_values.shape[1] // model.config.tubelet_size
+    return outputs.last_hidden_state.unflatten(1, (steps, -1)).mean(dim=2)
+
+
+def check_size(source: Source, result: Result) -> None:
+    """`ValueError` if the features of the video that this is a clip of are too many for the memory."""
+    size = result.clip.count * result.outputs.numel() * result.outputs.element_size()
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"The features of {source.address} would take {size / 1024**3:.1f} GiB of memory. Use --tokens clip or "
+            "tubelet, or a longer --stride."
+        )
+
+
+def join(results: Sequence[Result]) -> VideoFeatures:
+    """The features of a video out of those of its clips."""
+    return VideoFeatures(
+        torch.cat([result.outputs for result in results]),
+        [result.clip.start for result in results],
+        [result.clip.end for result in results],
+        results[0].clip.duration,
+        results[0].clip.fps,
+    )
+
+
+def describe_settings(checkpoint: Checkpoint, sampling: Sampling, tokens: str, dtype: str) -> dict[str, Any]:
+    """What decides the values of the features; the same for the same weights, wherever they lie."""
+    about = checkpoint.processor.to_dict()
+    own = (
+        "num_frames", "sampling", "sampling_rate", "num_clips", "fps", "do_resize", "size", "resample",
+        "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
+    )  # fmt: skip
+    return {
+        MADE_FROM: checkpoint.name,
+        "model": checkpoint.fingerprint(),
+        "dtype": dtype,
+        "tokens": tokens,
+        **sampling.describe(),
+        **{f"processor.{name}": about.get(name) for name in own},
+    }
+
+
+__all__ = ["check_size", "describe_settings", "features_of", "join"]

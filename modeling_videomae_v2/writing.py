@@ -1,0 +1,79 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are whole or not there, also where the disk is full. Does not travel to the Hub."""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of writing name `path`; those of the system and of safetensors name no file.
+
+    Raises:
+        OSError: What is within could not be written.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{path} cannot be written: {reason}.") from error
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A name beside `path` for a file that becomes `path` when it is on the disk.
+
+    Raises:
+        OSError: It could not be written; there is nothing of it then.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield aside
+            with open(aside, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def file_for_torch(path: Path) -> Iterator[io.FileIO]:
+    """A file for `torch.save` and `torch.export.save`: an error of writing within them ends the process.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    with _ErrorsLater(path, "wb") as file:
+        try:
+            yield file
+        finally:
+            if file.error is not None:
+                raise file.error
+
+
+class _ErrorsLater(io.FileIO):
+    """Takes whatever is written, and keeps the first error."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while self.error is None and rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+
+__all__ = ["file_for_torch", "naming", "written_aside"]
