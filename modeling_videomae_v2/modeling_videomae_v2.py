@@ -39,7 +39,7 @@ from .constants_videomae_v2 import VideoMAEv2Constants
 from .embeddings_videomae_v2 import VideoMAEv2CubeProjection, VideoMAEv2Embeddings
 from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
 from .masking_videomae_v2 import MASKS
-from .patching_videomae_v2 import kept_indices, num_reconstructed, num_visible, token_grid
+from .patching_videomae_v2 import host_values, kept_indices, num_reconstructed, num_visible, token_grid
 from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2ReconstructionLoss
 
 
@@ -449,24 +449,26 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
         if not isinstance(labels, torch.Tensor):
             raise ValueError(f"`labels` must be a tensor, got {type(labels).__name__}: call `torch.tensor` on them.")
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # float64 stays what it is
         if not self._has_exclusive_classes:
             if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
                 raise ValueError(
                     f"`labels` must have shape {tuple(logits.shape)}, a number for each output, with `problem_type` "
                     f"{self.config.problem_type!r}, got {tuple(labels.shape)}."
                 )
-            return self.loss_function(labels.float().view_as(logits), logits.float(), self.config)
+            return self.loss_function(labels.to(logits.dtype).view_as(logits), logits, self.config)
         if labels.is_floating_point() and labels.shape == logits.shape:
-            return nn.functional.cross_entropy(logits.float(), labels.float())
+            return nn.functional.cross_entropy(logits, labels.to(logits.dtype))
         if labels.is_floating_point() or labels.shape != logits.shape[:1]:
             raise ValueError(
                 f"`labels` must be class ids of shape {tuple(logits.shape[:1])} or soft targets (floating point) of "
                 f"shape {tuple(logits.shape)}, got {labels.dtype} of shape {tuple(labels.shape)}. For several "
                 "classes at once set `problem_type` to 'multi_label_classification'."
             )
-        if type(labels) is torch.Tensor and labels.device.type == "cpu" and not torch.compiler.is_compiling():
-            refuse_unknown_classes(labels, self.num_labels)  # on other devices it would mean to wait
-        return nn.functional.cross_entropy(logits.float(), labels.long())
+        values = host_values(labels)  # on other devices it would mean to wait
+        if values is not None:
+            refuse_unknown_classes(values, self.num_labels)
+        return nn.functional.cross_entropy(logits, labels.long())
 
 
 def refuse_unknown_classes(labels: torch.Tensor, num_labels: int) -> None:

@@ -68,6 +68,22 @@ def num_reconstructed(config: VideoMAEv2Config, grid: Grid) -> int:
     return math.prod(grid) - num_dropped_tokens(config.decoder_mask_type, grid, config.decoder_mask_ratio)
 
 
+def host_values(tensor: torch.Tensor) -> torch.Tensor | None:
+    """What a tensor in host memory holds; None for one on another device, or where a graph is being made.
+
+    In the transforms of `torch.func` a tensor stands for others: those are returned, clips of `vmap` in the first
+    dimension.
+    """
+    if type(tensor) is not torch.Tensor or tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        batch_dim = torch._C._functorch.maybe_get_bdim(tensor)  # -1 where it is no transform of `vmap`
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+        if batch_dim != -1:
+            tensor = tensor.movedim(batch_dim, 0)
+    return tensor
+
+
 def kept_indices(
     name: str, mask: torch.BoolTensor, pixel_values: torch.Tensor, grid: Grid, num_kept: Callable[[], int]
 ) -> torch.LongTensor:
@@ -92,13 +108,14 @@ def kept_indices(
     if mask.shape != (expected := (pixel_values.shape[0], math.prod(grid))):
         raise ValueError(f"`{name}` must have shape {expected} (clips, tokens), got {tuple(mask.shape)}.")
 
-    if type(mask) is torch.Tensor and mask.device.type == "cpu" and not torch.compiler.is_compiling():
-        kept_per_clip = (~mask.numpy()).sum(axis=1)
-        count = int(kept_per_clip[0])
-        if count == 0 or (kept_per_clip != count).any():
+    values = host_values(mask)
+    if values is not None:
+        kept_per_clip = (~values).sum(dim=-1).flatten().tolist()
+        count = kept_per_clip[0]
+        if count == 0 or any(kept != count for kept in kept_per_clip):
             raise ValueError(
                 f"`{name}` must keep the same number of tokens, at least one, in every clip of the batch; it keeps "
-                f"{kept_per_clip.min()} to {kept_per_clip.max()} of {mask.shape[1]}."
+                f"{min(kept_per_clip)} to {max(kept_per_clip)} of {mask.shape[1]}."
             )
     else:
         count = num_kept()

@@ -80,8 +80,8 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
     @torch.no_grad()
     def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
-        cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
-        cubes = cubes.flatten(3).float()  # B, M, channels, pixels
+        cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index).flatten(3)
+        cubes = cubes.to(torch.promote_types(cubes.dtype, torch.float32))  # B, M, channels, pixels
         pixel_std = self.pixel_std.float()[:, None]
         if self.config.norm_pix_loss:
             # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero
@@ -116,7 +116,8 @@ class VideoMAEv2ReconstructionLoss(nn.Module):
             kept: `(B, M)` indices of the tokens that `logits` reconstruct.
             bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
         """
-        error = (logits.float() - self.targets(pixel_values, kept)).square().mean(dim=-1)  # B, M
+        precision = torch.promote_types(logits.dtype, torch.float32)  # float64 stays what it is
+        error = (logits.to(precision) - self.targets(pixel_values, kept).to(precision)).square().mean(dim=-1)  # B, M
         if self.config.decoder_loss_on == "all":
             return error.mean()
         unseen = bool_masked_pos.gather(1, kept)

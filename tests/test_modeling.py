@@ -188,6 +188,25 @@ def test_losses_in_half_precision_are_computed_in_float32():
     assert pretrain(clips().bfloat16()).loss.dtype == torch.float32
 
 
+def test_losses_in_float64_keep_it():
+    """Finite differences of a loss in float32 are noise."""
+    soft = torch.rand(2, LABELS).softmax(-1)
+    for problem_type, labels in (
+        (None, torch.tensor([0, 1])),
+        (None, soft),
+        ("regression", soft),
+        ("multi_label_classification", soft.round().int()),
+    ):
+        model = tiny_model(VideoMAEv2ForVideoClassification, problem_type=problem_type).double()
+        assert model(clips().double(), labels=labels).loss.dtype == torch.float64
+    for norm_pix_loss in (True, False):
+        model = tiny_model(VideoMAEv2ForPreTraining, norm_pix_loss=norm_pix_loss).double()
+        loss = model(clips().double(), **masks()).loss
+        assert loss.dtype == torch.float64
+        assert loss != loss.float()
+        assert model.float()(clips().double()).loss.dtype == torch.float32
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("views", [1, 4])
 def test_views_are_averaged_as_probabilities(batch: int, views: int):
