@@ -185,7 +185,7 @@ def test_a_half_written_checkpoint_is_never_taken(tmp_path: Path) -> None:
 
 def test_resume_can_be_refused(tmp_path: Path) -> None:
     assert fit(begin(tmp_path, schedule__max_steps=2))
-    with pytest.raises(FileExistsError, match=r"already holds step-00000002: choose another output_dir"):
+    with pytest.raises(RecipeError, match=r"already holds step-00000002: choose another output_dir"):
         begin(tmp_path, checkpoint__resume=False)
     assert begin(tmp_path / "elsewhere", checkpoint__resume=False).progress == Progress()
 

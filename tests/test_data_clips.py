@@ -414,6 +414,8 @@ def test_nothing_readable_is_an_error_not_a_loop(tmp_path: Path, workers: int) -
         (tmp_path / f"{i}.mp4").write_bytes(b"nothing")
     with pytest.raises(TooManyBadVideosError, match=f"{MAX_TRIES} videos of .* were tried for one sample") as caught:
         first_batches(recipe_for(tmp_path, workers=workers), 1, labelled=False)
+    assert str(caught.value).startswith(f"{MAX_TRIES} videos")  # the traceback of a worker is not part of it
+    assert str(caught.value).count("0.mp4") == 1
     traceback.clear_frames(caught.tb)  # ends the workers now; torch takes 5 s where it is left to garbage collection
 
 

@@ -132,15 +132,15 @@ class CheckpointKeeper:
             How far the run is; step 0 if it only begins.
 
         Raises:
-            FileExistsError: There are checkpoints, but `checkpoint.resume` is off.
-            RecipeError: It is of another model, or the optimizer now sorts the parameters into other groups.
+            RecipeError: It is of another model, the optimizer now sorts the parameters into other groups, or
+                `checkpoint.resume` is off.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
         if newest is None:
             return Progress()
         if not self.recipe.checkpoint.resume:
-            raise FileExistsError(
+            raise RecipeError(
                 f"{self.folder} already holds {newest}: choose another output_dir, or set checkpoint.resume to true."
             )
         return self._load(self.folder / newest)

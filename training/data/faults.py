@@ -22,6 +22,10 @@ LISTED = 20
 class TooManyBadVideosError(RuntimeError):
     """More videos cannot be read than `data.max_bad_share` allows, or no replacement for one could be."""
 
+    def __init__(self, message: str) -> None:
+        # that of a worker comes back with the worker's traceback in front
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].rstrip())
+
 
 @dataclass(frozen=True)
 class Fault:
