@@ -355,7 +355,7 @@ def test_unreadable_videos_are_named_counted_and_replaced(mixed: Path, caplog: p
     reasons = {Path(name).name: reason for name, reason in loader.faults.reasons.items()}
     assert "the file is empty" in reasons["empty.mp4"]
     assert "no video stream" in reasons["sound.mp4"]
-    assert "FileNotFoundError" in reasons["missing.mp4"]
+    assert reasons["missing.mp4"] == "the file does not exist. Check the path."
     for name in names:
         assert caplog.text.count(f"{name} (number") == 1
         assert name in loader.faults.report()

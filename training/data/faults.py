@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 JUDGED_SAMPLES = 1000
 DEVIATIONS = 5.0
 LISTED = 20
+DECODING = "Cannot decode "  # how the decoder's messages begin, a path behind it
 
 
 class TooManyBadVideosError(RuntimeError):
@@ -37,8 +38,8 @@ class Fault:
     @classmethod
     def of(cls, name: str, error: Exception) -> "Fault":
         reason = str(error) or type(error).__name__
-        if isinstance(error, VideoDecodingError):
-            return cls(name, reason.removeprefix("Cannot decode ").removeprefix(f"{name}: "))
+        if isinstance(error, VideoDecodingError) or reason.startswith(DECODING):
+            return cls(name, reason.removeprefix(DECODING).removeprefix(f"{name}: "))
         return cls(name, f"{type(error).__name__}: {reason}")
 
 
