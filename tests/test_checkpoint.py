@@ -30,6 +30,7 @@ from training.checkpoint import (
     restore_random_states,
     what_changes,
 )
+from training.data.faults import Fault
 from training.loop import Run, fit, start
 from training.recipe import RecipeError
 from training.schedule import Plan
@@ -181,6 +182,19 @@ def test_a_half_written_checkpoint_is_never_taken(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "step-00000002", "step-00000004", "step-00000099", "step-7"
     ]  # fmt: skip
+
+
+def test_unreadable_videos_of_processes_that_are_no_more_stay_known(tmp_path: Path) -> None:
+    run = begin(tmp_path, schedule__max_steps=2)
+    run.loader.faults.count(1, 0, [Fault("mine.mp4", "broken")])
+    assert fit(run)
+    folder = complete_checkpoints(tmp_path / "checkpoints")[-1]
+    states = torch.load(folder / "rank-0.pt", weights_only=True)
+    seen = states["faults"]["seen"]
+    states["faults"] |= {"reasons": {"theirs.mp4": "empty"}, "bad": 1}
+    torch.save(states, folder / "rank-1.pt")  # as another process would have written it
+    faults = begin(tmp_path).loader.faults
+    assert (faults.reasons, faults.bad, faults.seen) == ({"mine.mp4": "broken", "theirs.mp4": "empty"}, 1, 2 * seen)
 
 
 def test_resume_can_be_refused(tmp_path: Path) -> None:

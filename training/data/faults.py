@@ -127,5 +127,7 @@ class FaultCounter:
         return {"seen": self.seen, "bad": self.bad, "reasons": dict(self.reasons)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        self.seen, self.bad, self.reasons = state["seen"], state["bad"], dict(state["reasons"])
+        """Go on from what `state_dict` gave, here or on processes that are no more: what is counted already stays."""
+        self.seen += state["seen"]
+        self.bad += state["bad"]
+        self.reasons |= state["reasons"]
