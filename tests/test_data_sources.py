@@ -94,6 +94,22 @@ def test_lists_of_windows_tools_are_refused_in_words(tmp_path: Path, encoding: s
         ListSource(str(tmp_path / "list.txt"), labelled=labelled)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("list", "clips", "clips is a folder, not a list of videos. Set `kind: folder`"),
+        ("list", "clips.tar", "clips.tar is no text. Name a list of videos, or set `kind`"),
+        ("folder", "clips.tar", "clips.tar is a file, not a folder of videos. Set `kind: list`"),
+    ],
+)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_what_is_of_another_kind_is_named(tmp_path: Path, kind: str, name: str, message: str, labelled: bool) -> None:
+    (tmp_path / "clips").mkdir()
+    write_shard(tmp_path / "clips.tar", {"a.mp4": b"film"})
+    with pytest.raises(ValueError, match=message):
+        open_source(SourceRecipe(path=str(tmp_path / name), kind=kind), labelled=labelled, seed=0, shuffle=False)
+
+
 def test_paths_with_spaces_absolute_paths_and_addresses(tmp_path: Path) -> None:
     path = write_list(tmp_path, "a video.mp4 3", "/abs/b.mp4 1", "https://host/c.mp4 2", "-dash.mp4 0")
     source = ListSource(path, root="/data", labelled=True)

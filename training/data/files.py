@@ -44,7 +44,7 @@ class ListSource(IndexedSource):
 
     Raises:
         FileNotFoundError: There is no such list.
-        ValueError: It is UTF-16, a line has other columns than the first one, or none match.
+        ValueError: It is no text in UTF-8, a line has other columns than the first one, or none match.
     """
 
     def __init__(
@@ -65,33 +65,28 @@ class ListSource(IndexedSource):
     def _read(path: str, labelled: bool, wanted: re.Pattern, numbers: dict[str, array]) -> Iterator[str]:
         """Paths of the wanted lines; their numbers are appended to `numbers`."""
         columns, separator = None, None
-        with open(path, "rb") as file:
-            if file.read(2) in _UTF16_MARKS:
-                raise ValueError(f"{path} is UTF-16, as Windows tools write it. Save the list as UTF-8.")
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for place, line in enumerate(lines, start=1):
-                line = line.strip()
-                if columns is None and line.startswith("#"):
-                    columns = _named_columns(path, line, labelled)
-                if not line or line.startswith("#"):
-                    continue
-                if columns is None:
-                    separator = None if len(line.split()) > 1 or "," not in line else ","
-                    columns = _guess_columns(path, line, separator, labelled)
-                video, *values = line.rsplit(separator, len(columns) - 1)
-                try:
-                    values = [int(value) for value in values]
-                    if len(values) != len(columns) - 1:
-                        raise ValueError
-                except ValueError:
-                    raise ValueError(
-                        f"{path}, line {place}: expected `{' '.join(columns)}`, got {line!r}. Correct the line, or "
-                        "name the columns in a first line such as `# path label`."
-                    ) from None
-                if wanted.search(video):
-                    for name, value in zip(columns[1:], values):
-                        numbers[name].append(value)
-                    yield video
+        for place, line in _lines(path):
+            if columns is None and line.startswith("#"):
+                columns = _named_columns(path, line, labelled)
+            if not line or line.startswith("#"):
+                continue
+            if columns is None:
+                separator = None if len(line.split()) > 1 or "," not in line else ","
+                columns = _guess_columns(path, line, separator, labelled)
+            video, *values = line.rsplit(separator, len(columns) - 1)
+            try:
+                values = [int(value) for value in values]
+                if len(values) != len(columns) - 1:
+                    raise ValueError
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {place}: expected `{' '.join(columns)}`, got {line!r}. Correct the line, or "
+                    "name the columns in a first line such as `# path label`."
+                ) from None
+            if wanted.search(video):
+                for name, value in zip(columns[1:], values):
+                    numbers[name].append(value)
+                yield video
 
     def get(self, index: int, epoch: int) -> Video:
         path = self.paths[index]
@@ -102,6 +97,20 @@ class ListSource(IndexedSource):
         total = total if total > 0 else None
         piece = f" (frames {start} to {start + total - 1})" if total and start else ""
         return Video(path + piece, path, self.label(index), start, total, self._pattern)
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """Lines of a list with their numbers, counted from 1; a file that is none is refused."""
+    if os.path.isdir(path):
+        raise ValueError(f"{path} is a folder, not a list of videos. Set `kind: folder`, or name a list.")
+    with open(path, "rb") as file:
+        if file.read(2) in _UTF16_MARKS:
+            raise ValueError(f"{path} is UTF-16, as Windows tools write it. Save the list as UTF-8.")
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for place, line in enumerate(lines, start=1):
+            if "\0" in line:
+                raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
+            yield place, line.strip()
 
 
 def _named_columns(path: str, line: str, labelled: bool) -> tuple[str, ...] | None:
@@ -143,12 +152,15 @@ class FolderSource(IndexedSource):
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: A folder in it cannot be read, it has no videos, or labels are wanted and it has no folders.
+        ValueError: It is a file, a folder in it cannot be read, it has no videos, or labels are wanted and it has no
+            folders.
     """
 
     def __init__(
         self, path: str, *, labelled: bool = False, path_pattern: str | None = None, pattern: str = "img_{:05}.jpg"
     ) -> None:
+        if os.path.isfile(path):
+            raise ValueError(f"{path} is a file, not a folder of videos. Set `kind: list`, or what it is.")
         self._root, self._pattern = path, pattern
         wanted = re.compile(path_pattern or "")
         labels, names = array("i"), []
