@@ -55,10 +55,12 @@ def top1(prediction: EvalPrediction) -> dict[str, float]:
 def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Train, evaluate, save the adapters and the merged model; returns what was measured."""
     parser = HfArgumentParser((Options, TrainingArguments))
+    new_name = hasattr(TrainingArguments, "activation_checkpointing")  # older versions of transformers lack it
     parser.set_defaults(
         output_dir="runs/lora", num_train_epochs=3, per_device_train_batch_size=16, learning_rate=1e-3,
-        warmup_steps=10, lr_scheduler_type="cosine", gradient_checkpointing=True, eval_strategy="epoch",
-        logging_steps=10, save_strategy="no", report_to="none", label_names=["labels"],
+        warmup_steps=10, lr_scheduler_type="cosine", eval_strategy="epoch", logging_steps=10, save_strategy="no",
+        report_to="none", label_names=["labels"],
+        **{"activation_checkpointing" if new_name else "gradient_checkpointing": True},
     )  # fmt: skip
     options, training = parser.parse_args_into_dataclasses(arguments)
     classes = sorted(path.name for path in (options.data / "train").glob("*") if path.is_dir())

@@ -15,35 +15,27 @@ def folder_id(folder: str) -> FolderId:
     return status.st_dev, status.st_ino
 
 
-def walk_folders(
-    folder: str, above: tuple[FolderId, ...] = (), skip_unreadable: bool = False
-) -> Iterator[tuple[str, list[str]]]:
+def walk_folders(folder: str, above: tuple[FolderId, ...] = ()) -> Iterator[tuple[str, list[str]]]:
     """Folders at any depth, and the names of the files in each; what is hidden is left out.
 
     Args:
         folder: Where to begin.
         above: Folders that were gone through on the way. Links are followed, but not those that lead back to one.
-        skip_unreadable: Leave out folders that cannot be read, as `os.walk` does.
 
     Raises:
         OSError: A folder cannot be read.
     """
     files, folders = [], []
-    try:
-        place = folder_id(folder)
-        if place in above:
-            return
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    (folders if _is_folder(entry) else files).append(entry.name)
-    except OSError:
-        if skip_unreadable:
-            return
-        raise
+    place = folder_id(folder)
+    if place in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (folders if _is_folder(entry) else files).append(entry.name)
     yield folder, files
     for name in folders:
-        yield from walk_folders(os.path.join(folder, name), (*above, place), skip_unreadable)
+        yield from walk_folders(os.path.join(folder, name), (*above, place))
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -30,6 +30,7 @@ from training.checkpoint import (
     restore_random_states,
     what_changes,
 )
+from training.data.faults import Fault
 from training.loop import Run, fit, start
 from training.recipe import RecipeError
 from training.schedule import Plan
@@ -183,9 +184,22 @@ def test_a_half_written_checkpoint_is_never_taken(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_unreadable_videos_of_processes_that_are_no_more_stay_known(tmp_path: Path) -> None:
+    run = begin(tmp_path, schedule__max_steps=2)
+    run.loader.faults.count(1, 0, [Fault("mine.mp4", "broken")])
+    assert fit(run)
+    folder = complete_checkpoints(tmp_path / "checkpoints")[-1]
+    states = torch.load(folder / "rank-0.pt", weights_only=True)
+    seen = states["faults"]["seen"]
+    states["faults"] |= {"reasons": {"theirs.mp4": "empty"}, "bad": 1}
+    torch.save(states, folder / "rank-1.pt")  # as another process would have written it
+    faults = begin(tmp_path).loader.faults
+    assert (faults.reasons, faults.bad, faults.seen) == ({"mine.mp4": "broken", "theirs.mp4": "empty"}, 1, 2 * seen)
+
+
 def test_resume_can_be_refused(tmp_path: Path) -> None:
     assert fit(begin(tmp_path, schedule__max_steps=2))
-    with pytest.raises(FileExistsError, match=r"already holds step-00000002: choose another output_dir"):
+    with pytest.raises(RecipeError, match=r"already holds step-00000002: choose another output_dir"):
         begin(tmp_path, checkpoint__resume=False)
     assert begin(tmp_path / "elsewhere", checkpoint__resume=False).progress == Progress()
 

@@ -355,7 +355,7 @@ def test_unreadable_videos_are_named_counted_and_replaced(mixed: Path, caplog: p
     reasons = {Path(name).name: reason for name, reason in loader.faults.reasons.items()}
     assert "the file is empty" in reasons["empty.mp4"]
     assert "no video stream" in reasons["sound.mp4"]
-    assert "FileNotFoundError" in reasons["missing.mp4"]
+    assert reasons["missing.mp4"] == "the file does not exist. Check the path."
     for name in names:
         assert caplog.text.count(f"{name} (number") == 1
         assert name in loader.faults.report()
@@ -414,6 +414,8 @@ def test_nothing_readable_is_an_error_not_a_loop(tmp_path: Path, workers: int) -
         (tmp_path / f"{i}.mp4").write_bytes(b"nothing")
     with pytest.raises(TooManyBadVideosError, match=f"{MAX_TRIES} videos of .* were tried for one sample") as caught:
         first_batches(recipe_for(tmp_path, workers=workers), 1, labelled=False)
+    assert str(caught.value).startswith(f"{MAX_TRIES} videos")  # the traceback of a worker is not part of it
+    assert str(caught.value).count("0.mp4") == 1
     traceback.clear_frames(caught.tb)  # ends the workers now; torch takes 5 s where it is left to garbage collection
 
 

@@ -1,8 +1,11 @@
 """Sources of videos: list files, folders, tar shards and `datasets`, and how they mix."""
 
+import errno
 import io
 import json
+import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +84,30 @@ def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path, columns: str) -
     (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\nb.mp4 5\n", encoding="utf-8-sig")
     source = ListSource(str(tmp_path / "list.txt"), root="/data", labelled=True)
     assert [source.get(i, 0).content for i in range(source.length)] == ["/data/a.mp4", "/data/b.mp4"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_lists_of_windows_tools_are_refused_in_words(tmp_path: Path, encoding: str, labelled: bool) -> None:
+    (tmp_path / "list.txt").write_text("\ufeffa.mp4 4\n", encoding)
+    with pytest.raises(ValueError, match=r"list\.txt is UTF-16.* Save the list as UTF-8"):
+        ListSource(str(tmp_path / "list.txt"), labelled=labelled)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("list", "clips", "clips is a folder, not a list of videos. Set `kind: folder`"),
+        ("list", "clips.tar", "clips.tar is no text. Name a list of videos, or set `kind`"),
+        ("folder", "clips.tar", "clips.tar is a file, not a folder of videos. Set `kind: list`"),
+    ],
+)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_what_is_of_another_kind_is_named(tmp_path: Path, kind: str, name: str, message: str, labelled: bool) -> None:
+    (tmp_path / "clips").mkdir()
+    write_shard(tmp_path / "clips.tar", {"a.mp4": b"film"})
+    with pytest.raises(ValueError, match=message):
+        open_source(SourceRecipe(path=str(tmp_path / name), kind=kind), labelled=labelled, seed=0, shuffle=False)
 
 
 def test_paths_with_spaces_absolute_paths_and_addresses(tmp_path: Path) -> None:
@@ -200,6 +227,36 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
     paths = [Path(path).relative_to(tmp_path / "videos").as_posix() for path, _ in everything(source)]
     assert paths == ["run/a.mp4", "run/c/c.mp4", "run/up/deep/b.mp4", "walk/deep/b.mp4", "walk/deep/up/a.mp4",
                      "walk/deep/up/c/c.mp4"]  # fmt: skip
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("folder", ["jump", "run/deep"])
+def test_no_folder_is_passed_over_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, labelled: bool
+) -> None:
+    for name in ("jump/a.mp4", "run/deep/b.mp4", "walk/c.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    scan, closed = os.scandir, str(tmp_path / folder)
+
+    def scandir(path: str) -> Iterator[os.DirEntry]:
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # the owner of the machine may read everything
+    with pytest.raises(ValueError, match=rf"{closed} cannot be read \(Permission denied\)\. Make it readable"):
+        FolderSource(str(tmp_path), labelled=labelled)
+
+
+def test_a_class_whose_link_leads_nowhere_is_named(tmp_path: Path) -> None:
+    for name in ("run/b.mp4", "walk/c.mp4", "lost+found/d.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert FolderSource(str(tmp_path), labelled=True).classes == ("run", "walk")
+    (tmp_path / "jump").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(ValueError, match="jump is a link to nothing"):
+        FolderSource(str(tmp_path), labelled=True)
 
 
 def test_folder_without_classes(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_datasets(films: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("error:`gradient_checkpointing` is deprecated")
 def test_lora(model: Path, films: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     options = ["--data", str(films), "--model", str(model), "--output_dir", str(tmp_path), "--rank", "2", *ONE_EPOCH]

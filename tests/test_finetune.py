@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -184,7 +185,8 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
     [
         (["--data.sources", "[{path: LIST}]"], "The largest label in the data is 4, so there are 5 or more"),
         (["--data.sources", "[{path: LIST}]", "--num_labels", "4"], "LIST go up to 4, but there are 4 classes, 0 to 3"),
-        (["--num_labels", "2"], "the data names 3 classes, num_labels says 2"),
+        (["--num_labels", "2"], "the data names 3 classes, num_labels says 2: correct one of them, or leave num_labels "
+         "out (`--num_labels null`"),
         (["--labels", "[falls, rises]"], "do not fit the list of classes"),
         (["--labels_file", "NOWHERE"], "labels_file: There is no label file"),
         (["--labels", "[a, b]", "--labels_file", "LIST"], "contradict each other"),
@@ -215,6 +217,24 @@ def test_refused_before_the_first_step(
     assert run_here(config_file, "--output_dir", str(tmp_path / "run"), *arguments) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.sources", "[{path: BROKEN, kind: folder}]"], r"16 videos of .*BROKEN were tried for one sample"),
+        (["--optimizer.base_lr", "1e30"], r"loss and grad_norm of step \d are not finite"),
+    ],
+)
+def test_what_ends_the_training_is_said_without_a_traceback(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    for name in CLASSES:
+        (tmp_path / "BROKEN" / name).mkdir(parents=True)
+        (tmp_path / "BROKEN" / name / "a.mp4").write_bytes(b"nothing")
+    arguments = [argument.replace("BROKEN", str(tmp_path / "BROKEN")) for argument in arguments]
+    assert run_here(config_file, "--output_dir", str(tmp_path / "run"), *arguments) == 1
+    assert re.search(f"^{message}", capsys.readouterr().err, re.MULTILINE)
 
 
 # ---- evaluation on the way

@@ -90,6 +90,7 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--model.config.hidden_size", "15"], "`hidden_size` (15) must be a multiple of `num_attention_heads`"),
         (["--model.config.hiden_size", "16"], "did you mean `hidden_size`"),
         (["--model.config.num_frames", "16"], "data.num_frames says it"),
+        (["--model.config.num_channels", "1"], "model.config.num_channels (here or in model.init_from) is 1"),
         (["--model.preset", "enormous"], "There is no preset 'enormous'"),
         (["--data.image_size", "12"], "do not tile a grid of 3 x 3"),
         (["--output_dir", ""], "output_dir"),

@@ -23,7 +23,7 @@ from .hybrid.kinetics_lists import FILE_NAME, TRAINING, VALIDATION, VERSIONS, Ki
 from .hybrid.labeled import FILE_OF_SPLIT, PREFERENCE, KineticsOptions, build_kinetics710
 from .hybrid.movies import WINDOW
 from .hybrid.parts import PARTS
-from .hybrid.tables import kinetics_remarks, kinetics_table, unlabeled_remarks, unlabeled_table
+from .hybrid.tables import kinetics_remarks, kinetics_tables, unlabeled_remarks, unlabeled_table
 from .hybrid.unlabeled import MovieOptions, UnlabeledOptions, build_unlabeled
 
 
@@ -105,7 +105,7 @@ def kinetics710(
     sample = _sample(check)
     with messages.status("") as status:
         report = build_kinetics710(options, str(output), force=force, progress=_shown(status.update))
-    screen.print(kinetics_table(report))
+    screen.print(*kinetics_tables(report))
     _remarks(kinetics_remarks(report))
     if sample is not None:
         names = [output / f"{name}.txt" for name in FILE_OF_SPLIT.values()]

@@ -81,7 +81,8 @@ class CheckpointKeeper:
         plan: The recipe in numbers.
         extras: Further state, by name, the same on all processes. Where a checkpoint was written without, its
             `restart()` is called after the weights were loaded, if it has that method.
-        per_process: Further state, by name, of which each process keeps its own; no tensors on devices.
+        per_process: Further state, by name, of which each process keeps its own; no tensors on devices. Where a run
+            goes on with fewer processes, `load_state_dict` is called once more for each that one takes the place of.
     """
 
     def __init__(
@@ -132,15 +133,15 @@ class CheckpointKeeper:
             How far the run is; step 0 if it only begins.
 
         Raises:
-            FileExistsError: There are checkpoints, but `checkpoint.resume` is off.
-            RecipeError: It is of another model, or the optimizer now sorts the parameters into other groups.
+            RecipeError: It is of another model, the optimizer now sorts the parameters into other groups, or
+                `checkpoint.resume` is off.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
         if newest is None:
             return Progress()
         if not self.recipe.checkpoint.resume:
-            raise FileExistsError(
+            raise RecipeError(
                 f"{self.folder} already holds {newest}: choose another output_dir, or set checkpoint.resume to true."
             )
         return self._load(self.folder / newest)
@@ -160,12 +161,14 @@ class CheckpointKeeper:
             group.update(own)
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        own = folder / f"rank-{self.accelerator.process_index}.pt"
-        if own.is_file():  # not on processes that are new
+        rank = self.accelerator.process_index
+        while (own := folder / f"rank-{rank}.pt").is_file():  # not on processes that are new
             states = torch.load(own, weights_only=True)
-            restore_random_states(states["random"])
+            if rank == self.accelerator.process_index:
+                restore_random_states(states["random"])
             for name, extra in self.per_process.items():
                 extra.load_state_dict(states[name])
+            rank += self.accelerator.num_processes  # of a process that is no more
         self.accelerator.step = 0  # a checkpoint lies between two optimizer steps
         return progress
 

@@ -45,8 +45,8 @@ def find_class_names(recipe: "FineTuningRecipe", default: list[str] | None = Non
             return default
     if names is not None and recipe.num_labels not in (None, len(names)):
         raise RecipeError(
-            f"{origin} names {len(names)} classes, num_labels says {recipe.num_labels}: correct one of them, "
-            "or leave num_labels out."
+            f"{origin} names {len(names)} classes, num_labels says {recipe.num_labels}: correct one of them, or leave "
+            "num_labels out (`--num_labels null`, where a recipe file says it)."
         )
     if names is not None and len(names) < 2:
         raise RecipeError(f"{origin} names {len(names)} class; there must be at least 2.")

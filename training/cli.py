@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .data.faults import TooManyBadVideosError
 from .recipe import Recipe, RecipeError, load_recipe
 from .tasks import Task
 
@@ -29,7 +30,7 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
         argv: Arguments; default: those of the process.
 
     Returns:
-        Exit status: 0, or 2 if the recipe cannot be run.
+        Exit status: 0, 2 if the recipe cannot be run, or 1 if the data or the numbers ended the training.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
@@ -42,12 +43,21 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
 
         train(recipe, task, build_loader)
     except RecipeError as error:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            sys.stderr.write(f"{error}\n")
-        else:
-            time.sleep(SECONDS_TO_SPEAK)  # the launcher ends all processes as soon as one of them ends
-        return 2
+        return _fail(error, 2)
+    except FloatingPointError as error:
+        return _fail(error, 1)
+    except TooManyBadVideosError as error:
+        return _fail(error, 1, alone=True)
     return 0
+
+
+def _fail(error: Exception, status: int, alone: bool = False) -> int:
+    """Say what is wrong, by the first process of a machine unless this one is `alone` with it."""
+    if alone or int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        sys.stderr.write(f"{error}\n")
+    else:
+        time.sleep(SECONDS_TO_SPEAK)  # the launcher ends all processes as soon as one of them ends
+    return status
 
 
 def build_loader(*args: Any, **kwargs: Any) -> "ClipLoader":

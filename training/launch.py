@@ -3,6 +3,7 @@
 """The `Accelerator` of a run: one process or many, on GPUs or CPUs, plain, DDP, FSDP2 or DeepSpeed."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,6 +166,8 @@ def _setup_fsdp2(accelerator: Accelerator, keep_fp32: bool) -> None:
         PartialState._shared_state["distributed_type"] = DistributedType.FSDP
     if state.distributed_type != DistributedType.FSDP:
         return
+    # logits are such a view; the loss is computed from them within the model, and nobody writes into them
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     plugin = state.fsdp_plugin
     if plugin.fsdp_version != 2:
         raise RecipeError("Only FSDP2 is supported: set `fsdp_version: 2` in the accelerate configuration.")

@@ -255,9 +255,17 @@ class Recipe:
                 raise RecipeError(f"model.config.{theirs} is no key of a recipe: {ours} says it")
         clip = {"num_frames": self.data.num_frames, "image_size": self.data.image_size}
         fields = {**clip, **more, **self.model.config}
-        if self.model.init_from is not None:
-            return self.start_config(**fields)
-        return VideoMAEv2Config.from_preset(self.model.preset, **fields)
+        config = (
+            VideoMAEv2Config.from_preset(self.model.preset, **fields)
+            if self.model.init_from is None
+            else self.start_config(**fields)
+        )
+        if config.num_channels != 3:
+            raise RecipeError(
+                f"model.config.num_channels (here or in model.init_from) is {config.num_channels}; clips of videos "
+                "have 3"
+            )
+        return config
 
     def start_config(self, **fields: Any) -> VideoMAEv2Config:
         """Configuration of `model.init_from`, but for `fields`.

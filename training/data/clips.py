@@ -109,7 +109,7 @@ class ClipDataset(Dataset):
             return item if video.label is None else {**item, "labels": video.label}
         raise TooManyBadVideosError(
             f"{MAX_TRIES} videos of {source.name} were tried for one sample and none can be read. Check that the data "
-            f"is where the recipe says:\n{listing(faults)}"
+            f"is where the recipe says:\n{listing(list(dict.fromkeys(faults)))}"
         )
 
     def _choose(self, source: Source, rng: np.random.Generator, total: int) -> np.ndarray:

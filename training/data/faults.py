@@ -17,10 +17,15 @@ logger = logging.getLogger(__name__)
 JUDGED_SAMPLES = 1000
 DEVIATIONS = 5.0
 LISTED = 20
+DECODING = "Cannot decode "  # how the decoder's messages begin, a path behind it
 
 
 class TooManyBadVideosError(RuntimeError):
     """More videos cannot be read than `data.max_bad_share` allows, or no replacement for one could be."""
+
+    def __init__(self, message: str) -> None:
+        # that of a worker comes back with the worker's traceback in front
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].rstrip())
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class Fault:
     @classmethod
     def of(cls, name: str, error: Exception) -> "Fault":
         reason = str(error) or type(error).__name__
-        if isinstance(error, VideoDecodingError):
-            return cls(name, reason.removeprefix("Cannot decode ").removeprefix(f"{name}: "))
+        if isinstance(error, VideoDecodingError) or reason.startswith(DECODING):
+            return cls(name, reason.removeprefix(DECODING).removeprefix(f"{name}: "))
         return cls(name, f"{type(error).__name__}: {reason}")
 
 
@@ -122,5 +127,7 @@ class FaultCounter:
         return {"seen": self.seen, "bad": self.bad, "reasons": dict(self.reasons)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        self.seen, self.bad, self.reasons = state["seen"], state["bad"], dict(state["reasons"])
+        """Go on from what `state_dict` gave, here or on processes that are no more: what is counted already stays."""
+        self.seen += state["seen"]
+        self.bad += state["bad"]
+        self.reasons |= state["reasons"]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Videos of a list file, and of a folder with a folder per class."""
 
+import codecs
 import os
 import re
 from array import array
@@ -14,11 +15,15 @@ from modeling_videomae_v2.folders import folder_id, walk_folders
 from .sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 # Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
 COLUMNS = {
     False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
+# Without its videos, training would be on less, and where it is a class the numbers of others would change.
+_WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: list)."
 
 
 class ListSource(IndexedSource):
@@ -39,7 +44,7 @@ class ListSource(IndexedSource):
 
     Raises:
         FileNotFoundError: There is no such list.
-        ValueError: A line has other columns than the first one, or none match.
+        ValueError: It is no text in UTF-8, a line has other columns than the first one, or none match.
     """
 
     def __init__(
@@ -60,30 +65,28 @@ class ListSource(IndexedSource):
     def _read(path: str, labelled: bool, wanted: re.Pattern, numbers: dict[str, array]) -> Iterator[str]:
         """Paths of the wanted lines; their numbers are appended to `numbers`."""
         columns, separator = None, None
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for place, line in enumerate(lines, start=1):
-                line = line.strip()
-                if columns is None and line.startswith("#"):
-                    columns = _named_columns(path, line, labelled)
-                if not line or line.startswith("#"):
-                    continue
-                if columns is None:
-                    separator = None if len(line.split()) > 1 or "," not in line else ","
-                    columns = _guess_columns(path, line, separator, labelled)
-                video, *values = line.rsplit(separator, len(columns) - 1)
-                try:
-                    values = [int(value) for value in values]
-                    if len(values) != len(columns) - 1:
-                        raise ValueError
-                except ValueError:
-                    raise ValueError(
-                        f"{path}, line {place}: expected `{' '.join(columns)}`, got {line!r}. Correct the line, or "
-                        "name the columns in a first line such as `# path label`."
-                    ) from None
-                if wanted.search(video):
-                    for name, value in zip(columns[1:], values):
-                        numbers[name].append(value)
-                    yield video
+        for place, line in _lines(path):
+            if columns is None and line.startswith("#"):
+                columns = _named_columns(path, line, labelled)
+            if not line or line.startswith("#"):
+                continue
+            if columns is None:
+                separator = None if len(line.split()) > 1 or "," not in line else ","
+                columns = _guess_columns(path, line, separator, labelled)
+            video, *values = line.rsplit(separator, len(columns) - 1)
+            try:
+                values = [int(value) for value in values]
+                if len(values) != len(columns) - 1:
+                    raise ValueError
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {place}: expected `{' '.join(columns)}`, got {line!r}. Correct the line, or "
+                    "name the columns in a first line such as `# path label`."
+                ) from None
+            if wanted.search(video):
+                for name, value in zip(columns[1:], values):
+                    numbers[name].append(value)
+                yield video
 
     def get(self, index: int, epoch: int) -> Video:
         path = self.paths[index]
@@ -94,6 +97,20 @@ class ListSource(IndexedSource):
         total = total if total > 0 else None
         piece = f" (frames {start} to {start + total - 1})" if total and start else ""
         return Video(path + piece, path, self.label(index), start, total, self._pattern)
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """Lines of a list with their numbers, counted from 1; a file that is none is refused."""
+    if os.path.isdir(path):
+        raise ValueError(f"{path} is a folder, not a list of videos. Set `kind: folder`, or name a list.")
+    with open(path, "rb") as file:
+        if file.read(2) in _UTF16_MARKS:
+            raise ValueError(f"{path} is UTF-16, as Windows tools write it. Save the list as UTF-8.")
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for place, line in enumerate(lines, start=1):
+            if "\0" in line:
+                raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
+            yield place, line.strip()
 
 
 def _named_columns(path: str, line: str, labelled: bool) -> tuple[str, ...] | None:
@@ -135,12 +152,15 @@ class FolderSource(IndexedSource):
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: It has no videos, or labels are wanted and it has no folders.
+        ValueError: It is a file, a folder in it cannot be read, it has no videos, or labels are wanted and it has no
+            folders.
     """
 
     def __init__(
         self, path: str, *, labelled: bool = False, path_pattern: str | None = None, pattern: str = "img_{:05}.jpg"
     ) -> None:
+        if os.path.isfile(path):
+            raise ValueError(f"{path} is a file, not a folder of videos. Set `kind: list`, or what it is.")
         self._root, self._pattern = path, pattern
         wanted = re.compile(path_pattern or "")
         labels, names = array("i"), []
@@ -161,18 +181,30 @@ class FolderSource(IndexedSource):
 
 
 def _folders(path: str) -> list[str]:
+    """Folders in a folder, but for those that are hidden or the file system's own."""
     with os.scandir(path) as entries:
-        return [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        found = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "lost+found"]
+    for entry in found:
+        if _suffix(entry.name) not in VIDEO_SUFFIXES and not os.path.exists(entry.path):
+            raise ValueError(f"{entry.path} is a link to nothing that can be read. {_WAY_OUT}")
+    return [entry.name for entry in found if entry.is_dir()]
 
 
 def _videos_below(root: str, below: str) -> Iterator[str]:
     """Paths, from `root`, of the videos and of the folders with pictures in or below `root/below`."""
     above = (folder_id(root),) if below else ()
-    for folder, files in walk_folders(os.path.join(root, below), above, skip_unreadable=True):
-        inside = os.path.relpath(folder, root)
-        suffixes = {name: name.rpartition(".")[2].lower() for name in files}
-        videos = [name for name, suffix in suffixes.items() if suffix in VIDEO_SUFFIXES]
-        if not videos and any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
-            yield inside
-        for name in videos:  # pictures beside them are previews
-            yield os.path.normpath(os.path.join(inside, name))
+    try:
+        for folder, files in walk_folders(os.path.join(root, below), above):
+            inside = os.path.relpath(folder, root)
+            suffixes = {name: _suffix(name) for name in files}
+            videos = [name for name, suffix in suffixes.items() if suffix in VIDEO_SUFFIXES]
+            if not videos and any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
+                yield inside
+            for name in videos:  # pictures beside them are previews
+                yield os.path.normpath(os.path.join(inside, name))
+    except OSError as error:
+        raise ValueError(f"The folder {error.filename} cannot be read ({error.strerror}). {_WAY_OUT}") from error
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower()

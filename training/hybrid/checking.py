@@ -13,6 +13,7 @@ from PIL.Image import DecompressionBombError
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
+from ..data.faults import Fault
 from ..data.files import ListSource
 from ..data.frames import read_frames
 from ..data.sources import Video
@@ -153,5 +154,5 @@ def _decode(video: Video) -> str | None:
     try:
         read_frames(video, lambda total: np.array([0, total - 1]))
     except (VideoDecodingError, FFmpegError, OSError, DecompressionBombError) as error:
-        return str(error) or type(error).__name__
+        return Fault.of(video.name, error).reason.removeprefix(f"{video.content}: ")
     return None

@@ -23,18 +23,19 @@ STEPS = {
 }
 
 
-def kinetics_table(report: dict[str, Any]) -> Table:
-    """What happened to the lines of each version, step by step."""
-    table = Table(title=f"Kinetics, {report['classes']['count']} classes")
+def kinetics_tables(report: dict[str, Any]) -> list[Table]:
+    """What happened to the lines of each version, step by step; a table for each split, since 80 columns hold one."""
+    return [_kinetics_table(split, report) for split in SPLITS if report[split]["by_version"]]
+
+
+def _kinetics_table(split: str, report: dict[str, Any]) -> Table:
+    counts = {**report[split]["by_version"], "all": report[split]}
+    table = Table(title=f"Kinetics, {report['classes']['count']} classes: {split}")
     table.add_column("")
-    columns: list[dict[str, int]] = []
-    for split in SPLITS:
-        versions = report[split]["by_version"]
-        for version, counts in [*versions.items(), ("all", report[split])]:
-            table.add_column(f"{split}\n{version}", justify="right")
-            columns.append(counts)
+    for version in counts:
+        table.add_column(str(version), justify="right")
     for key, title in STEPS.items():
-        table.add_row(title, *(f"{counts[key]:,}" for counts in columns), end_section=key == "kept")
+        table.add_row(title, *(f"{steps[key]:,}" for steps in counts.values()), end_section=key == "kept")
     return table
 
 
