@@ -104,10 +104,14 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if hint is str and isinstance(value, Path):
         return str(value)
-    if isinstance(value, hint if isinstance(hint, type) else object) and (hint is bool or not isinstance(value, bool)):
+    kind = typing.get_origin(hint) or hint
+    if isinstance(value, kind) and (hint is bool or not isinstance(value, bool)):
         return value
-    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    raise RecipeError(f"`{where}` must be {wanted.get(hint, 'a list or a mapping')}, got {value!r}.")
+    wanted = {
+        bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list, such as [a, b]",
+        dict: "a mapping, such as {key: value}",
+    }  # fmt: skip
+    raise RecipeError(f"`{where}` must be {wanted[kind]}, got {value!r}.")
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
