@@ -16,6 +16,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import initialization as init
@@ -471,7 +472,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         return nn.functional.cross_entropy(logits, labels.long())
 
 
-def refuse_unknown_classes(labels: torch.Tensor, num_labels: int) -> None:
+def refuse_unknown_classes(labels: np.ndarray, num_labels: int) -> None:
     """Refuse class ids that the model has no output for; -100 leaves a clip out of the loss, as in PyTorch."""
     wrong = labels[((labels < 0) | (labels >= num_labels)) & (labels != -100)]
     if len(wrong):

@@ -9,7 +9,9 @@ data on a device: nothing here waits for one, and no shape depends on what a mas
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from .configuration_videomae_v2 import VideoMAEv2Config
 from .masking_videomae_v2 import Grid, num_dropped_tokens
@@ -68,20 +70,25 @@ def num_reconstructed(config: VideoMAEv2Config, grid: Grid) -> int:
     return math.prod(grid) - num_dropped_tokens(config.decoder_mask_type, grid, config.decoder_mask_ratio)
 
 
-def host_values(tensor: torch.Tensor) -> torch.Tensor | None:
+def host_values(tensor: torch.Tensor) -> np.ndarray | None:
     """What a tensor in host memory holds; None for one on another device, or where a graph is being made.
 
-    In the transforms of `torch.func` a tensor stands for others: those are returned, clips of `vmap` in the first
-    dimension.
+    In the transforms of `torch.func` a tensor stands for others: the values are those of the innermost, clips of
+    `vmap` in the first dimension.
     """
     if type(tensor) is not torch.Tensor or tensor.device.type != "cpu" or torch.compiler.is_compiling():
         return None
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        return tensor.numpy()
+    clip_dims = []  # of `vmap`, the outermost first; each counts in what it stands for
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        batch_dim = torch._C._functorch.maybe_get_bdim(tensor)  # -1 where it is no transform of `vmap`
+        clip_dims.append(torch._C._functorch.maybe_get_bdim(tensor))
         tensor = torch._C._functorch.get_unwrapped(tensor)
-        if batch_dim != -1:
-            tensor = tensor.movedim(batch_dim, 0)
-    return tensor
+    with temporarily_clear_interpreter_stack():  # or this would give a tensor that stands for others again
+        values = tensor.numpy()
+    for moved, dim in enumerate(dim for dim in reversed(clip_dims) if dim != -1):  # -1: another transform
+        values = np.moveaxis(values, dim + moved, 0)
+    return values
 
 
 def kept_indices(
@@ -110,12 +117,12 @@ def kept_indices(
 
     values = host_values(mask)
     if values is not None:
-        kept_per_clip = (~values).sum(dim=-1).flatten().tolist()
-        count = kept_per_clip[0]
-        if count == 0 or any(kept != count for kept in kept_per_clip):
+        kept_per_clip = (~values).sum(axis=-1).flatten()
+        count = int(kept_per_clip[0])
+        if count == 0 or (kept_per_clip != count).any():
             raise ValueError(
                 f"`{name}` must keep the same number of tokens, at least one, in every clip of the batch; it keeps "
-                f"{min(kept_per_clip)} to {max(kept_per_clip)} of {mask.shape[1]}."
+                f"{kept_per_clip.min()} to {kept_per_clip.max()} of {mask.shape[1]}."
             )
     else:
         count = num_kept()

@@ -84,3 +84,21 @@ def test_arguments_are_checked_all_the_same(transform: Callable) -> None:
         transform(lambda x, y: classifier(flat(x), labels=flat(y)).loss)(groups, labels)
     with pytest.raises(ValueError, match="it keeps 8 to 32 of 32"):
         transform(lambda x, m: autoencoder.videomae_v2(flat(x), flat(m)).pooler_output.sum())(groups, mask)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_masks_are_counted_in_nested_transforms() -> None:
+    """Whatever dimension each transform takes."""
+    model = tiny_model(VideoMAEv2ForPreTraining).videomae_v2
+    many, mask = clips(4), masks(4)["bool_masked_pos"]
+
+    def features(x: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+        return model(x.unsqueeze(0), m.unsqueeze(0)).pooler_output[0]
+
+    nested = vmap(vmap(features, in_dims=(0, 1)), in_dims=(0, 2))
+    groups = mask.unflatten(0, (2, 2)).permute(2, 1, 0)  # tokens, clips of a group, groups
+    result = nested(many.unflatten(0, (2, 2)), groups)
+    torch.testing.assert_close(result.flatten(0, 1), model(many, mask).pooler_output)
+    groups[:, 1, 0] = False
+    with pytest.raises(ValueError, match="it keeps 8 to 32 of 32"):
+        nested(many.unflatten(0, (2, 2)), groups)
