@@ -74,7 +74,8 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
         return f"<{len(source)} bytes>", bytes(source)
     if hasattr(source, "read"):
         name = str(getattr(source, "name", None) or f"<{type(source).__name__}>")
-        seekable = getattr(source, "seekable", lambda: False)()
+        # SpooledTemporaryFile has no `seekable` before Python 3.11
+        seekable = source.seekable() if hasattr(source, "seekable") else hasattr(source, "seek")
         content = source if seekable else source.read()
         if isinstance(content, (str, io.TextIOBase)):
             raise VideoDecodingError(name, "it is open in text mode", 'Open it with mode "rb".')

@@ -43,8 +43,9 @@ assert modeling_videomae_v2.VideoMAEv2Config is type(transformers.AutoConfig.fro
 WAITING = """
 import signal, sys, tempfile, time
 from videomae_v2_command import main
-if "ignored" in sys.argv:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+# the tests themselves may run in the background, where these are ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if "ignored" in sys.argv else signal.SIG_DFL)  # ignored as by `nohup`
 sys.argv[1:] = ["--version"]
 try:
     main()
