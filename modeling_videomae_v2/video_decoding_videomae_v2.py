@@ -20,7 +20,7 @@ import torch
 from transformers.video_utils import VideoMetadata
 
 from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
-from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, resolve_source
+from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, read_packets, resolve_source
 
 
 # A seek empties the decoder, so it pays only where it saves more than this many frames.
@@ -31,6 +31,7 @@ MAX_THREADS = 8
 BT709, BT601 = 1, 5  # FFmpeg's numbers of these colour matrices
 # A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
 MAX_REORDERED = 16
+MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
 
 
 class FramesRecounted(VideoDecodingError):
@@ -112,6 +113,10 @@ class VideoReader:
     def close(self) -> None:
         """Free the decoder and the file."""
         if self._container is not None:
+            # waits for the decoding threads. PyAV frees a decoder without letting go of the interpreter, for which its
+            # threads wait in turn where `av.logging` is on (old torchvision turns it on)
+            if self._stream.codec_context.is_open:
+                self._stream.codec_context.flush_buffers()
             self._container.close()
             self._container = None
 
@@ -150,14 +155,18 @@ class VideoReader:
         self._index = index
         self._measure()
 
-    def _distrust_index(self, target: int) -> None:
+    def _distrust_index(self, wanted: list[int]) -> None:
         """Replace an index that the decoded frames contradict: sample table, then packets, then counting."""
         if not self._index.ordered:
-            raise self._missing(target, "the decoder does not return it")
+            raise self._missing(wanted[-1], "the decoder does not return it")
         before = self.num_frames
         self._open()
         if self._has_table:
             self._build_index(trust_table=False)
+        elif self._index.keys and wanted[0] < self._index.keys[0]:
+            # a recording that was cut in the middle: these refer to frames that are gone, and are not decoded
+            self._index = self._index.without_leading()
+            self._measure()
         else:
             count = len(self._index.timestamps)
             self._index = FrameIndex(range(count), declared=count, ordered=False)
@@ -210,7 +219,7 @@ class VideoReader:
                 if self._skips_unneeded:  # a stream that does not say how far it reorders; decode all of it
                     self._skips_unneeded, self._frames = False, None
                 else:
-                    self._distrust_index(wanted[-1])
+                    self._distrust_index(wanted)
         place = {position: i for i, position in enumerate(wanted)}
         return frames if indices == wanted else frames[[place[i] for i in indices]]
 
@@ -225,6 +234,9 @@ class VideoReader:
         for i, target in enumerate(wanted):
             frame = self._frame_at(target)
             if frames is None:
+                if frame.width * frame.height > MAX_AREA:
+                    reason = f"its frames of {frame.width} x {frame.height} pixels are larger than {MAX_AREA} pixels"
+                    raise VideoDecodingError(self.name, reason, "Scale it down.")
                 frames = np.empty((len(wanted), frame.height, frame.width, 3), dtype=np.uint8)
                 orientation = _orientation(frame)
             try:
@@ -296,7 +308,7 @@ class VideoReader:
         """Packets of the stream from the first key frame on, ended by the empty one that drains the decoder."""
         started = not self._index.keys
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in read_packets(self._container, self._stream):
                 started = started or packet.is_keyframe
                 if started:
                     yield packet
@@ -381,7 +393,7 @@ def read_video(
         FileNotFoundError, VideoDecodingError, ImportError: As `VideoReader` and `VideoReader.get_frames`.
     """
     with VideoReader(source, num_threads=num_threads, timeout=timeout) as reader:
-        for last_try in (False, False, True):
+        for tries_left in (3, 2, 1, 0):
             height, width = reader.coded_size
             metadata = VideoMetadata(
                 total_num_frames=reader.num_frames, fps=reader.fps, duration=reader.duration, video_backend="pyav",
@@ -392,7 +404,7 @@ def read_video(
                 frames = reader.get_frames(indices)
                 break
             except FramesRecounted:
-                if last_try:
+                if not tries_left:
                     raise
     metadata.frames_indices = [int(i) for i in indices]
     metadata.height, metadata.width = frames.shape[-2:]
