@@ -3,15 +3,12 @@
 """Video files, bytes, file objects and URLs to uint8 RGB frames. The one owner of PyAV, which is imported when used.
 
 Frame `i` is the `i`-th frame in presentation order, whatever the order of the packets. Only the frames from the key
-frame before a wanted one are decoded, and only the wanted ones become RGB. Rotation and mirroring in the metadata are
-applied, an alpha channel is dropped, the colour matrix and range named in the stream are respected (BT.601, limited
-range where it names none, as FFmpeg does), HDR is not tone-mapped and pixels are taken as square.
+frame before a wanted one are decoded, and only the wanted ones become RGB.
 """
 
 import itertools
 import math
 import os
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +16,7 @@ import numpy as np
 import torch
 from transformers.video_utils import VideoMetadata
 
+from .video_colours_videomae_v2 import orientation_of, to_rgb, upright
 from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
 from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, read_packets, resolve_source
 
@@ -28,7 +26,6 @@ MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
-BT709, BT601 = 1, 5  # FFmpeg's numbers of these colour matrices
 # A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
 MAX_REORDERED = 16
 MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
@@ -40,29 +37,6 @@ class FramesRecounted(VideoDecodingError):
 
 class _NotInOrder(Exception):
     """Timestamps do not tell which frame is which: frames have to be counted from the start."""
-
-
-def _orientation(frame: Any) -> tuple[bool, bool, bool]:
-    """How to show a frame upright by its display matrix: swap the axes, then flip rows, then flip columns."""
-    try:
-        data = bytes(frame.side_data["DISPLAYMATRIX"])
-    except (AttributeError, KeyError, TypeError):
-        return False, False, False
-    a, b, _, c, d = struct.unpack("=9i", data[:36])[:5]
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        return True, b < 0, c < 0
-    return False, d < 0, a < 0
-
-
-def _to_rgb(reformatter: Any, frame: Any, width: int, height: int) -> Any:
-    """RGB frame by one shared reformatter; starting threads for each frame would cost more than the conversion."""
-    # an older PyAV takes everything for BT.601 unless both sides are given; that of RGB has no effect
-    bt709 = {"src_colorspace": BT709, "dst_colorspace": BT601, "src_color_range": frame.color_range}
-    options = bt709 if frame.colorspace == BT709 else {}
-    try:
-        return reformatter.reformat(frame, width, height, "rgb24", **options, threads=1)
-    except TypeError:  # an older PyAV, without `threads`
-        return reformatter.reformat(frame, width, height, "rgb24", **options)
 
 
 class VideoReader:
@@ -238,15 +212,12 @@ class VideoReader:
                     reason = f"its frames of {frame.width} x {frame.height} pixels are larger than {MAX_AREA} pixels"
                     raise VideoDecodingError(self.name, reason, "Scale it down.")
                 frames = np.empty((len(wanted), frame.height, frame.width, 3), dtype=np.uint8)
-                orientation = _orientation(frame)
+                orientation = orientation_of(frame)
             try:
-                frames[i] = _to_rgb(reformatter, frame, frames.shape[2], frames.shape[1]).to_ndarray()
+                frames[i] = to_rgb(reformatter, frame, frames.shape[2], frames.shape[1]).to_ndarray()
             except (self._av.error.FFmpegError, ValueError) as error:
                 raise self._missing(target, f"its pixels cannot become RGB ({error})") from error
-        swap, flip_rows, flip_columns = orientation
-        frames = frames.swapaxes(1, 2) if swap else frames
-        frames = frames[:, :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-        return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        return torch.from_numpy(upright(frames, orientation)).permute(0, 3, 1, 2)
 
     def _frame_at(self, target: int) -> Any:
         """Decoded frame at one position, reached from the current place or from a key frame before it."""
