@@ -3,15 +3,12 @@
 """Video files, bytes, file objects and URLs to uint8 RGB frames. The one owner of PyAV, which is imported when used.
 
 Frame `i` is the `i`-th frame in presentation order, whatever the order of the packets. Only the frames from the key
-frame before a wanted one are decoded, and only the wanted ones become RGB. Rotation and mirroring in the metadata are
-applied, an alpha channel is dropped, the colour matrix and range named in the stream are respected (BT.601, limited
-range where it names none, as FFmpeg does), HDR is not tone-mapped and pixels are taken as square.
+frame before a wanted one are decoded, and only the wanted ones become RGB.
 """
 
 import itertools
 import math
 import os
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,8 +16,9 @@ import numpy as np
 import torch
 from transformers.video_utils import VideoMetadata
 
+from .video_colours_videomae_v2 import orientation_of, to_rgb, upright
 from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
-from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, resolve_source
+from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, read_packets, resolve_source
 
 
 # A seek empties the decoder, so it pays only where it saves more than this many frames.
@@ -28,9 +26,9 @@ MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
-BT709, BT601 = 1, 5  # FFmpeg's numbers of these colour matrices
 # A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
 MAX_REORDERED = 16
+MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
 
 
 class FramesRecounted(VideoDecodingError):
@@ -39,29 +37,6 @@ class FramesRecounted(VideoDecodingError):
 
 class _NotInOrder(Exception):
     """Timestamps do not tell which frame is which: frames have to be counted from the start."""
-
-
-def _orientation(frame: Any) -> tuple[bool, bool, bool]:
-    """How to show a frame upright by its display matrix: swap the axes, then flip rows, then flip columns."""
-    try:
-        data = bytes(frame.side_data["DISPLAYMATRIX"])
-    except (AttributeError, KeyError, TypeError):
-        return False, False, False
-    a, b, _, c, d = struct.unpack("=9i", data[:36])[:5]
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        return True, b < 0, c < 0
-    return False, d < 0, a < 0
-
-
-def _to_rgb(reformatter: Any, frame: Any, width: int, height: int) -> Any:
-    """RGB frame by one shared reformatter; starting threads for each frame would cost more than the conversion."""
-    # an older PyAV takes everything for BT.601 unless both sides are given; that of RGB has no effect
-    bt709 = {"src_colorspace": BT709, "dst_colorspace": BT601, "src_color_range": frame.color_range}
-    options = bt709 if frame.colorspace == BT709 else {}
-    try:
-        return reformatter.reformat(frame, width, height, "rgb24", **options, threads=1)
-    except TypeError:  # an older PyAV, without `threads`
-        return reformatter.reformat(frame, width, height, "rgb24", **options)
 
 
 class VideoReader:
@@ -112,6 +87,10 @@ class VideoReader:
     def close(self) -> None:
         """Free the decoder and the file."""
         if self._container is not None:
+            # waits for the decoding threads. PyAV frees a decoder without letting go of the interpreter, for which its
+            # threads wait in turn where `av.logging` is on (old torchvision turns it on)
+            if self._stream.codec_context.is_open:
+                self._stream.codec_context.flush_buffers()
             self._container.close()
             self._container = None
 
@@ -150,14 +129,18 @@ class VideoReader:
         self._index = index
         self._measure()
 
-    def _distrust_index(self, target: int) -> None:
+    def _distrust_index(self, wanted: list[int]) -> None:
         """Replace an index that the decoded frames contradict: sample table, then packets, then counting."""
         if not self._index.ordered:
-            raise self._missing(target, "the decoder does not return it")
+            raise self._missing(wanted[-1], "the decoder does not return it")
         before = self.num_frames
         self._open()
         if self._has_table:
             self._build_index(trust_table=False)
+        elif self._index.keys and wanted[0] < self._index.keys[0]:
+            # a recording that was cut in the middle: these refer to frames that are gone, and are not decoded
+            self._index = self._index.without_leading()
+            self._measure()
         else:
             count = len(self._index.timestamps)
             self._index = FrameIndex(range(count), declared=count, ordered=False)
@@ -210,7 +193,7 @@ class VideoReader:
                 if self._skips_unneeded:  # a stream that does not say how far it reorders; decode all of it
                     self._skips_unneeded, self._frames = False, None
                 else:
-                    self._distrust_index(wanted[-1])
+                    self._distrust_index(wanted)
         place = {position: i for i, position in enumerate(wanted)}
         return frames if indices == wanted else frames[[place[i] for i in indices]]
 
@@ -225,16 +208,16 @@ class VideoReader:
         for i, target in enumerate(wanted):
             frame = self._frame_at(target)
             if frames is None:
+                if frame.width * frame.height > MAX_AREA:
+                    reason = f"its frames of {frame.width} x {frame.height} pixels are larger than {MAX_AREA} pixels"
+                    raise VideoDecodingError(self.name, reason, "Scale it down.")
                 frames = np.empty((len(wanted), frame.height, frame.width, 3), dtype=np.uint8)
-                orientation = _orientation(frame)
+                orientation = orientation_of(frame)
             try:
-                frames[i] = _to_rgb(reformatter, frame, frames.shape[2], frames.shape[1]).to_ndarray()
+                frames[i] = to_rgb(reformatter, frame, frames.shape[2], frames.shape[1]).to_ndarray()
             except (self._av.error.FFmpegError, ValueError) as error:
                 raise self._missing(target, f"its pixels cannot become RGB ({error})") from error
-        swap, flip_rows, flip_columns = orientation
-        frames = frames.swapaxes(1, 2) if swap else frames
-        frames = frames[:, :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-        return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        return torch.from_numpy(upright(frames, orientation)).permute(0, 3, 1, 2)
 
     def _frame_at(self, target: int) -> Any:
         """Decoded frame at one position, reached from the current place or from a key frame before it."""
@@ -296,7 +279,7 @@ class VideoReader:
         """Packets of the stream from the first key frame on, ended by the empty one that drains the decoder."""
         started = not self._index.keys
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in read_packets(self._container, self._stream):
                 started = started or packet.is_keyframe
                 if started:
                     yield packet
@@ -381,7 +364,7 @@ def read_video(
         FileNotFoundError, VideoDecodingError, ImportError: As `VideoReader` and `VideoReader.get_frames`.
     """
     with VideoReader(source, num_threads=num_threads, timeout=timeout) as reader:
-        for last_try in (False, False, True):
+        for tries_left in (3, 2, 1, 0):
             height, width = reader.coded_size
             metadata = VideoMetadata(
                 total_num_frames=reader.num_frames, fps=reader.fps, duration=reader.duration, video_backend="pyav",
@@ -392,7 +375,7 @@ def read_video(
                 frames = reader.get_frames(indices)
                 break
             except FramesRecounted:
-                if last_try:
+                if not tries_left:
                     raise
     metadata.frames_indices = [int(i) for i in indices]
     metadata.height, metadata.width = frames.shape[-2:]

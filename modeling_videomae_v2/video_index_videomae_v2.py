@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from .video_sources_videomae_v2 import read_packets
+
 
 # Containers without a frame count whose header tells how long the file was when it was whole.
 DURATION_IN_HEADER = frozenset({"matroska,webm", "flv"})
+# Program streams: their packets hold pieces of pictures, so that FFmpeg gets the times after a seek wrong.
+NO_SEEKING = frozenset({"mpeg"})
 
 
 @dataclass
@@ -43,6 +47,12 @@ class FrameIndex:
     def key_before(self, position: int) -> int:
         """Place in `keys` of the last key frame at or before `position` (0 where none is)."""
         return max(bisect_right(self.keys, position) - 1, 0)
+
+    def without_leading(self) -> "FrameIndex":
+        """The index without the frames shown before the first key frame."""
+        count = self.keys[0]
+        keys = [key - count for key in self.keys]
+        return FrameIndex(self.timestamps[count:], keys, self.key_times, self.declared - count, self.ordered)
 
     def frame_rate(self, time_base: Fraction, announced: Fraction | None) -> float:
         """Frames per second: `announced` where the timestamps agree with it, else what they give; 25 if unknown."""
@@ -86,9 +96,9 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
         failure: What PyAV raises where the data is damaged or cut off; what was read before counts.
     """
     packets: list[tuple[int, int, bool, bool]] = []
-    ordered, end, announced = True, 0.0, _announced_frames(container, stream)
+    ordered, end = True, 0.0
     try:
-        for packet in container.demux():
+        for packet in read_packets(container):
             if packet.pts is not None and packet.time_base:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream.index != stream.index or not packet.size:
@@ -100,24 +110,40 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
     except failure:
         pass
     first_key = next((i for i, packet in enumerate(packets) if packet[2]), 0)
+    missing = _missing_frames(container, stream, packets, end)
     packets = packets[first_key:]  # nothing before the first key frame can be decoded
     timestamps = sorted(packet[0] for packet in packets if not packet[3])  # an edit list hides the others
     count = len(timestamps)
     ordered &= len(set(timestamps)) == count
     keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key, _ in packets if is_key) if ordered else []
-    if ordered and count > 1 and container.format.name in DURATION_IN_HEADER and container.duration:
-        rate = (count - 1) / float((timestamps[-1] - timestamps[0]) * stream.time_base)
-        announced = count + round((container.duration / 1_000_000 - end) * rate)
-    truncated = announced - count > max(5, 0.1 * announced)  # headers are seldom exact
-    declared = announced if truncated else count
+    if container.format.name in NO_SEEKING:
+        keys = keys[:1]
+    truncated = missing > max(5, 0.1 * (count + missing))  # headers are seldom exact
+    declared = count + missing if truncated else count
     return FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], declared, ordered)
 
 
-def _announced_frames(container: Any, stream: Any) -> int:
-    """Frames that the header of the container announces, 0 where it does not."""
-    if container.format.name == "avi":
-        return stream.frames
-    if container.format.name.startswith("mov") and stream.frames:  # without those that an edit list hides
+def _missing_frames(container: Any, stream: Any, packets: list[tuple[int, int, bool, bool]], end: float) -> int:
+    """Frames that the header of the container announces and that are not in the file, 0 where it does not tell.
+
+    Args:
+        container: The container, read to its end.
+        stream: The video stream.
+        packets: Presentation time, decoding time, key frame or not, hidden or not of each packet of the stream.
+        end: Seconds at which the last packet of all streams ends.
+    """
+    if not packets:
+        return 0
+    name = container.format.name
+    if name == "avi":  # counts the times at which the picture stays as it is, too, for which there is no packet
+        present = packets[-1][1] + 1
+        return round((stream.frames - present) * len(packets) / present) if present > 0 else 0
+    if name.startswith("mov") and stream.frames:
         entries = getattr(stream, "index_entries", None)  # not in PyAV before 17
-        return stream.frames if entries is None else sum(not entry.is_discard for entry in entries)
+        announced = stream.frames if entries is None else sum(not entry.is_discard for entry in entries)
+        return announced - sum(not packet[3] for packet in packets)
+    times = [packet[0] for packet in packets]
+    if name in DURATION_IN_HEADER and container.duration and max(times) > min(times):
+        rate = (len(times) - 1) / float((max(times) - min(times)) * stream.time_base)
+        return round((container.duration / 1_000_000 - end) * rate)
     return 0

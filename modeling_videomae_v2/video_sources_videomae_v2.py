@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a video can be read from: paths, URLs, bytes and binary file objects, and how they are opened."""
 
+import contextlib
 import http.client
 import io
 import os
@@ -9,6 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -153,6 +155,12 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
         container.close()
         raise VideoDecodingError(name, reason, "Pass a video file, for example H.264 in mp4.")
     return container, streams[0]
+
+
+def read_packets(container: Any, *streams: Any) -> Iterator[Any]:
+    """Packets of some streams, default all; after the last one PyAV fails where a stream began on the way."""
+    with contextlib.suppress(IndexError):
+        yield from container.demux(*streams)
 
 
 def _first_bytes(target: Any, count: int = 12) -> bytes:

@@ -211,6 +211,58 @@ def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):
     assert decoded == [3, 7, 11, 15]
 
 
+def test_frames_of_a_program_stream_that_share_packets(tmp_path):
+    """FFmpeg gives them other times after a seek than on the way through the file."""
+    path = encode(tmp_path / "a.mpg", "mpeg2video", num_frames=60, options={"bf": "2"})
+    for i in range(60):
+        assert read_numbers(read_video(path, lambda _, i=i: [i])[0]) == [i]
+
+
+@pytest.mark.skipif(
+    not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
+)
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_a_recording_that_begins_in_the_middle(tmp_path, monkeypatch, suffix):
+    """What is stored or shown before the first key frame cannot be decoded: it is no frame, and nothing is missing."""
+    codec, options = ("mpeg2video", {"bf": "2"}) if suffix == ".ts" else ("libx264", B_FRAMES)
+    whole = encode(tmp_path / "whole.mkv", codec, num_frames=60, options=options)
+    path = tmp_path / f"cut{suffix}"
+    with av.open(whole) as source, av.open(path, "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for i, packet in enumerate(source.demux(video=0)):
+            if packet.dts is not None and i > 0:
+                packet.stream = stream
+                target.mux(packet)
+    every = read_numbers(read_video(path)[0])
+    assert every == list(range(every[0], 60))
+    assert every[0] > 0
+    decoded = []
+    decode = VideoReader._decode
+    monkeypatch.setattr(
+        VideoReader, "_decode", lambda self, packets: (decoded.append(p) or (p, f) for p, f in decode(self, packets))
+    )
+    frames, metadata = read_video(path, lambda _: [0, 40])
+    assert read_numbers(frames) == [every[0], every[40]]
+    assert metadata.total_num_frames == len(every)
+    assert len(decoded) < 40  # it still seeks
+
+
+def test_pictures_that_stand_still_in_avi_are_not_missing(tmp_path):
+    times = np.cumsum([0] + [20 + 130 * (i % 5) for i in range(39)]).tolist()
+    path = encode(tmp_path / "a.avi", "mpeg4", num_frames=40, times=times)
+    assert read_numbers(read_video(path)[0]) == list(range(40))
+
+
+def test_a_stream_that_begins_late(tmp_path):
+    path = encode(tmp_path / "a.ts", options=B_FRAMES)
+    data = path.read_bytes()
+    packets = [data[i : i + 188] for i in range(0, len(data), 188)]
+    # one more packet that begins a picture, of a stream with another number
+    late = bytearray(next(packet for packet in reversed(packets) if packet[1] == 0x41 and packet[2] == 0))
+    late[2] ^= 0x20
+    assert read_numbers(read_video(data + bytes(late))[0]) == list(range(30))
+
+
 def test_threads_do_not_change_frames(make_file):
     one, _ = read_video(make_file("h264"), num_threads=1)
     two, _ = read_video(make_file("h264"), num_threads=2)

@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import http.server
 import io
+import struct
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,40 @@ def test_a_wrong_frame_is_never_returned(folder):
             assert (frame == whole[i]).all(), i
     assert 33 in failed
     assert len(failed) < 40
+
+
+def test_frames_too_large_for_the_memory_are_refused(tmp_path):
+    data = bytearray(encode(tmp_path / "a.gif", "gif", num_frames=3, pix_fmt="rgb8").read_bytes())
+    data[6:10] = struct.pack("<HH", 9000, 9000)
+    with pytest.raises(VideoDecodingError, match="frames of 9000 x 9000 pixels"):
+        read_video(bytes(data), lambda _: [0])
+
+
+LOGGING_THREADS = """
+import sys, av
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoReader
+av.logging.set_level(av.logging.ERROR)
+for _ in range(30):
+    with VideoReader(sys.argv[1], num_threads=4) as reader:
+        reader.get_frames([0])
+"""
+
+
+@pytest.mark.slow
+def test_closing_does_not_wait_for_threads_that_log(tmp_path):
+    """Old torchvision turns on PyAV's logging, for which the decoding threads need the interpreter."""
+    frames = np.random.default_rng(0).integers(0, 255, (12, 480, 640, 3), dtype=np.uint8)
+    options = {"bf": "0", "slices": "15", "preset": "ultrafast", "g": "100"}
+    path = encode(tmp_path / "a.mp4", frames=frames, width=640, height=480, options=options)
+    damaged = bytearray(path.read_bytes())
+    with av.open(path) as container:
+        for packet in container.demux(video=0):
+            if packet.size and not packet.is_keyframe:
+                for start in range(packet.pos + 300, packet.pos + packet.size - 10, 3000):
+                    damaged[start : start + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    command = [sys.executable, "-c", LOGGING_THREADS, str(path)]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, timeout=120, check=True)
 
 
 def test_indices_are_checked(folder):

@@ -12,12 +12,8 @@ import torch
 import torchvision.transforms.v2.functional as tvF
 from PIL import Image
 
-from modeling_videomae_v2.video_processing_videomae_v2 import (
-    VideoMAEv2VideoProcessor,
-    crop_views,
-    dense_indices,
-    uniform_indices,
-)
+from modeling_videomae_v2.video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from modeling_videomae_v2.video_views_videomae_v2 import crop_views, dense_indices, uniform_indices
 
 
 PROTOCOL = json.loads((Path(__file__).parent / "fixtures" / "protocol.json").read_text())
