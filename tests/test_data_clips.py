@@ -252,6 +252,21 @@ def test_evaluation_goes_through_every_video_once(good: Path) -> None:
     assert sorted(int(label) for part in parts for batch in part for label in batch["labels"]) == [0] * 5 + [1] * 5
 
 
+@pytest.mark.parametrize("sampling", ["dense", "uniform"])
+def test_frames_are_chosen_as_the_recipe_says_and_from_the_middle_in_evaluation(good: Path, sampling: str) -> None:
+    found = {}
+    for training in (True, False):
+        recipe = recipe_for(good, sampling=sampling, sampling_rate=3, num_frames=5)
+        dataset = build_loader(recipe, batch_size=10, seed=5, training=training).dataset
+        dataset.make_views = lambda frames, rng: frames[None]
+        found[training] = [read_numbers(dataset[0, video]["pixel_values"][0]) for video in range(10)]
+    totals = [*range(20, 30, 2), *range(21, 30, 2)]  # folder by folder
+    middle = FrameSampler(5, 3, sampling, random=False)
+    assert found[False] == [middle(total, None, np.random.default_rng(0)).tolist() for total in totals]
+    assert found[True] != found[False]
+    assert all(set(np.diff(numbers)) == {3} for numbers in found[True]) == (sampling == "dense")
+
+
 def test_evaluation_ignores_weights_and_needs_an_end(good: Path, tmp_path: Path) -> None:
     recipe = recipe_for("", sources=[SourceRecipe(path=str(good), kind="folder", weight=0.3)], views=1)
     assert sum(len(batch["bad"]) for batch in build_loader(recipe, batch_size=4, training=False)) == 10

@@ -57,6 +57,7 @@ def test_the_average_follows_the_weights(tmp_path: Path) -> None:
     assert run.average.average.keys() == expected.keys()
     for name, average in run.average.average.items():
         torch.testing.assert_close(average.double(), expected[name], rtol=1e-5, atol=1e-6)
+        assert not average.requires_grad  # or the graphs of all steps would stay in memory
     assert not torch.allclose(run.average.average[NAME], dict(run.model.named_parameters())[NAME], atol=1e-4)
 
 
@@ -97,6 +98,17 @@ def test_swapping_gives_everything_back() -> None:
         torch.testing.assert_close(model.weight, own + 0.5)
     assert torch.equal(model.weight, own + 1.0)
     torch.testing.assert_close(average.average["weight"], own + 0.5)
+
+
+def test_an_average_is_taken_over() -> None:
+    model = torch.nn.Linear(3, 2)
+    average = WeightAverage(model, 0.5)
+    other = {"weight": torch.rand(2, 3), "bias": torch.rand(2)}
+    average.load_state_dict(other)
+    assert all(torch.equal(average.average[name], value) for name, value in other.items())
+    assert not torch.equal(model.weight, other["weight"])
+    with pytest.raises(KeyError, match="of other weights: bias"):
+        average.load_state_dict({"weight": other["weight"]})
 
 
 def test_frozen_weights_are_left_out() -> None:

@@ -112,6 +112,7 @@ def test_loss_against_float64(tmp_path: Path, options: dict[str, float]) -> None
     targets = inputs["labels"].double().numpy()
     assert targets.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-6)
     assert parts["loss"].item() == pytest.approx(-(targets * log_shares).sum(axis=1).mean(), abs=1e-6)
+    assert parts["accuracy"].item() == (logits.argmax(axis=1) == targets.argmax(axis=1)).mean()
     if not options:
         assert np.array_equal(targets, np.eye(3)[[0, 1, 2, 1]])
 

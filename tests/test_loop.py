@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop in one process, on clips out of a formula."""
 
+import copy
 import json
 import math
 import os
@@ -416,18 +417,55 @@ def test_without_clipping_the_norm_of_the_gradient_is_told_all_the_same(tmp_path
     torch.testing.assert_close(*norms)
 
 
-def test_gradients_are_clipped_to_the_norm_of_the_recipe(tmp_path: Path) -> None:
+def test_the_optimizer_gets_the_gradient_of_the_loss_and_the_rate_of_the_step(tmp_path: Path) -> None:
     """AdamW takes the same step after gradients of any size; its first mean is (1 - beta1) times what it was given."""
-    given = {}
+    run = begin(tmp_path, batch_size=4, optimizer__clip_grad=None, optimizer__betas=[0.75, 0.99])
+    reference = copy.deepcopy(run.model)
+    inputs = train_step(run)[1]
+    run.task.loss(reference, inputs)["loss"].backward()
+    gradients = {name: weight.grad for name, weight in reference.named_parameters()}
+    assert_close(first_means(run), {name: 0.25 * gradient for name, gradient in gradients.items()}, 1e-6)
+
+    rates = [run.optimizer.param_groups[-1]["lr"]]
+    for _ in range(5):
+        train_step(run)
+        rates.append(run.optimizer.param_groups[-1]["lr"])
+    assert rates == [run.plan.learning_rate(step) for step in range(6)]
+    assert len(set(rates)) == 5  # 0.0, and the peak twice
+
+
+def test_gradients_are_clipped_to_the_norm_of_the_recipe(tmp_path: Path) -> None:
+    means, options = {}, {"optimizer__betas": [0.75, 0.99]}
     for clip_grad in (None, 1e-3):
-        run = begin(tmp_path / str(clip_grad), optimizer__clip_grad=clip_grad, optimizer__betas=[0.75, 0.99])
+        run = begin(tmp_path / str(clip_grad), optimizer__clip_grad=clip_grad, **options)
         told = train_step(run)[0]["grad_norm"]
-        states = run.optimizer.optimizer.state
-        given[clip_grad] = {name: states[weight]["exp_avg"] / 0.25 for name, weight in run.model.named_parameters()}
-        norm = torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in given[clip_grad].values()]))
-        assert told > 0.01
-        assert norm.item() == pytest.approx(told.item() if clip_grad is None else clip_grad, rel=1e-3)
-    assert_close(given[1e-3], {name: gradient * 1e-3 / told for name, gradient in given[None].items()}, 1e-6)
+        means[clip_grad] = first_means(run)
+    assert told > 0.01
+    assert_close(means[1e-3], {name: mean * 1e-3 / told for name, mean in means[None].items()}, 1e-6)
+
+
+def test_the_model_learns_in_training_mode_and_is_drawn_in_evaluation_mode(tmp_path: Path) -> None:
+    modes = []
+
+    class Watched(PreTrainingTask):
+        def build_model(self) -> nn.Module:
+            return super().build_model().eval()  # as `from_pretrained` gives it
+
+        def loss(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            modes.append(("loss", model.training))
+            return super().loss(model, inputs)
+
+        def picture(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor | None:
+            modes.append(("picture", model.training))
+            return super().picture(model, inputs)
+
+    often = {"checkpoint__every": 1, "tracking__picture_every": 1}
+    assert fit(begin(tmp_path, Watched, batch_size=4, schedule__max_steps=2, schedule__warmup_steps=0, **often))
+    assert modes == [("loss", True), ("picture", False)] * 2
+
+
+def first_means(run: Run) -> dict[str, torch.Tensor]:
+    return {name: run.optimizer.optimizer.state[weight]["exp_avg"] for name, weight in run.model.named_parameters()}
 
 
 def test_a_good_loss_is_left_as_it_is() -> None:
