@@ -153,6 +153,9 @@ def test_seed_of_the_data_goes_before_the_seed_of_the_run(good: Path) -> None:
     own = recipe_for(good, seed=9)
     assert_same(first_batches(own, 2, seed=1), first_batches(own, 2, seed=2))
     assert_same(first_batches(own, 2), first_batches(recipe_for(good), 2, seed=9))
+    orders = [list(itertools.islice(build_loader(own, batch_size=10).batch_sampler, 1)) for own in
+              (recipe_for(good, seed=seed) for seed in (9, 10))]  # fmt: skip
+    assert orders[0] != orders[1]
 
 
 def test_a_video_that_comes_twice_in_an_epoch_gives_two_clips(good: Path) -> None:
@@ -268,8 +271,10 @@ def test_frames_are_chosen_as_the_recipe_says_and_from_the_middle_in_evaluation(
 
 
 def test_evaluation_ignores_weights_and_needs_an_end(good: Path, tmp_path: Path) -> None:
-    recipe = recipe_for("", sources=[SourceRecipe(path=str(good), kind="folder", weight=0.3)], views=1)
-    assert sum(len(batch["bad"]) for batch in build_loader(recipe, batch_size=4, training=False)) == 10
+    weights = {"a": 2.0, "b": 0.4}
+    sources = [SourceRecipe(path=str(good / name), kind="folder", weight=weight) for name, weight in weights.items()]
+    loader = build_loader(recipe_for("", sources=sources, views=1), batch_size=4, training=False)
+    assert sorted(key.video for keys in loader.batch_sampler for key in keys) == list(range(10))
     with pytest.raises(ValueError, match="cannot be gone through once"):
         build_loader(stream_recipe(good, tmp_path, 0), batch_size=4, training=False)
 

@@ -249,6 +249,9 @@ def test_pretraining_starts_xavier_uniform():
         bound = math.sqrt(6 / sum(weight.shape))
         assert 0.98 * bound < weight.abs().max() <= bound, name
         assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.03), name
+    cubes = model.videomae_v2.embeddings.patch_embeddings.projection.weight
+    bound = 1 / math.sqrt(cubes[0].numel())  # what PyTorch gives a convolution, which the reference leaves alone
+    assert 0.98 * bound < cubes.abs().max() <= bound
     assert model.decoder.mask_token.std().item() == pytest.approx(0.02, rel=0.15)
     assert all((p == 0).all() for name, p in model.named_parameters() if name.endswith("bias"))
 
