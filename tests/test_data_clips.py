@@ -352,6 +352,14 @@ def test_stream_resumes_by_skipping(good: Path, tmp_path: Path) -> None:
     assert sum(int(batch["bad"].sum()) for batch in straight[:5]) == 2  # two passes over ten videos
 
 
+def test_a_cache_changes_no_clip_of_a_stream(good: Path, tmp_path: Path) -> None:
+    """Its numbers mean other videos in each epoch."""
+    recipe = stream_recipe(good, tmp_path, 0)
+    plain = first_batches(recipe, 6)
+    recipe.cache_gib = 1.0
+    assert_same(first_batches(recipe, 6), plain)
+
+
 @pytest.mark.multiprocess
 def test_stream_is_the_same_for_all_workers_and_processes(good: Path, tmp_path: Path) -> None:
     alone = first_batches(stream_recipe(good, tmp_path, 0), 4)

@@ -242,6 +242,8 @@ def test_random_resized_crop_of_a_frame_that_none_fits() -> None:
     rng = np.random.default_rng(0)
     assert RandomResizedCrop((0.9, 1.0), (1.0, 1.0))(10, 100, rng) == Crop(0, 45, 10, 10)
     assert RandomResizedCrop((0.9, 1.0), (1.0, 1.0))(100, 10, rng) == Crop(45, 0, 10, 10)
+    assert RandomResizedCrop((0.9, 1.0), (2.0, 2.0))(10, 100, rng) == Crop(0, 40, 10, 20)
+    assert RandomResizedCrop((0.9, 1.0), (2.0, 2.0))(100, 10, rng) == Crop(47, 0, 5, 10)
     assert RandomResizedCrop()(1, 1, rng) == Crop(0, 0, 1, 1)
 
 

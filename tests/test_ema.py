@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file
 from training.checkpoint import complete_checkpoints
 from training.ema import WeightAverage
 from training.launch import check_launch
-from training.loop import Run, fit, start, train, train_step
+from training.loop import Run, StopSignal, evaluate, fit, start, train, train_step
 from training.recipe import RecipeError
 from training.tasks import PreTrainingRecipe, PreTrainingTask
 
@@ -85,6 +86,33 @@ def test_what_is_saved(tmp_path: Path, export: bool) -> None:
     run = begin(tmp_path, ema__export=export)  # at its end
     weights = run.average.average if export else dict(run.model.named_parameters())
     assert all(torch.equal(tensor, weights[name]) for name, tensor in saved(tmp_path).items())
+
+
+@pytest.mark.parametrize("export", [True, False])
+def test_what_is_evaluated_and_kept_as_the_best(tmp_path: Path, export: bool) -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    class Watching:
+        def measure(self, model: torch.nn.Module, stopped: Callable[[], bool]) -> dict[str, float]:
+            seen.update((name, weight.detach().clone()) for name, weight in model.named_parameters())
+            return {"top1": 1.0}
+
+        def is_best(self, values: dict[str, float]) -> bool:
+            return True
+
+    run = begin(tmp_path, ema__export=export)
+    for _ in range(3):
+        train_step(run)
+    own = {name: weight.detach().clone() for name, weight in run.model.named_parameters()}
+    run.validation = Watching()
+    assert evaluate(run, StopSignal())
+    best = load_file(tmp_path / "best" / "model.safetensors")
+    expected = run.average.average if export else own
+    assert not torch.equal(run.average.average[NAME], own[NAME])
+    for name, weight in run.model.named_parameters():
+        assert torch.equal(weight, own[name])
+        assert torch.equal(seen[name], expected[name])
+        assert torch.equal(best[name], expected[name])
 
 
 def test_swapping_gives_everything_back() -> None:

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model"))
+    return save_model(tmp_path_factory.mktemp("model"), classifier_dropout=0.5, drop_path_rate=0.5)  # for training only
 
 
 @pytest.fixture(scope="module")
