@@ -24,6 +24,8 @@ from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from training.checkpoint import complete_checkpoints
 from training.cli import run_stage
 from training.data import TooManyBadVideosError, build_loader, open_sources
+from training.erasing import RandomErasing
+from training.mixing import Mixing
 from training.recipe import DataRecipe, RecipeError, SourceRecipe
 from training.tasks import ClassificationTask, FineTuningRecipe
 from training.validation import EvalRecipe, Validation
@@ -127,6 +129,20 @@ def test_clips_are_mixed_by_their_number_alone(tmp_path: Path) -> None:
         assert torch.equal(whole[name], task_of(tmp_path, **MIXED).prepare(batch, 8, torch.device("cpu"))[name])
     other = task.prepare(batch, 12, torch.device("cpu"))
     assert not torch.equal(whole["labels"], other["labels"])
+
+
+def test_clips_are_mixed_and_erased_as_the_recipe_says(tmp_path: Path) -> None:
+    task = task_of(
+        tmp_path, seed=5, data__views=3, total_batch_size=12, mixup=0.3, cutmix=0.7, mixup_prob=0.9,
+        mixup_switch_prob=0.4, label_smoothing=0.2, random_erasing=0.6,
+    )  # fmt: skip
+    batch, device = batch_of([0, 0, 0, 1, 1, 1, 2, 2, 2, 1, 1, 1] * 2), torch.device("cpu")
+    mixing = Mixing(3, 0.3, 0.7, prob=0.9, switch_prob=0.4, label_smoothing=0.2, seed=5, views=3)
+    clips = RandomErasing(0.6, seed=5)(task.normalise(batch["pixel_values"], device), 12)
+    clips, targets = mixing(clips, batch["labels"], 12)
+    found = task.prepare(batch, 12, device)
+    assert torch.equal(found["pixel_values"], clips)
+    assert torch.equal(found["labels"], targets)
 
 
 @pytest.mark.parametrize("label", [3, -1])

@@ -283,6 +283,7 @@ def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: P
     start, half = tmp_path / "start", [0.5, 0.5, 0.5]
     VideoMAEv2ForPreTraining(tiny_recipe(PreTrainingRecipe, tmp_path).model_config()).save_pretrained(start)
     options = {"num_labels": 3, "model": {"init_from": str(start)}, "schedule__max_steps": 2}
+    options |= {"data__sampling": "uniform", "data__sampling_rate": 3}
     without = ClassificationTask(tiny_recipe(FineTuningRecipe, tmp_path / "run", **options))
     assert list(without.processor.image_mean) == list(VideoMAEv2VideoProcessor.image_mean)
     VideoMAEv2VideoProcessor(image_mean=half, image_std=half).save_pretrained(start)
@@ -294,6 +295,7 @@ def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: P
     saved = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "run" / "model")
     assert (list(saved.image_mean), list(saved.image_std)) == (half, half)
     assert (saved.num_frames, saved.crop_size.height) == (4, 16)
+    assert (saved.sampling, saved.sampling_rate) == ("uniform", 3)
 
 
 def test_pixels_as_targets_need_the_statistics_that_the_model_undoes(tmp_path: Path) -> None:
@@ -466,6 +468,17 @@ def test_the_model_learns_in_training_mode_and_is_drawn_in_evaluation_mode(tmp_p
 
 def first_means(run: Run) -> dict[str, torch.Tensor]:
     return {name: run.optimizer.optimizer.state[weight]["exp_avg"] for name, weight in run.model.named_parameters()}
+
+
+def test_the_seed_reaches_weights_data_and_masks(tmp_path: Path) -> None:
+    found = []
+    for seed in (0, 0, 1):
+        run = begin(tmp_path / str(len(found)), seed=seed)
+        inputs = run.task.prepare(next(run.batches), 0, torch.device("cpu"))
+        found.append({**inputs, "decoder": run.model.decoder.head.weight})
+    for name in ("pixel_values", "bool_masked_pos", "decoder"):
+        assert torch.equal(found[0][name], found[1][name])
+        assert not torch.equal(found[0][name], found[2][name])
 
 
 def test_a_good_loss_is_left_as_it_is() -> None:
