@@ -355,6 +355,7 @@ def test_stream_resumes_by_skipping(good: Path, tmp_path: Path) -> None:
 def test_a_cache_changes_no_clip_of_a_stream(good: Path, tmp_path: Path) -> None:
     """Its numbers mean other videos in each epoch."""
     recipe = stream_recipe(good, tmp_path, 0)
+    recipe.sources[0].num_videos = 10  # so that there are epochs
     plain = first_batches(recipe, 6)
     recipe.cache_gib = 1.0
     assert_same(first_batches(recipe, 6), plain)

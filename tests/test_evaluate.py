@@ -378,7 +378,7 @@ def test_a_single_view_that_is_not_finite(model: Path) -> None:
     views = ViewMaker(VideoMAEv2VideoProcessor.from_pretrained(model), 2, 1)
     classifier = Classifier(network, views, None, batch_size=8, device=torch.device("cpu"))
     clips = torch.zeros(views.num_views, 4, 3, 16, 16, dtype=torch.uint8)
-    with pytest.raises(FloatingPointError, match="outputs for film.mp4 are not finite"):
+    with pytest.raises(FloatingPointError, match=r"outputs for film\.mp4 are not finite"):
         classifier([Sample(0, "film.mp4", 0, clips)])
 
 
