@@ -277,17 +277,41 @@ def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         begin(tmp_path, model__config__decoder_hidden_size=16)
 
 
+class Best:
+    """Further state that is no tensor, and so cannot be loaded into."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def state_dict(self) -> dict[str, float]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.value = state_dict["value"]
+
+
 def test_further_state(tmp_path: Path) -> None:
     """Averaged weights and the like travel along."""
     run = begin(tmp_path)
     average = torch.nn.Linear(3, 2)
-    run.keeper.extras["average"] = average
+    run.keeper.extras |= {"average": average, "best": Best(0.75)}
     run.keeper.save(Progress(step=1, samples_seen=4))
     run = begin(tmp_path / "other")
-    run.keeper.extras["average"] = fresh = torch.nn.Linear(3, 2)
+    fresh, best = torch.nn.Linear(3, 2), Best(0.0)
+    torch.nn.init.zeros_(fresh.weight)  # the seed would make it what the other one is
+    run.keeper.extras |= {"average": fresh, "best": best}
     run.keeper.folder = tmp_path / "checkpoints"
     assert run.keeper.resume() == Progress(step=1, samples_seen=4)
     assert torch.equal(fresh.weight, average.weight)
+    assert best.value == 0.75
+
+
+def test_a_step_that_is_saved_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    for samples_seen in (4, 8):
+        run.keeper.save(Progress(step=1, samples_seen=samples_seen))
+    assert run.keeper.resume() == Progress(step=1, samples_seen=8)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
 
 
 def test_random_states_come_back() -> None:

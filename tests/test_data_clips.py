@@ -153,6 +153,9 @@ def test_seed_of_the_data_goes_before_the_seed_of_the_run(good: Path) -> None:
     own = recipe_for(good, seed=9)
     assert_same(first_batches(own, 2, seed=1), first_batches(own, 2, seed=2))
     assert_same(first_batches(own, 2), first_batches(recipe_for(good), 2, seed=9))
+    orders = [list(itertools.islice(build_loader(own, batch_size=10).batch_sampler, 1)) for own in
+              (recipe_for(good, seed=seed) for seed in (9, 10))]  # fmt: skip
+    assert orders[0] != orders[1]
 
 
 def test_a_video_that_comes_twice_in_an_epoch_gives_two_clips(good: Path) -> None:
@@ -252,9 +255,26 @@ def test_evaluation_goes_through_every_video_once(good: Path) -> None:
     assert sorted(int(label) for part in parts for batch in part for label in batch["labels"]) == [0] * 5 + [1] * 5
 
 
+@pytest.mark.parametrize("sampling", ["dense", "uniform"])
+def test_frames_are_chosen_as_the_recipe_says_and_from_the_middle_in_evaluation(good: Path, sampling: str) -> None:
+    found = {}
+    for training in (True, False):
+        recipe = recipe_for(good, sampling=sampling, sampling_rate=3, num_frames=5)
+        dataset = build_loader(recipe, batch_size=10, seed=5, training=training).dataset
+        dataset.make_views = lambda frames, rng: frames[None]
+        found[training] = [read_numbers(dataset[0, video]["pixel_values"][0]) for video in range(10)]
+    totals = [*range(20, 30, 2), *range(21, 30, 2)]  # folder by folder
+    middle = FrameSampler(5, 3, sampling, random=False)
+    assert found[False] == [middle(total, None, np.random.default_rng(0)).tolist() for total in totals]
+    assert found[True] != found[False]
+    assert all(set(np.diff(numbers)) == {3} for numbers in found[True]) == (sampling == "dense")
+
+
 def test_evaluation_ignores_weights_and_needs_an_end(good: Path, tmp_path: Path) -> None:
-    recipe = recipe_for("", sources=[SourceRecipe(path=str(good), kind="folder", weight=0.3)], views=1)
-    assert sum(len(batch["bad"]) for batch in build_loader(recipe, batch_size=4, training=False)) == 10
+    weights = {"a": 2.0, "b": 0.4}
+    sources = [SourceRecipe(path=str(good / name), kind="folder", weight=weight) for name, weight in weights.items()]
+    loader = build_loader(recipe_for("", sources=sources, views=1), batch_size=4, training=False)
+    assert sorted(key.video for keys in loader.batch_sampler for key in keys) == list(range(10))
     with pytest.raises(ValueError, match="cannot be gone through once"):
         build_loader(stream_recipe(good, tmp_path, 0), batch_size=4, training=False)
 
@@ -330,6 +350,15 @@ def test_stream_resumes_by_skipping(good: Path, tmp_path: Path) -> None:
     straight = first_batches(recipe, 6)
     assert_same(first_batches(recipe, 3, start=12), straight[3:])
     assert sum(int(batch["bad"].sum()) for batch in straight[:5]) == 2  # two passes over ten videos
+
+
+def test_a_cache_changes_no_clip_of_a_stream(good: Path, tmp_path: Path) -> None:
+    """Its numbers mean other videos in each epoch."""
+    recipe = stream_recipe(good, tmp_path, 0)
+    recipe.sources[0].num_videos = 10  # so that there are epochs
+    plain = first_batches(recipe, 6)
+    recipe.cache_gib = 1.0
+    assert_same(first_batches(recipe, 6), plain)
 
 
 @pytest.mark.multiprocess

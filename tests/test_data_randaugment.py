@@ -242,6 +242,8 @@ def test_random_resized_crop_of_a_frame_that_none_fits() -> None:
     rng = np.random.default_rng(0)
     assert RandomResizedCrop((0.9, 1.0), (1.0, 1.0))(10, 100, rng) == Crop(0, 45, 10, 10)
     assert RandomResizedCrop((0.9, 1.0), (1.0, 1.0))(100, 10, rng) == Crop(45, 0, 10, 10)
+    assert RandomResizedCrop((0.9, 1.0), (2.0, 2.0))(10, 100, rng) == Crop(0, 40, 10, 20)
+    assert RandomResizedCrop((0.9, 1.0), (2.0, 2.0))(100, 10, rng) == Crop(47, 0, 5, 10)
     assert RandomResizedCrop()(1, 1, rng) == Crop(0, 0, 1, 1)
 
 
@@ -269,10 +271,13 @@ def data(**values: object) -> DataRecipe:
 def test_from_the_recipe_to_views() -> None:
     assert make_view_maker(data()) == ViewMaker(224, 1, True, False)
     assert make_view_maker(data(multi_scale_crop=False, flip=True)) == ViewMaker(224, 1, False, True)
-    augment = AugmentRecipe(crop="random_resized", crop_area=[0.5, 1.0], rand_augment=True, magnitude=9.0)
+    augment = AugmentRecipe(
+        crop="random_resized", crop_area=[0.5, 0.9], crop_aspect=[0.6, 1.5], rand_augment=True, num_ops=3,
+        magnitude=9.0, noise_std=0.25, op_prob=0.75,
+    )  # fmt: skip
     made = make_view_maker(data(augment=augment, views=2))
-    resized = RandomResizedCrop((0.5, 1.0), (3 / 4, 4 / 3))
-    assert made == ViewMaker(224, 2, False, False, resized, RandAugment(4, 9.0, 0.5, 0.5))
+    resized = RandomResizedCrop((0.5, 0.9), (0.6, 1.5))
+    assert made == ViewMaker(224, 2, False, False, resized, RandAugment(3, 9.0, 0.25, 0.75))
     assert make_view_maker(data(augment=augment), training=False) == ViewMaker(224, 1, False, False)
     assert make_view_maker(data(augment=AugmentRecipe(crop="centre"))) == ViewMaker(224, 1, False, False)
     assert data(augment=augment).problems() == []

@@ -141,6 +141,9 @@ def test_once_through_each_video_for_evaluation(world: int, count: int) -> None:
 def test_length_of_an_epoch() -> None:
     lengths = [len(EpochSampler([Videos(50)], batch_size=8, num_processes=2, process_index=i)) for i in range(2)]
     assert lengths == [4, 3]
+    later = EpochSampler([Videos(50)], batch_size=8)
+    later.set_position(130)
+    assert len(later) == 7  # as from the start: the run has no end
 
 
 def test_wrong_arguments() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file
 from training.checkpoint import complete_checkpoints
 from training.ema import WeightAverage
 from training.launch import check_launch
-from training.loop import Run, fit, start, train, train_step
+from training.loop import Run, StopSignal, evaluate, fit, start, train, train_step
 from training.recipe import RecipeError
 from training.tasks import PreTrainingRecipe, PreTrainingTask
 
@@ -57,6 +58,7 @@ def test_the_average_follows_the_weights(tmp_path: Path) -> None:
     assert run.average.average.keys() == expected.keys()
     for name, average in run.average.average.items():
         torch.testing.assert_close(average.double(), expected[name], rtol=1e-5, atol=1e-6)
+        assert not average.requires_grad  # or the graphs of all steps would stay in memory
     assert not torch.allclose(run.average.average[NAME], dict(run.model.named_parameters())[NAME], atol=1e-4)
 
 
@@ -86,6 +88,33 @@ def test_what_is_saved(tmp_path: Path, export: bool) -> None:
     assert all(torch.equal(tensor, weights[name]) for name, tensor in saved(tmp_path).items())
 
 
+@pytest.mark.parametrize("export", [True, False])
+def test_what_is_evaluated_and_kept_as_the_best(tmp_path: Path, export: bool) -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    class Watching:
+        def measure(self, model: torch.nn.Module, stopped: Callable[[], bool]) -> dict[str, float]:
+            seen.update((name, weight.detach().clone()) for name, weight in model.named_parameters())
+            return {"top1": 1.0}
+
+        def is_best(self, values: dict[str, float]) -> bool:
+            return True
+
+    run = begin(tmp_path, ema__export=export)
+    for _ in range(3):
+        train_step(run)
+    own = {name: weight.detach().clone() for name, weight in run.model.named_parameters()}
+    run.validation = Watching()
+    assert evaluate(run, StopSignal())
+    best = load_file(tmp_path / "best" / "model.safetensors")
+    expected = run.average.average if export else own
+    assert not torch.equal(run.average.average[NAME], own[NAME])
+    for name, weight in run.model.named_parameters():
+        assert torch.equal(weight, own[name])
+        assert torch.equal(seen[name], expected[name])
+        assert torch.equal(best[name], expected[name])
+
+
 def test_swapping_gives_everything_back() -> None:
     model = torch.nn.Linear(3, 2)
     average = WeightAverage(model, 0.5)
@@ -97,6 +126,17 @@ def test_swapping_gives_everything_back() -> None:
         torch.testing.assert_close(model.weight, own + 0.5)
     assert torch.equal(model.weight, own + 1.0)
     torch.testing.assert_close(average.average["weight"], own + 0.5)
+
+
+def test_an_average_is_taken_over() -> None:
+    model = torch.nn.Linear(3, 2)
+    average = WeightAverage(model, 0.5)
+    other = {"weight": torch.rand(2, 3), "bias": torch.rand(2)}
+    average.load_state_dict(other)
+    assert all(torch.equal(average.average[name], value) for name, value in other.items())
+    assert not torch.equal(model.weight, other["weight"])
+    with pytest.raises(KeyError, match="of other weights: bias"):
+        average.load_state_dict({"weight": other["weight"]})
 
 
 def test_frozen_weights_are_left_out() -> None:

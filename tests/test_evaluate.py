@@ -27,7 +27,7 @@ from training.data.sources import Video
 from training.evaluation import EvaluationRecipe, ViewMaker, run
 from training.evaluation.cli import main
 from training.evaluation.inference import Classifier
-from training.evaluation.loading import make_loader, started
+from training.evaluation.loading import Sample, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
 from training.recipe import load_recipe
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("fresh_processes")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model"))
+    return save_model(tmp_path_factory.mktemp("model"), classifier_dropout=0.5, drop_path_rate=0.5)  # for training only
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +368,18 @@ def test_outputs_that_are_not_finite(model: Path, videos: Path, tmp_path: Path, 
     classifier.save_pretrained(copy)
     assert main(arguments(copy, videos, tmp_path / "output")) == 1
     assert "are not finite" in capsys.readouterr().err
+
+
+def test_a_single_view_that_is_not_finite(model: Path) -> None:
+    """As half precision can do it; it would make the mean of the views no number, and count as a wrong answer."""
+    network = VideoMAEv2ForVideoClassification.from_pretrained(model).eval()
+    spoilt = torch.tensor([1.0, torch.nan, 1.0])[:, None]
+    network.classifier.register_forward_hook(lambda module, inputs, outputs: outputs * spoilt)
+    views = ViewMaker(VideoMAEv2VideoProcessor.from_pretrained(model), 2, 1)
+    classifier = Classifier(network, views, None, batch_size=8, device=torch.device("cpu"))
+    clips = torch.zeros(views.num_views, 4, 3, 16, 16, dtype=torch.uint8)
+    with pytest.raises(FloatingPointError, match=r"outputs for film\.mp4 are not finite"):
+        classifier([Sample(0, "film.mp4", 0, clips)])
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,16 @@ def test_against_a_count_by_hand() -> None:
     assert mean == {"mean_class_accuracy": pytest.approx(np.mean(by_class))}
 
 
+def test_a_class_without_videos_does_not_count() -> None:
+    scores = np.eye(4, dtype=np.float32)[[0, 1, 3, 3]]  # of the classes 0, 0 and 3, 3
+    mean = MeanClassAccuracy().compute(predictions=scores, references=[0, 0, 3, 3])
+    assert mean == {"mean_class_accuracy": 0.75}
+
+
 def test_in_batches_and_one_by_one() -> None:
     scores, labels = random_scores()
     expected = TopKAccuracy().compute(predictions=scores, references=labels)
+    assert set(expected) == {"top1", "top5"}
     metric = TopKAccuracy()
     metric.add_batch(predictions=scores[:0], references=labels[:0])
     for first in range(0, 190, 60):

@@ -214,6 +214,18 @@ def test_int8_linear_is_within_rounding(dtype: torch.dtype, bias: bool) -> None:
 
 
 @needs_avx2
+def test_int8_rounds_activations_without_bias() -> None:
+    linear = nn.Linear(4096, 2, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([1.0, 0.0])[:, None])  # exact; and an output of which no weight is left
+        inputs = torch.rand(64, 4096, generator=torch.Generator().manual_seed(0)) - 0.5
+        sums, nothing = Int8Linear(linear)(inputs).unbind(1)
+    steps = (sums - inputs.sum(dim=1)) / (inputs.abs().amax(dim=1) / 127) / 4096
+    assert steps.mean().abs() < 0.01
+    assert (nothing == 0).all()
+
+
+@needs_avx2
 @pytest.mark.parametrize("vnni", [True, False])
 def test_int8_never_overflows(vnni: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest weights and activations that there are; without VNNI two products share 16 bits."""
@@ -231,7 +243,9 @@ def test_int8_model_is_near_fp32() -> None:
     model = tiny_model(VideoMAEv2ForVideoClassification)
     with torch.no_grad():
         exact = model(clips()).logits
-        quantized = quantize_linear_layers(copy.deepcopy(model).bfloat16())
+        quantized = quantize_linear_layers(copy.deepcopy(model).bfloat16().train())
+    assert not quantized.training
+    with torch.no_grad():
         quantized.to(torch.bfloat16)  # changes nothing of what is int8
         result = quantized(clips().bfloat16()).logits
     assert sum(isinstance(module, Int8Linear) for module in quantized.modules()) == 6 * model.config.num_hidden_layers

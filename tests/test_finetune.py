@@ -25,9 +25,13 @@ from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from training.checkpoint import complete_checkpoints
 from training.cli import run_stage
 from training.data import TooManyBadVideosError, build_loader, open_sources
-from training.recipe import DataRecipe, RecipeError, SourceRecipe
+from training.data.augment import ViewMaker
+from training.data.loading import make_view_maker
+from training.erasing import RandomErasing
+from training.mixing import Mixing
+from training.recipe import AugmentRecipe, DataRecipe, RecipeError, SourceRecipe
 from training.tasks import ClassificationTask, FineTuningRecipe
-from training.validation import EvalRecipe, Validation
+from training.validation import EvalRecipe, Validation, eval_data
 
 
 pytest.importorskip("av")
@@ -113,6 +117,7 @@ def test_loss_against_float64(tmp_path: Path, options: dict[str, float]) -> None
     targets = inputs["labels"].double().numpy()
     assert targets.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-6)
     assert parts["loss"].item() == pytest.approx(-(targets * log_shares).sum(axis=1).mean(), abs=1e-6)
+    assert parts["accuracy"].item() == (logits.argmax(axis=1) == targets.argmax(axis=1)).mean()
     if not options:
         assert np.array_equal(targets, np.eye(3)[[0, 1, 2, 1]])
 
@@ -127,6 +132,20 @@ def test_clips_are_mixed_by_their_number_alone(tmp_path: Path) -> None:
         assert torch.equal(whole[name], task_of(tmp_path, **MIXED).prepare(batch, 8, torch.device("cpu"))[name])
     other = task.prepare(batch, 12, torch.device("cpu"))
     assert not torch.equal(whole["labels"], other["labels"])
+
+
+def test_clips_are_mixed_and_erased_as_the_recipe_says(tmp_path: Path) -> None:
+    task = task_of(
+        tmp_path, seed=5, data__views=3, total_batch_size=12, mixup=0.3, cutmix=0.7, mixup_prob=0.9,
+        mixup_switch_prob=0.4, label_smoothing=0.2, random_erasing=0.6,
+    )  # fmt: skip
+    batch, device = batch_of([0, 0, 0, 1, 1, 1, 2, 2, 2, 1, 1, 1] * 2), torch.device("cpu")
+    mixing = Mixing(3, 0.3, 0.7, prob=0.9, switch_prob=0.4, label_smoothing=0.2, seed=5, views=3)
+    clips = RandomErasing(0.6, seed=5)(task.normalise(batch["pixel_values"], device), 12)
+    clips, targets = mixing(clips, batch["labels"], 12)
+    found = task.prepare(batch, 12, device)
+    assert torch.equal(found["pixel_values"], clips)
+    assert torch.equal(found["labels"], targets)
 
 
 @pytest.mark.parametrize("label", [3, -1])
@@ -257,6 +276,23 @@ def test_the_best_model_is_kept(config_file: Path, videos: Path, tmp_path: Path)
     assert lines(tmp_path / "metrics.jsonl")[-1]["step"] == 6
 
 
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_the_best_is_what_no_evaluation_before_has_reached(tmp_path: Path, keep_best: bool) -> None:
+    validation = Validation(Accelerator(cpu=True), task_of(tmp_path), None, EvalRecipe(keep_best=keep_best))
+    shares = (0.0, 0.5, 0.5, 0.25, 0.75)
+    found = [validation.is_best({"eval_top1": share}) for share in shares]
+    assert found == [keep_best and better for better in (True, True, False, False, True)]
+
+
+def test_validation_videos_are_not_augmented() -> None:
+    strong = AugmentRecipe(crop="random_resized", rand_augment=True)
+    data = DataRecipe(sources=[SourceRecipe(path="x")], image_size=32, views=2, flip=True, augment=strong)
+    plain = eval_data(data, [SourceRecipe(path="y")])
+    assert make_view_maker(plain, training=False) == ViewMaker(32, multi_scale=False)
+    assert plain.problems() == []
+    assert [source.path for source in plain.sources] == ["y"]
+
+
 def accuracy(model: VideoMAEv2ForVideoClassification, videos: Path) -> float:
     """Counted anew, one clip at a time."""
     data = DataRecipe(
@@ -384,7 +420,7 @@ def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -
     torch.manual_seed(0)
     model = task.build_model()
     values = task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
-    assert values["eval_videos"] == 2
+    assert (values["eval_videos"], values["eval_top5"]) == (2, 1.0)  # of three classes
     task.recipe.data.max_bad_share = 0.34  # the broken one comes when two were seen: all of them count, at the end
     validation = task.make_validation(Accelerator(cpu=True), build_loader)
     assert [validation.measure(model)["eval_videos"] for _ in range(3)] == [2, 2, 2]

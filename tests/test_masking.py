@@ -10,6 +10,7 @@ import torch
 from reference_data import load_reference
 
 from modeling_videomae_v2 import frame_mask, random_mask, running_cell_mask, tube_mask
+from modeling_videomae_v2.masking_videomae_v2 import num_dropped_tokens
 
 
 Mask = Callable[..., torch.Tensor]
@@ -176,6 +177,13 @@ def test_ratio_outside_is_refused(name: str, ratio: float):
 def test_grid_that_is_none_is_refused(name: str, grid: tuple[int, ...]):
     with pytest.raises(ValueError, match="grid"):
         ALL_MASKS[name](1, grid, ratio_of(name))
+
+
+@each_mask
+@pytest.mark.parametrize("grid", [GRID, (3, 4, 6)])
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.75])
+def test_the_number_of_dropped_tokens_is_known_without_a_mask(name: str, grid: tuple[int, int, int], ratio: float):
+    assert (ALL_MASKS[name](2, grid, ratio).sum(1) == num_dropped_tokens(name, grid, ratio)).all()
 
 
 # ---- a generator for each clip

@@ -56,7 +56,7 @@ def test_mixing_equals_float64(count: int, mixup: float, cutmix: float, smoothin
     mixed, targets = mixing(clips, labels, 32)
     assert torch.equal(clips, before)
     assert (mixed.dtype, targets.dtype, targets.shape) == (torch.float32, torch.float32, (count, CLASSES))
-    if not mixing.active:
+    if mixup == cutmix == 0.0:
         assert mixed is clips
         assert torch.equal(targets, smoothed_one_hot(labels, CLASSES, smoothing))
         return
@@ -98,6 +98,12 @@ def test_what_is_drawn() -> None:
     assert (bottom <= 224).all()
     assert (right <= 224).all()
     assert ((top == 0) | (left == 0) | (bottom == 224) | (right == 224)).float().mean() > 0.5  # cut at the border
+    # side s = sqrt(u), u uniform; the border leaves s - s^2 / 4 of it on average
+    for low, high in ((top, bottom), (left, right)):
+        assert ((low + high) / 448).mean() == pytest.approx(0.5, abs=0.02)
+        assert ((high - low) / 224.0).mean() == pytest.approx(2 / 3 - 1 / 8, abs=0.02)
+    assert abs(np.corrcoef(top + bottom, left + right)[0, 1]) < 0.1
+    assert mix.share[boxed].mean() == pytest.approx(1 - (1 / 2 - 1 / 5 + 1 / 48), abs=0.02)
     half = Mixing(CLASSES, prob=0.5, seed=0).draw(0, 2000, 64, 64)
     assert (half.share == 1.0).float().mean() == pytest.approx(0.5, abs=0.04)
     assert (Mixing(CLASSES, cutmix=0.0).draw(0, 500, 64, 64).box == 0).all()

@@ -5,6 +5,7 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2Model,
     tube_mask,
 )
+from modeling_videomae_v2.embeddings_videomae_v2 import sin_cos_table
 
 
 each_model = pytest.mark.parametrize("model_class", MODEL_CLASSES)
@@ -245,6 +247,14 @@ def test_sides_may_differ():
     assert model(torch.randn(1, 4, 3, 8, 24)).last_hidden_state.shape == (1, 2 * 2 * 6, 32)
 
 
+def test_position_table_is_exact_at_the_size_of_a_published_model():
+    """The angles grow up to 1567 radians, of which fp32 keeps no more than four decimals."""
+    positions, columns = np.arange(math.prod(VideoMAEv2Config().grid_size)), np.arange(768)
+    angle = positions[:, None] / 10000.0 ** (2 * (columns // 2) / 768)
+    expected = np.where(columns % 2 == 0, np.sin(angle), np.cos(angle))
+    assert np.abs(sin_cos_table(len(positions), 768).double().numpy() - expected).max() < 1e-7
+
+
 def test_table_of_another_grid_is_bicubic_in_space_then_linear_in_time():
     embeddings = tiny_model(VideoMAEv2Model).embeddings.position_embeddings
     table = embeddings.table.view(*GRID, 32)
@@ -268,6 +278,9 @@ def test_pretraining_starts_xavier_uniform():
         bound = math.sqrt(6 / sum(weight.shape))
         assert 0.98 * bound < weight.abs().max() <= bound, name
         assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.03), name
+    cubes = model.videomae_v2.embeddings.patch_embeddings.projection.weight
+    bound = 1 / math.sqrt(cubes[0].numel())  # what PyTorch gives a convolution, which the reference leaves alone
+    assert 0.98 * bound < cubes.abs().max() <= bound
     assert model.decoder.mask_token.std().item() == pytest.approx(0.02, rel=0.15)
     assert all((p == 0).all() for name, p in model.named_parameters() if name.endswith("bias"))
 

@@ -93,6 +93,28 @@ def test_raw_pixels_are_the_targets_without_norm_pix_loss():
     assert model(black).loss.item() == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("normalised", [True, False])
+def test_channels_of_unknown_statistics_are_the_targets_as_they_are(normalised: bool):
+    model = tiny_model(VideoMAEv2ForPreTraining, num_channels=2, norm_pix_loss=normalised)
+    with torch.no_grad():
+        model.decoder.head.weight.zero_()
+        model.decoder.head.bias.zero_()
+    wanted = 31 / 32 if normalised else 4.0  # of 32 values, with their unbiased deviation
+    values = torch.tensor([2.0, -2.0]).repeat(8).view(16, 1).expand(2, 4, 2, 16, 16)
+    assert model(values).loss.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_targets_of_clips_in_half_precision_are_made_in_full():
+    model, mask = tiny_model(VideoMAEv2ForPreTraining).bfloat16(), masks()
+    outputs = model(clips().bfloat16(), **mask)
+    kept = ~mask["decoder_bool_masked_pos"]
+    cubes = normalised_cubes(clips().bfloat16().float())[kept].view(2, RECONSTRUCTED, CUBE_VALUES)
+    error = (outputs.logits.float() - cubes).square().mean(-1)
+    hidden = mask["bool_masked_pos"][kept].view(2, RECONSTRUCTED)
+    assert outputs.loss.dtype == torch.float32
+    torch.testing.assert_close(outputs.loss, error[hidden].mean(), rtol=1e-5, atol=0)
+
+
 # ---- nothing waits for the device
 
 

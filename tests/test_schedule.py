@@ -80,6 +80,16 @@ def test_epochs_need_a_length(tmp_path: Path) -> None:
     assert Plan.of(recipe, 1, 100).max_steps == 2 * 100 // 8
 
 
+def test_shortest_runs(tmp_path: Path) -> None:
+    """One step, and epochs without a warm-up."""
+    assert Plan.of(tiny_recipe(PreTrainingRecipe, tmp_path, schedule__max_steps=1, schedule__warmup_steps=0), 1, 8)
+    recipe = tiny_recipe(
+        PreTrainingRecipe, tmp_path, schedule__max_steps=None, schedule__warmup_steps=None, schedule__epochs=2.0,
+        schedule__warmup_epochs=0.0,
+    )  # fmt: skip
+    assert Plan.of(recipe, 1, 100).warmup_steps == 0
+
+
 def test_warmup_of_a_trial_run() -> None:
     """`--schedule.max_steps 50` is all that need be said, with a published recipe, and of data without a length."""
     file = Path(__file__).parents[1] / "training" / "recipes" / "pretrain_giant_hybrid.yaml"

@@ -80,9 +80,11 @@ def test_crops_are_those_of_the_protocol(key):
     )
     views = crop_views(torch.stack([rows, columns]), (int(short), int(short)), int(count))
     offsets = views[:, :, 0, 0].tolist()
-    along = 0 if height > width else 1
+    along = 0 if height >= width else 1
     assert [offset[along] for offset in offsets] == expected["offsets_on_long_side"]
     assert {offset[1 - along] for offset in offsets} == {0}
+    smaller = crop_views(torch.stack([rows, columns]), (int(short) - 20, int(short) - 20), int(count))
+    assert {offset[1 - along] for offset in smaller[:, :, 0, 0].tolist()} == {10}, "not in the middle of the short side"
     processor = VideoMAEv2VideoProcessor(do_center_crop=False, do_rescale=False, do_normalize=False, num_frames=1)
     resized = processor(np.zeros((1, height, width, 3), np.uint8), return_tensors="pt")["pixel_values"]
     assert list(resized.shape[-2:]) == expected["resized"]
