@@ -144,6 +144,12 @@ def test_rotation_metadata_is_applied(tmp_path, degrees, flip):
     assert read_numbers(frames) == [0, 1, 2, 3]
 
 
+def test_titles_need_not_be_utf8(tmp_path):
+    path = encode(tmp_path / "a.flv", num_frames=6)
+    path.write_bytes(path.read_bytes().replace(b"Lavf", b"L\xe4vf"))  # the tag of the writer, in Latin-1
+    assert read_numbers(read_video(path, lambda reader: [0, 5])[0]) == [0, 5]
+
+
 def test_alpha_is_dropped(tmp_path):
     frames = np.zeros((3, 48, 80, 4), dtype=np.uint8)
     frames[..., 0], frames[..., 3] = 200, np.array([0, 128, 255])[:, None, None]
