@@ -102,8 +102,9 @@ def test_no_videos_at_all() -> None:
 def test_inputs_that_make_no_sense(scores: Any, labels: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TopKAccuracy().compute(predictions=scores, references=labels)
-    with pytest.raises(ValueError, match="`k` must be at least 1"):
-        TopKAccuracy(k=())
+    for k in ((), (0, 5)):
+        with pytest.raises(ValueError, match="`k` must be at least 1"):
+            TopKAccuracy(k=k)
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ def test_the_same_through_a_recipe(tmp_path: Path) -> None:
 
 def test_edges_of_the_schedule() -> None:
     assert warmup_cosine(0, peak=1.0, total_steps=10) == 1.0
+    assert warmup_cosine(5, peak=1.0, total_steps=10) == pytest.approx(0.5)
     assert warmup_cosine(0, peak=1.0, total_steps=10, warmup_steps=1) == 1.0
     assert warmup_cosine(10, peak=1.0, total_steps=10, floor=0.1) == 0.1
     assert warmup_cosine(99, peak=1.0, total_steps=10, floor=0.1) == 0.1
