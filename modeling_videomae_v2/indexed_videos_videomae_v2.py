@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from transformers.video_utils import VideoMetadata
 
 
@@ -29,7 +29,7 @@ class Pictures(tuple):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is no picture.
+            ValueError: It is no picture, or a damaged one.
         """
         frames = []
         for i in indices:
@@ -38,7 +38,7 @@ class Pictures(tuple):
                     frames.append(to_rgb(picture))
             except FileNotFoundError:
                 raise FileNotFoundError(f"There is no picture {self[i]}, frame {i} of {len(self)}.") from None
-            except (UnidentifiedImageError, OSError) as error:
+            except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, its own
                 raise ValueError(f"The picture {self[i]}, frame {i} of {len(self)}, cannot be read: {error}") from error
         return frames
 

@@ -176,7 +176,7 @@ class VideoReader:
         Raises:
             IndexError: An index is outside of the video.
             FramesRecounted: The container announced too many frames.
-            VideoDecodingError: A frame that is needed is damaged or missing.
+            VideoDecodingError: A frame that is needed is damaged or missing, or has more than 8192 x 8192 pixels.
         """
         indices = [int(i) for i in indices]
         if not indices:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers.video_utils import VideoMetadata
 from video_files import encode, numbered_video, read_numbers
 
@@ -111,6 +112,25 @@ def test_an_unreadable_video_is_an_error_each_time(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(VideoDecodingError, match=r"noise\.mp4"):
             cache.read("a", Video("noise.mp4", str(tmp_path / "noise.mp4")), three)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "place", "damage"),
+    [("png", 33, b"\0\0\0c"), ("ppm", 3, b"8x"), ("bmp", 18, b"\0\0\0\1")],
+    ids=["SyntaxError", "ValueError", "DecompressionBombError"],
+)
+def test_a_damaged_picture_is_an_unreadable_video(tmp_path: Path, suffix: str, place: int, damage: bytes) -> None:
+    """Whatever Pillow raises for it."""
+    folder = tmp_path / "film"
+    folder.mkdir()
+    file = folder / f"00001.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 80, 3), dtype=np.uint8)).save(file)
+    data = bytearray(file.read_bytes())
+    data[place : place + len(damage)] = damage
+    file.write_bytes(data)
+    video = Video("film", str(folder), pattern=f"{{:05}}.{suffix}")
+    with pytest.raises(VideoDecodingError, match=rf"film: .*00001\.{suffix} cannot be read"):
+        FrameCache(0).read(None, video, np.arange)
 
 
 def batches(folder: Path, count: int, start: int = 0, **options: Any) -> list[torch.Tensor]:

@@ -296,6 +296,11 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         small(paths[:4])
     with pytest.raises(FileNotFoundError, match=r"no picture .*7\.png"):
         small(paths[7:8])
+    data = bytearray(paths[8].read_bytes())
+    data[33:37] = (99).to_bytes(4, "big")  # length of the pixels: a SyntaxError of Pillow
+    paths[8].write_bytes(data)
+    with pytest.raises(ValueError, match=r"8\.png, frame 0 of 1, cannot be read"):
+        small(paths[8:9])
 
 
 # --- what is refused

@@ -93,8 +93,13 @@ def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) 
     for position in positions.tolist():
         if position not in pictures:
             path = os.path.join(video.content, video.pattern.format(position + 1))
-            with Image.open(path) as picture:
-                pictures[position] = np.asarray(picture.convert("RGB"))
+            try:
+                with Image.open(path) as picture:
+                    pictures[position] = np.asarray(picture.convert("RGB"))
+            except FileNotFoundError:
+                raise
+            except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, ValueError, its own
+                raise VideoDecodingError(video.name, f"{path} cannot be read ({error})", "Extract it anew.") from error
     sizes = {picture.shape for picture in pictures.values()}
     if len(sizes) > 1:
         raise VideoDecodingError(
@@ -105,7 +110,7 @@ def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) 
 
 def unreadable_errors() -> tuple[type[Exception], ...]:
     """What an unreadable video raises; anything else is a fault of the program and is not caught."""
-    kinds: list[type[Exception]] = [VideoDecodingError, OSError, Image.DecompressionBombError]
+    kinds: list[type[Exception]] = [VideoDecodingError, OSError]
     try:
         from av.error import FFmpegError
     except ImportError:
