@@ -152,7 +152,7 @@ class WindowReader(VideoReader):
                     yield Window(number, len(starts), self.time_of(start), self.time_of(end), frames)
                     done = start
                 return
-            except FramesRecounted:  # happens at most twice: each time the index is replaced by a slower, surer one
+            except FramesRecounted:  # three times at most: a slower, surer index takes the place of the one before
                 continue
 
     def _slide(

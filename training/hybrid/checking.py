@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL.Image import DecompressionBombError
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
@@ -153,6 +152,6 @@ def _decode(video: Video) -> str | None:
 
     try:
         read_frames(video, lambda total: np.array([0, total - 1]))
-    except (VideoDecodingError, FFmpegError, OSError, DecompressionBombError) as error:
+    except (VideoDecodingError, FFmpegError, OSError) as error:
         return Fault.of(video.name, error).reason.removeprefix(f"{video.content}: ")
     return None
