@@ -312,7 +312,8 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             none); with `decoder_loss_on="all"` over all kept cubes.
 
         Raises:
-            ValueError: Shape, type or order of an argument is not as above, or the grid cannot be masked as configured.
+            ValueError: Shape, type or order of an argument is not as above, the grid cannot be masked as configured, or
+                the encoder mask hides nothing from a loss over what is hidden.
 
         Example:
 
@@ -340,6 +341,12 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
         visible = kept_indices(
             "bool_masked_pos", bool_masked_pos, pixel_values, grid, partial(num_visible, config, grid)
         )
+        if return_loss and config.decoder_loss_on == "invisible" and visible.shape[1] == math.prod(grid):
+            raise ValueError(
+                f"`bool_masked_pos` hides nothing of the {visible.shape[1]} tokens from the encoder: there is no loss "
+                f"over what is hidden. Raise `mask_ratio` ({config.mask_ratio} of `mask_type` {config.mask_type!r}), "
+                "or set `decoder_loss_on` to 'all'."
+            )
         kept = kept_indices(
             "decoder_bool_masked_pos",
             decoder_bool_masked_pos,

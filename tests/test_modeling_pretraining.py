@@ -59,6 +59,15 @@ def test_masks_of_other_counts_than_configured_are_taken():
     assert outputs.logits.shape == (2, 24, CUBE_VALUES)
 
 
+def test_a_mask_that_hides_nothing_has_no_loss_over_what_is_hidden():
+    model = tiny_model(VideoMAEv2ForPreTraining, mask_type="frame", mask_ratio=0.4)  # of 2 steps in time: none
+    with pytest.raises(ValueError, match=r"hides nothing of the 32 tokens.*`mask_ratio` \(0.4 of `mask_type` 'frame'"):
+        model(clips())
+    assert model(clips(), return_loss=False).logits.shape == (2, RECONSTRUCTED, CUBE_VALUES)
+    everything = tiny_model(VideoMAEv2ForPreTraining, mask_type="frame", mask_ratio=0.4, decoder_loss_on="all")
+    assert everything(clips()).loss > 0
+
+
 def test_loss_is_over_the_reconstructed_tokens_that_were_hidden():
     mask = masks()
     outputs = {
