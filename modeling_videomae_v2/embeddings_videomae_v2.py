@@ -21,10 +21,10 @@ from .patching_videomae_v2 import cut_cubes, kept_indices, num_visible, token_gr
 def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
     """Fixed position table `(num_positions, dim)` over the flattened token index: even columns sine, odd cosine."""
     # on the CPU whatever the default device is: Apple's GPUs know no float64
-    column = torch.arange(dim, dtype=torch.float64, device="cpu")
+    even_column = torch.arange(0, dim, 2, dtype=torch.float64, device="cpu")
     position = torch.arange(num_positions, dtype=torch.float64, device="cpu")
-    angle = position[:, None] / 10000 ** (2 * (column // 2) / dim)
-    table = torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+    angle = position[:, None] / 10000 ** (even_column / dim)
+    table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :dim].float()
     return table.to(torch.empty(0).device)  # the default device; `get_default_device` of torch 2.6 sees no `with`
 
 

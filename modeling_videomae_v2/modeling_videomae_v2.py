@@ -41,7 +41,7 @@ from .embeddings_videomae_v2 import VideoMAEv2CubeProjection, VideoMAEv2Embeddin
 from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
 from .masking_videomae_v2 import MASKS
 from .patching_videomae_v2 import host_values, kept_indices, num_reconstructed, num_visible, token_grid
-from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2ReconstructionLoss
+from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2ReconstructionLoss, at_least_fp32
 
 
 # Weights of a pre-training checkpoint that other models have no place for, and need not mention: the decoder, and the
@@ -457,7 +457,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
         if not isinstance(labels, torch.Tensor):
             raise ValueError(f"`labels` must be a tensor, got {type(labels).__name__}: call `torch.tensor` on them.")
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # float64 stays what it is
+        logits = at_least_fp32(logits)
         if not self._has_exclusive_classes:
             if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
                 raise ValueError(

@@ -19,6 +19,11 @@ from .masking_videomae_v2 import Grid
 from .patching_videomae_v2 import cut_cubes
 
 
+def at_least_fp32(tensor: torch.Tensor) -> torch.Tensor:
+    """What a loss is computed from: half precision becomes float32, float64 stays what it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 class VideoMAEv2Decoder(nn.Module):
     """Shallow transformer that reconstructs the cubes which the decoder mask keeps (section 3.2)."""
 
@@ -80,8 +85,8 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
     @torch.no_grad()
     def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
-        cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index).flatten(3)
-        cubes = cubes.to(torch.promote_types(cubes.dtype, torch.float32))  # B, M, channels, pixels
+        cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
+        cubes = at_least_fp32(cubes.flatten(3))  # B, M, channels, pixels
         pixel_std = self.pixel_std.float()[:, None]
         if self.config.norm_pix_loss:
             # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero
@@ -116,8 +121,8 @@ class VideoMAEv2ReconstructionLoss(nn.Module):
             kept: `(B, M)` indices of the tokens that `logits` reconstruct.
             bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
         """
-        precision = torch.promote_types(logits.dtype, torch.float32)  # float64 stays what it is
-        error = (logits.to(precision) - self.targets(pixel_values, kept).to(precision)).square().mean(dim=-1)  # B, M
+        values = at_least_fp32(logits)
+        error = (values - self.targets(pixel_values, kept).to(values.dtype)).square().mean(dim=-1)  # B, M
         if self.config.decoder_loss_on == "all":
             return error.mean()
         unseen = bool_masked_pos.gather(1, kept)

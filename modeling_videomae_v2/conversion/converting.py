@@ -36,7 +36,7 @@ from ..convert_videomae_v2 import (
     recipes_to_transformers,
 )
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
-from ..writing import file_for_torch, naming
+from ..writing import file_for_torch
 from .architecture import UnseenSettings, check_fit, model_class_of, read_architecture
 from .class_selection import LabelFiles, choose_classes
 from .folder_writing import (
@@ -300,9 +300,9 @@ def _write_transformers(draft: Draft, folder: Path, shard_size: str) -> list[str
 
 def _write_official(draft: Draft, destination: Path) -> list[str]:
     recipes = _chained(recipes_to_official(draft.recipes), draft.recipes)
-    with new_file(destination) as path, draft.source.open() as tensors:
+    with draft.source.open() as tensors:
         weights = {name: _alone(take(tensors)) for name, take in recipes.items()}
-        with naming(destination), file_for_torch(path) as file:
+        with new_file(destination) as path, file_for_torch(path) as file:
             torch.save({"model": weights}, file)
     return [destination.name]
 

@@ -17,7 +17,7 @@ from transformers.dynamic_module_utils import custom_object_save
 
 from ..convert_videomae_v2 import Recipes, StateDict
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
-from ..writing import naming
+from ..writing import naming, written_aside
 from .weight_sources import CONFIG_FILE, WeightSource
 
 
@@ -52,17 +52,12 @@ def new_file(destination: Path) -> Iterator[Path]:
 
     Raises:
         FileExistsError: `destination` exists.
+        OSError: It could not be written.
     """
     if destination.exists():
         raise FileExistsError(f"{destination} exists. Name another file, or remove it first.")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    path = destination.with_name(f".{destination.name}.{os.getpid()}.part")
-    try:
+    with written_aside(destination) as path:
         yield path
-        path.rename(destination)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def check_free(destination: Path) -> None:

@@ -7,8 +7,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
-
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +36,7 @@ class Fault:
     @classmethod
     def of(cls, name: str, error: Exception) -> "Fault":
         reason = str(error) or type(error).__name__
-        if isinstance(error, VideoDecodingError) or reason.startswith(DECODING):
+        if reason.startswith(DECODING):
             return cls(name, reason.removeprefix(DECODING).removeprefix(f"{name}: "))
         return cls(name, f"{type(error).__name__}: {reason}")
 

@@ -185,7 +185,7 @@ def _folders(path: str) -> list[str]:
     with os.scandir(path) as entries:
         found = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "lost+found"]
     for entry in found:
-        if _suffix(entry.name) not in VIDEO_SUFFIXES and not os.path.exists(entry.path):
+        if entry.is_symlink() and _suffix(entry.name) not in VIDEO_SUFFIXES and not os.path.exists(entry.path):
             raise ValueError(f"{entry.path} is a link to nothing that can be read. {_WAY_OUT}")
     return [entry.name for entry in found if entry.is_dir()]
 
