@@ -4,9 +4,9 @@
 
     python -m benchmarks.inference [--presets base] [--batch-sizes 1] [--dtype bf16] [--compile off model]
 
-On a CPU, `Int8Linear` of our package takes part, in bf16 rounds where the CPU has bf16, else in fp32 rounds. Where
-torchao is installed its int8 (CPU) or float8 (GPU) does, in bf16 rounds. Beside the times stands how far the logits are
-from those of the same weights in fp32.
+Our 8-bit layers take part: int8 on a CPU, in bf16 rounds where it has bf16, else in fp32 rounds; float8 on a GPU, in
+bf16 rounds. Where torchao is installed, its own do, in bf16 rounds. Beside the times stands how far the logits are from
+those of the same weights in fp32.
 """
 
 import copy
@@ -28,11 +28,12 @@ from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, parse, stored_dtype
 from benchmarks.tables import print_machine, print_steps
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.int8_cpu import can_multiply_int8, quantize_linear_layers
+from modeling_videomae_v2.float8_gpu import can_multiply_float8
+from modeling_videomae_v2.int8_cpu import can_multiply_int8
+from modeling_videomae_v2.quantizing import quantize_linear_layers
 
 
 CPU_BATCH = 1
-FLOAT8_CAPABILITY = (8, 9)
 
 
 def int8_of_torchao(model: nn.Module) -> nn.Module:
@@ -49,8 +50,12 @@ def float8_of_torchao(model: nn.Module) -> nn.Module:
     return model
 
 
-INT8, TORCHAO, FLOAT8 = "ours, int8", "ours, int8 of torchao", "ours, float8 of torchao"
-QUANTIZE = {INT8: quantize_linear_layers, TORCHAO: int8_of_torchao, FLOAT8: float8_of_torchao}
+INT8, INT8_OF_TORCHAO = "ours, int8", "ours, int8 of torchao"
+FLOAT8, FLOAT8_OF_TORCHAO = "ours, float8", "ours, float8 of torchao"
+QUANTIZE = {
+    INT8: quantize_linear_layers, INT8_OF_TORCHAO: int8_of_torchao,
+    FLOAT8: quantize_linear_layers, FLOAT8_OF_TORCHAO: float8_of_torchao,
+}  # fmt: skip
 
 
 def run(settings: Settings) -> list[dict[str, Any]]:
@@ -88,10 +93,10 @@ def eight_bit_competitors(device: torch.device, preset: str, dtype: str) -> list
     if device.type == "cpu":
         has_bf16 = processor()[1]
         names = [INT8] if can_multiply_int8() and dtype == ("bf16" if has_bf16 else "fp32") else []
-        names += [TORCHAO] if has_bf16 and has_torchao else []
+        names += [INT8_OF_TORCHAO] if has_bf16 and has_torchao else []
     else:
-        can_float8 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= FLOAT8_CAPABILITY
-        names = [FLOAT8] if can_float8 and has_torchao else []
+        can_float8 = can_multiply_float8(device) and dtype == "bf16"
+        names = ([FLOAT8] if can_float8 else []) + ([FLOAT8_OF_TORCHAO] if can_float8 and has_torchao else [])
     ours = next(competitor for competitor in classification_competitors(preset) if competitor.name == OURS)
     return [replace(ours, name=name, build=quantized(ours.build, name, stored_dtype(dtype))) for name in names]
 

@@ -19,19 +19,19 @@ from benchmarks.tables import print_table
 
 
 ROUNDS = 3
-REST = "elementwise and norms"
+REST, STEP = "elementwise and norms", "optimizer step"
 # Names of kernels (GPU) or operators (CPU), tried in this order. A batched product occurs in plain attention alone.
 # Generated kernels have the names of all operators they replace; but for products from templates they are elementwise.
 KINDS = (
     ("matrix products", re.compile(r"^triton_tem")),
     (REST, re.compile(r"^(triton_|(graph_\d+_)?cpp_fused)")),
     ("copies and gathers", re.compile(r"CatArray")),
-    ("optimizer", re.compile(r"adam|multi_tensor", re.I)),
-    ("attention", re.compile(r"flash|fmha|attention|sdpa|mha|softmax|aten::bmm|aten::baddbmm|batched", re.I)),
+    (STEP, re.compile(r"adam|multi_tensor", re.I)),
+    ("attention", re.compile(r"flash|fmha|attention|sdpa|mha|dot_do_o|convert_dq|softmax|aten::bmm|aten::baddbmm|batched", re.I)),
     ("matrix products", re.compile(r"gemm|nvjet|cutlass|xmma|cublas|conv|aten::(add)?mm|linear|_int_mm", re.I)),
     (
         "copies and gathers",
-        re.compile(r"memcpy|memset|copy|index|gather|scatter|cat\b|_to_copy|sort|fill", re.I),
+        re.compile(r"memcpy|memset|copy|index|gather|scatter|cat\b|_to_copy|sort|fill|nchwToNhwc", re.I),
     ),
 )
 OPERATORS = ("aten::", "mkldnn::", "onednn::", "quantized::", "cpp_fused", "graph_")  # and what inductor generates
@@ -40,7 +40,7 @@ KEPT = (  # of the rows that are profiled
     "device", "threads", "torch", "transformers", "date", "command",
 )  # fmt: skip
 MOST_KERNELS = 20  # of each profile are named, those that take longest
-SHARES = ("matrix products", "attention", REST, "copies and gathers", "optimizer", "idle")
+SHARES = ("matrix products", "attention", REST, "copies and gathers", STEP, "idle")
 
 
 def kind_of(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.competitors import DUAL, ENCODER_ONLY, OURS, RESEARCH, TRANSFORMERS
 from benchmarks.data_loading import CORES_PER_GPU, WANTED_PER_GPU
 from benchmarks.end_to_end import VIEWS
-from benchmarks.inference import INT8
+from benchmarks.inference import FLOAT8, INT8
 from benchmarks.tables import RESULTS, print_table, rows_by_device
 
 
@@ -149,13 +149,13 @@ def over_encoder_only(preset: str, column: str) -> Find:
     return find
 
 
-def compiled_alike(preset: str) -> Find:
-    """Our classifier over transformers', both compiled in the way that is best for ours of those measured with both."""
+def compiled_alike(preset: str, variant: str = OURS) -> Find:
+    """A classifier over transformers', both compiled in the way that is best for it of those measured with both."""
 
     def find(rows: Sequence[Row]) -> Found | None:
         ours, theirs = (
-            [row for row in chosen(rows, "inference", preset, variant) if row["compiled"] != "off"]
-            for variant in (OURS, TRANSFORMERS)
+            [row for row in chosen(rows, "inference", preset, one) if row["compiled"] != "off"]
+            for one in (variant, TRANSFORMERS)
         )
         best = fastest([row for row in ours if any(row["compiled"] == other["compiled"] for other in theirs)])
         if best is None:
@@ -215,6 +215,7 @@ def gpu_targets() -> list[Target]:
             Target(f"{pairs}, speed", masking[preset], over_encoder_only(preset, "clips_per_s")),
             Target(f"{pairs}, activation memory", 0.55, over_encoder_only(preset, "kept_mib"), at_most=True),
             Target(f"{name}, {inference_}, over transformers' compiled alike", 1.2, compiled_alike(preset)),
+            Target("the same with float8 products, over transformers' bf16", 1.2, compiled_alike(preset, FLOAT8)),
         ]
     loaders = ("loader, video files", "loader, frames in memory (no PyAV)")
     return [

@@ -85,6 +85,11 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
     @torch.no_grad()
     def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
+        return self.by_channel(pixel_values, index).transpose(2, 3).flatten(2)
+
+    @torch.no_grad()
+    def by_channel(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
+        """The same targets as `(B, M, channels, pixels)`, the order in which they are computed."""
         cubes = cut_cubes(pixel_values, self.config.tubelet_size, self.config.patch_size, index)
         cubes = at_least_fp32(cubes.flatten(3))  # B, M, channels, pixels
         pixel_std = self.pixel_std.float()[:, None]
@@ -95,7 +100,7 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
             cubes = cubes / (std + 1e-6 / pixel_std)
         else:
             cubes = cubes * pixel_std + self.pixel_mean.float()[:, None]  # back to [0, 1]
-        return cubes.transpose(2, 3).flatten(2)
+        return cubes
 
 
 class VideoMAEv2ReconstructionLoss(nn.Module):
@@ -121,8 +126,11 @@ class VideoMAEv2ReconstructionLoss(nn.Module):
             kept: `(B, M)` indices of the tokens that `logits` reconstruct.
             bool_masked_pos: `(B, N)`, True = not seen by the encoder; on the device of the clips.
         """
-        values = at_least_fp32(logits)
-        error = (values - self.targets(pixel_values, kept).to(values.dtype)).square().mean(dim=-1)  # B, M
+        targets = self.targets.by_channel(pixel_values, kept)
+        channels, pixels = targets.shape[2:]
+        # ordered as the targets, so that a compiler computes these, and the error, in one go over the pixels
+        values = at_least_fp32(logits).unflatten(2, (pixels, channels)).transpose(2, 3)
+        error = (values - targets.to(values.dtype)).square().sum(dim=-1).sum(dim=-1) / (channels * pixels)  # B, M
         if self.config.decoder_loss_on == "all":
             return error.mean()
         unseen = bool_masked_pos.gather(1, kept)

@@ -37,7 +37,11 @@ def test_shares_of_a_profile_add_up() -> None:
         ("nvjet_hsh_128x256_64x4_1x2_h_bz_coopA_TNT", "matrix products"),
         ("void pytorch_flash::flash_fwd_kernel<...>", "attention"),
         ("cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16", "attention"),
-        ("void at::native::multi_tensor_apply_kernel<...FusedAdamMathFunctor...>", "optimizer"),
+        ("void at::native::multi_tensor_apply_kernel<...FusedAdamMathFunctor...>", "optimizer step"),
+        ("void cudnn::fusion::compute_dot_do_o_specialized<true, 64>(void const*, void const*)", "attention"),
+        ("void cudnn::fusion::convert_dq_to_16bits<true>(void const*, void*)", "attention"),
+        ("void implicit_convolveNd_sgemm<__nv_bfloat16, 3, 128, 6, 7, 3, 3, 5>(int, int)", "matrix products"),
+        ("void cudnn::engines_precompiled::nchwToNhwcKernel<__nv_bfloat16>", "copies and gathers"),
         ("Memcpy HtoD (Pinned -> Device)", "copies and gathers"),
         ("triton_per_fused_native_layer_norm_0", "elementwise and norms"),
         ("triton_poi_fused__to_copy_index_add_native_layer_norm_3", "elementwise and norms"),
@@ -65,6 +69,7 @@ def test_profiles_take_our_main_variant(monkeypatch: pytest.MonkeyPatch, tmp_pat
     pretrain_step.run(settings)
     assert profiled == ["off", "blocks"]
     rows = read_text(tmp_path / f"profile_pretraining-{CPU_NAME}.csv")
+    assert {row["optimizer"] for row in rows} == {"none"}  # which there is none of, whatever its share
     assert [(row["variant"], row["clock"]) for row in rows] == [(DUAL, "wall")] * 2
     kernels = read_text(tmp_path / f"kernels_pretraining-{CPU_NAME}.csv")
     assert [(row["compiled"], row["kernel"]) for row in kernels] == [(row["compiled"], "aten::mm") for row in rows]

@@ -5,6 +5,7 @@
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,9 @@ from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     head_by_head_attention,
     suits_head_by_head,
 )
-from modeling_videomae_v2.int8_cpu import Int8Linear, can_multiply_int8, quantize_linear_layers
+from modeling_videomae_v2.float8_gpu import Float8Attention, Float8Linear, Float8MLP, can_multiply_float8, to_float8
+from modeling_videomae_v2.int8_cpu import Int8Linear, can_multiply_int8
+from modeling_videomae_v2.quantizing import quantize_linear_layers
 
 
 needs_avx2 = pytest.mark.skipif(not can_multiply_int8(), reason="needs a CPU with AVX2")
@@ -275,6 +278,65 @@ def test_an_int8_model_is_not_saved_without_its_weights(tmp_path: Path) -> None:
     for copy_of in (copy.deepcopy, pickle.dumps):
         with pytest.raises(RuntimeError, match="cannot be copied or pickled"):
             copy_of(quantized)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_float8_linear_is_within_rounding(bias: bool) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(48, 32, bias=bias).bfloat16()
+    inputs = torch.randn(2, 5, 48).bfloat16() * torch.tensor([1e-3, 1.0, 30.0, 1e3, 0.0])[:, None].bfloat16()
+    with torch.no_grad():
+        result, exact = Float8Linear(linear)(inputs), copy.deepcopy(linear).float()(inputs.float())
+    assert result.dtype == torch.bfloat16
+    assert result.shape == exact.shape
+    for token in range(4):  # every token has a scale of its own
+        assert error(result[:, token], exact[:, token]) < 0.06
+    torch.testing.assert_close(result[:, 4].float(), exact[:, 4])
+
+
+def test_a_bound_that_is_too_high_costs_nothing() -> None:
+    torch.manual_seed(0)
+    linear, inputs = nn.Linear(256, 64).bfloat16(), torch.randn(7, 256).bfloat16()
+    layer, exact = Float8Linear(linear), linear.float()(inputs.float())
+    largest = inputs.abs().amax(dim=1, keepdim=True).float()
+    close, far = (error(layer(inputs, factor * largest), exact) for factor in (1, 4))
+    assert far < 1.2 * close
+
+
+def float8_model(**changes: Any) -> VideoMAEv2ForVideoClassification:
+    """In bf16, of sizes that float8 products take, with float8 blocks."""
+    model = tiny_model(VideoMAEv2ForVideoClassification, **{"intermediate_size": 48, **changes}).bfloat16()
+    for block in model.videomae_v2.layers:
+        to_float8(block)
+    return model
+
+
+@pytest.mark.parametrize("hidden_act", ["gelu", "gelu_new", "relu"])
+@pytest.mark.parametrize("qkv_bias", [True, False])
+def test_float8_model_is_near_fp32(hidden_act: str, qkv_bias: bool) -> None:
+    changes = {"hidden_act": hidden_act, "qkv_bias": qkv_bias, "intermediate_size": 48}
+    model = float8_model(**changes)
+    assert all(type(block.attention) is Float8Attention for block in model.videomae_v2.layers)
+    assert all(type(block.mlp) is Float8MLP for block in model.videomae_v2.layers)
+    with torch.no_grad():
+        result = model(clips().bfloat16()).logits
+        exact = tiny_model(VideoMAEv2ForVideoClassification, **changes)(clips()).logits
+    assert 1e-4 < error(result, exact) < 0.08
+
+
+def test_float8_leaves_what_does_not_fit() -> None:
+    block = float8_model(intermediate_size=72).videomae_v2.layers[0]
+    assert type(block.attention) is Float8Attention
+    assert type(block.mlp.fc1) is nn.Linear
+    block = tiny_model(VideoMAEv2ForVideoClassification, intermediate_size=48).videomae_v2.layers[0]
+    block.attention.o_proj = nn.Sequential(block.attention.o_proj)  # as an adapter would
+    to_float8(block)
+    assert type(block.attention.q_proj) is nn.Linear
+    assert type(block.mlp) is Float8MLP
+
+
+def test_float8_is_not_for_a_cpu() -> None:
+    assert not can_multiply_float8(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -5,12 +5,17 @@ from collections.abc import Callable
 import pytest
 import torch
 from tiny import clips, tiny_model
+from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import (
     VideoMAEv2ForPreTraining,
     VideoMAEv2ForVideoClassification,
+    running_cell_mask,
     tube_mask,
 )
+from modeling_videomae_v2.compiling import CompileMode, compile_model
+from modeling_videomae_v2.float8_gpu import Float8Linear, can_multiply_float8
+from modeling_videomae_v2.quantizing import quantize_linear_layers
 from training.transfer import FrameTransfer
 
 
@@ -39,6 +44,38 @@ def test_equals_the_cpu(implementation: str) -> None:
     with torch.no_grad():
         expected = model(clips()).logits
         torch.testing.assert_close(model.cuda()(clips().cuda()).logits.cpu(), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("compiled", ["no", "blocks"])
+def test_float8_is_near_fp32(compiled: CompileMode) -> None:
+    """Products of the GPU give what the same rounded numbers give in float32 on the CPU."""
+    if not can_multiply_float8(torch.device("cuda", torch.cuda.current_device())):
+        pytest.skip("needs float8 products")
+    model = tiny_model(VideoMAEv2ForVideoClassification, intermediate_size=48)
+    with torch.no_grad():
+        exact = model(clips()).logits
+        quantize_linear_layers(model.to("cuda", torch.bfloat16))
+        compile_model(model, compiled, dynamic=False)
+        result = model(clips().to("cuda", torch.bfloat16)).logits.float().cpu()
+    assert sum(isinstance(module, Float8Linear) for module in model.modules()) == 4 * model.config.num_hidden_layers
+    assert 1e-4 < (result - exact).norm() / exact.norm() < 0.08
+
+
+@pytest.mark.parametrize("model_class", [VideoMAEv2ForVideoClassification, VideoMAEv2ForPreTraining])
+def test_compiled_blocks_equal_the_cpu(model_class: type[PreTrainedModel]) -> None:
+    """Biases that a compiled block adds beside products; MLP channels that no product takes as they are."""
+    model = tiny_model(model_class)
+    masks, grid = {}, model.config.grid_size
+    if model_class is VideoMAEv2ForPreTraining:
+        masks["bool_masked_pos"] = tube_mask(2, grid, model.config.mask_ratio)
+        masks["decoder_bool_masked_pos"] = running_cell_mask(2, grid, model.config.decoder_mask_ratio)
+    expected = model(clips(), **masks)[0]
+    model = model.cuda()
+    compile_model(model, "blocks", dynamic=False)
+    for context in (torch.no_grad(), torch.enable_grad()):
+        with context:
+            result = model(clips().cuda(), **{name: mask.cuda() for name, mask in masks.items()})[0]
+        torch.testing.assert_close(result.cpu(), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_frames_travel_while_the_device_computes(waiting_is_an_error: Callable) -> None:

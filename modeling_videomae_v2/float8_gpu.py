@@ -1,0 +1,134 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks with float8 products, for GPUs that have them (Ada, Hopper and later). Does not travel to the Hub.
+
+Weights get a scale per output channel, activations one per token at every call, so that no calibration is needed. A
+compiler merges the rounding of activations into the norm or GELU before it, and into one pass over them; not compiled,
+it costs more than the products gain.
+"""
+
+import torch
+from torch import nn
+
+from .blocks_videomae_v2 import VideoMAEv2Attention, VideoMAEv2Layer, VideoMAEv2MLP
+from .quantized_linear import QuantizedLinear, steps_of
+
+
+FLOAT8 = torch.float8_e4m3fn
+LARGEST = torch.finfo(FLOAT8).max
+ALIGNED_FEATURES = 16  # bytes that a row of a product must be a multiple of
+CAPABILITY = (8, 9)
+LEAST_OF_GELU = 0.17  # how far GELU goes below zero; above it, it gives no more than it takes
+
+
+def can_multiply_float8(device: torch.device) -> bool:
+    """Whether this is a GPU with float8 products."""
+    return (
+        device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) >= CAPABILITY
+    )
+
+
+class Float8Linear(QuantizedLinear):
+    """`nn.Linear` with float8 weights, and activations rounded to float8 on the way in.
+
+    Args:
+        linear: The layer to take the place of, in bf16, with numbers of features that are multiples of 16. Elsewhere
+            than on a GPU the rounded numbers are multiplied in float32: the same result, slowly.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear)
+        weight = linear.weight.detach().float()
+        steps = steps_of(weight, LARGEST)
+        self.weight, self.steps = (weight / steps).to(FLOAT8), steps.t()
+
+    def forward(self, inputs: torch.Tensor, bound: torch.Tensor | None = None) -> torch.Tensor:
+        """`(..., in_features)` to `(..., out_features)`, bf16.
+
+        Args:
+            inputs: What to multiply.
+            bound: Float32 `(tokens, 1)`, above the absolute values of each token; None: the largest of them. As numbers
+                with an exponent, inputs lose nothing by a bound that is some times too high.
+        """
+        tokens = inputs.flatten(0, -2)
+        steps = steps_of(tokens, LARGEST) if bound is None else bound / LARGEST
+        rounded = (tokens.float() * steps.reciprocal()).to(FLOAT8)
+        if inputs.is_cuda:
+            outputs = torch._scaled_mm(
+                rounded, self.weight.t(), steps, self.steps, bias=self.bias, out_dtype=inputs.dtype, use_fast_accum=True
+            )
+        else:
+            outputs = (rounded.float() @ self.weight.float().t() * steps * self.steps).to(inputs.dtype)
+            outputs = outputs if self.bias is None else outputs + self.bias
+        return outputs.view(*inputs.shape[:-1], self.out_features)
+
+
+class Float8Attention(VideoMAEv2Attention):
+    """Attention whose queries, keys and values are one product, so that tokens are rounded once.
+
+    Args:
+        attention: What to take the place of.
+    """
+
+    def __init__(self, attention: VideoMAEv2Attention) -> None:
+        nn.Module.__init__(self)
+        self.config, self.head_dim, self.scaling = attention.config, attention.head_dim, attention.scaling
+        self.attention_dropout, self.is_causal = attention.attention_dropout, attention.is_causal
+        self.qkv_proj = Float8Linear(in_one([attention.q_proj, attention.k_proj, attention.v_proj]))
+        self.o_proj = Float8Linear(attention.o_proj)
+
+    def project(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.qkv_proj(hidden_states).chunk(3, dim=-1)
+
+
+class Float8MLP(nn.Module):
+    """MLP with float8 products.
+
+    Args:
+        mlp: What to take the place of.
+    """
+
+    def __init__(self, mlp: VideoMAEv2MLP) -> None:
+        super().__init__()
+        self.fc1, self.activation_fn, self.fc2 = Float8Linear(mlp.fc1), mlp.activation_fn, Float8Linear(mlp.fc2)
+        self.is_gelu = "gelu" in type(mlp.activation_fn).__name__.lower()
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        channels = self.fc1(hidden_states)
+        bound = None
+        if self.is_gelu:  # known before it, so that GELU is computed once and not once for the bound as well
+            bound = channels.flatten(0, -2).amax(dim=1, keepdim=True).float().clamp(min=LEAST_OF_GELU)
+        return self.fc2(self.activation_fn(channels), bound)
+
+
+def in_one(layers: list[nn.Linear]) -> nn.Linear:
+    """One layer that gives what all of these give, one after the other."""
+    one = nn.Linear(1, 1, bias=any(layer.bias is not None for layer in layers), device="meta")
+    one.in_features, one.out_features = layers[0].in_features, sum(layer.out_features for layer in layers)
+    one.weight = nn.Parameter(torch.cat([layer.weight for layer in layers]), requires_grad=False)
+    if one.bias is not None:
+        biases = [layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias for layer in layers]
+        one.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
+    return one
+
+
+def to_float8(block: VideoMAEv2Layer) -> None:
+    """Replace attention and MLP of a block, in place, where all of their linear layers are plain and fit."""
+    if fits(block.attention):
+        block.attention = Float8Attention(block.attention)
+    if fits(block.mlp):
+        block.mlp = Float8MLP(block.mlp)
+
+
+def fits(part: nn.Module) -> bool:
+    """Whether the linear layers of attention or MLP are no more than that, and of sizes that float8 products take."""
+    return type(part) in (VideoMAEv2Attention, VideoMAEv2MLP) and all(
+        type(child) is nn.Linear
+        and child.in_features % ALIGNED_FEATURES == 0
+        and child.out_features % ALIGNED_FEATURES == 0
+        for child in part.children()
+        if child is not getattr(part, "activation_fn", None)
+    )
+
+
+__all__ = ["Float8Attention", "Float8Linear", "Float8MLP", "can_multiply_float8", "to_float8"]

@@ -1,0 +1,47 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What linear layers with 8-bit weights have in common, whatever the device. Does not travel to the Hub."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+SMALLEST = 1e-20  # keeps what a token or channel of zeros is divided by from being zero
+IN_MEMORY_ONLY = (
+    "The model has 8-bit layers, which live in memory alone: they cannot be {done}. Use the original model, and call "
+    "`quantize_linear_layers` again where it is needed."
+)
+
+
+class QuantizedLinear(nn.Module):
+    """In the place of an `nn.Linear`, for inference; lives in memory alone.
+
+    Weights are no buffers: another precision of the model must not change them.
+
+    Args:
+        linear: The layer to take the place of.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach(), persistent=False)
+
+    def _save_to_state_dict(self, *_: Any) -> None:
+        raise RuntimeError(IN_MEMORY_ONLY.format(done="saved"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise RuntimeError(IN_MEMORY_ONLY.format(done="copied or pickled"))
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+def steps_of(values: torch.Tensor, levels: float) -> torch.Tensor:
+    """What the rows of `(rows, columns)` are divided by, so that none exceeds `levels`: float32 `(rows, 1)`."""
+    return values.abs().amax(dim=1, keepdim=True).float().clamp(min=SMALLEST) / levels
+
+
+__all__ = ["QuantizedLinear", "steps_of"]
