@@ -27,7 +27,10 @@ KINDS = (
     (REST, re.compile(r"^(triton_|(graph_\d+_)?cpp_fused)")),
     ("copies and gathers", re.compile(r"CatArray")),
     (STEP, re.compile(r"adam|multi_tensor", re.I)),
-    ("attention", re.compile(r"flash|fmha|attention|sdpa|mha|dot_do_o|convert_dq|softmax|aten::bmm|aten::baddbmm|batched", re.I)),
+    (
+        "attention",
+        re.compile(r"flash|fmha|attention|sdpa|mha|dot_do_o|convert_dq|softmax|aten::bmm|aten::baddbmm|batched", re.I),
+    ),
     ("matrix products", re.compile(r"gemm|nvjet|cutlass|xmma|cublas|conv|aten::(add)?mm|linear|_int_mm", re.I)),
     (
         "copies and gathers",

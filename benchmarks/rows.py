@@ -57,9 +57,8 @@ def make_rows(
     """Figures for tables and files; `RowFile` fills in which batch size is the best."""
     peak = peak_of(dtype, settings)
     seconds = {(m.competitor.name, m.batch_size): m.seconds for m in found}
-    mode = settings.mode + (", frozen" if settings.freeze else "")
     what = {
-        "preset": preset, "compiled": compiled if compiled == "off" else f"{compiled} ({mode})",
+        "preset": preset, "compiled": compiled if compiled == "off" else f"{compiled} ({settings.compile_label})",
         "optimizer": "none" if task == "inference" else settings.optimizer,
         "checkpointing": settings.checkpointing, "sdpa": settings.sdpa or "any",
         "clock": "cpu time" if settings.cpu_time else "wall",

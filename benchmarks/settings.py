@@ -3,14 +3,17 @@
 """What all benchmarks of the models can be told, on the command line and in code."""
 
 import argparse
+import ast
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch._inductor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.flops import PRESET_NAMES
@@ -29,7 +32,7 @@ COMPILED = ("off", "blocks", "model")
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 OPTIMIZERS = ("none", "fused", "foreach")
 CHECKPOINTING = ("none", "selective", "full")
-SWEEP = (16, 64, 96, 192, 384)  # batch sizes to choose from on a GPU
+SWEEP = (16, 64, 112, 256, 512)  # batch sizes to choose from on a GPU
 SMALLER = (8, 4, 2, 1)  # those that are tried where memory does not last for the first of them
 GPU_PRESETS = ("giant", "base")  # what matters most comes first
 GRAPH_WARMUP = 4  # calls until CUDA graphs of forward and backward pass are recorded, and one more
@@ -49,6 +52,7 @@ class Settings:
         batch_sizes: Clips per call; empty: a GPU tries `SWEEP`, a CPU takes the default of the piece.
         compiled: Which of `COMPILED` to measure, one after the other.
         mode: Mode of `torch.compile`.
+        inductor: Options of inductor, "NAME=VALUE"; in the place of a mode.
         freeze: Let inductor fold weights into the compiled graph (inference).
         sdpa: Name of the only back end that SDPA may take; None: its own choice.
         optimizer: Part of a training step: AdamW with fused kernels, with foreach kernels, or none.
@@ -71,6 +75,7 @@ class Settings:
     batch_sizes: tuple[int, ...] = ()
     compiled: tuple[str, ...] = ("off",)
     mode: str = "default"
+    inductor: tuple[str, ...] = ()
     freeze: bool = False
     sdpa: str | None = None
     optimizer: str = "none"
@@ -100,6 +105,7 @@ class Settings:
             batch_sizes=tuple(args.batch_sizes or ()),
             compiled=tuple(compiled),
             mode=args.compile_mode,
+            inductor=tuple(args.inductor or ()),
             freeze=args.freeze,
             sdpa=args.sdpa,
             optimizer=args.optimizer or ("fused" if cuda else "none"),
@@ -138,6 +144,16 @@ class Settings:
     def before_profiles(self) -> "Settings":
         """The same, with some of the time left for profiles where these are wanted."""
         return self.with_share(TIMED_SHARE) if self.profile else self
+
+    def compile_options(self) -> dict[str, Any]:
+        """Mode or options, as `torch.compile` takes them."""
+        options = {name: _value(text) for name, _, text in (option.partition("=") for option in self.inductor)}
+        return {"options": options} if options else {"mode": self.mode}
+
+    @property
+    def compile_label(self) -> str:
+        """The same for tables."""
+        return " ".join(self.inductor or (self.mode,)) + (", frozen" if self.freeze else "")
 
     @property
     def records_graphs(self) -> bool:
@@ -178,6 +194,19 @@ def stored_dtype(dtype: str) -> torch.dtype:
     return torch.float32 if "-" in dtype else DTYPES[dtype]
 
 
+def inductor_options() -> Collection[str]:
+    """Names of the options that inductor has."""
+    return torch._inductor.list_options()
+
+
+def _value(text: str) -> Any:
+    """What is written as Python writes it, or the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def make_parser(description: str) -> argparse.ArgumentParser:
     """Parser with the options of all pieces."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -188,6 +217,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     add("--dtype", nargs="+", choices=DTYPE_NAMES, help="precisions (default: what suits the piece)")
     add("--compile", nargs="+", choices=COMPILED, help="compile nothing, every block, or the whole model")
     add("--compile-mode", choices=MODES, default="default", help="reduce-overhead records CUDA graphs")
+    add("--inductor", nargs="+", metavar="NAME=VALUE", help="options of inductor, as torch._inductor.config has them")
     add("--freeze", action="store_true", help="compiled inference: fold weights into the graph")
     add("--sdpa", choices=tuple(BACKENDS), help="the only back end that SDPA may take")
     add("--optimizer", choices=OPTIMIZERS, help="AdamW in the step (default: fused on a GPU, none on a CPU)")
@@ -224,6 +254,9 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
         parser.error("--cpu-time needs --device cpu")
     if args.compile_mode in ("reduce-overhead", "max-autotune") and "blocks" in (args.compile or ("blocks",)):
         parser.error(f"--compile-mode {args.compile_mode} records CUDA graphs of whole models: add --compile model")
+    unknown = [option for option in args.inductor or () if option.partition("=")[0] not in inductor_options()]
+    if unknown or (args.inductor and args.compile_mode != "default"):
+        parser.error(f"--inductor takes names of torch._inductor.config and no --compile-mode, got {unknown or 'both'}")
     if args.repeats < 1 or args.warmup < 0:
         parser.error(f"--repeats must be at least 1 and --warmup at least 0, got {args.repeats} and {args.warmup}")
     if any(size < 1 for size in args.batch_sizes or ()):

@@ -95,7 +95,7 @@ class Step:
             if self.compiled == "blocks":
                 found = {type(module).__name__ for module in self.model.modules() if isinstance(module, regions)}
                 self.compiled_parts = " ".join(sorted(found))
-            compile_model(self.model, self.compiled, regions, mode=self.settings.mode, dynamic=False)
+            compile_model(self.model, self.compiled, regions, dynamic=False, **self.settings.compile_options())
 
     def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()`, or logits in inference."""

@@ -38,6 +38,7 @@ class Int8Linear(QuantizedLinear):
         self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)  # in a layout of oneDNN's own
         self.steps, self.zero_points = steps.flatten(), torch.zeros(self.out_features, dtype=torch.long)
 
+    @torch.compiler.disable  # whose own kernels for this operator want weights that are constants of the graph
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """`(..., in_features)` to `(..., out_features)`, bf16 or fp32."""
         tokens = inputs.flatten(0, -2)

@@ -5,6 +5,7 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from benchmarks.competitors import DUAL, ENCODER_ONLY, Competitor, competitors
 from benchmarks.measuring import after_sweep, failure, measure, one_by_one
 from benchmarks.row_file import RowFile
 from benchmarks.rows import Measurement, make_rows
-from benchmarks.settings import Settings
+from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step
 
 
@@ -165,6 +166,15 @@ def test_no_model_is_built_after_the_time_is_up(monkeypatch: pytest.MonkeyPatch)
         measure("pretraining", "fp32", settings, 1, results)
         assert built == [DUAL]
         assert [row["variant"] for row in results.rows] == [DUAL]
+
+
+def test_options_of_inductor_reach_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: given.append(options))
+    settings = parse("", ["--device", "cpu", "--inductor", "triton.multi_kernel=1", "cpp.simdlen=None"])
+    Step(dual(), "pretraining", "fp32", "model", settings)
+    assert given == [{"dynamic": False, "options": {"triton.multi_kernel": 1, "cpp.simdlen": None}}]
+    assert settings.compile_label == "triton.multi_kernel=1 cpp.simdlen=None"
 
 
 @pytest.mark.parametrize(("compiled", "expected"), [("off", 0), ("blocks", 5), ("model", 1)])

@@ -105,6 +105,8 @@ def test_run_stops_in_good_order(tmp_path: Path) -> None:
         (["--repeats", "0"], "--repeats must be at least 1"),
         (["--batch-sizes", "0"], "--batch-sizes must be at least 1"),
         (["--compile", "blocks", "--compile-mode", "reduce-overhead"], "add --compile model"),
+        (["--inductor", "no_such=1"], "got ['no_such=1']"),
+        (["--inductor", "max_autotune=True", "--compile-mode", "max-autotune-no-cudagraphs"], "no --compile-mode"),
     ],
 )
 def test_wrong_options_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

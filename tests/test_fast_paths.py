@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import clips, inputs_for, tiny_config, tiny_model
+from tiny import clips, compiles, inputs_for, tiny_config, tiny_model
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from modeling_videomae_v2 import blocks_videomae_v2 as blocks
 from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
 from modeling_videomae_v2 import cpu_precision_videomae_v2 as cpu_precision
+from modeling_videomae_v2.compiling import CompileMode, compile_model
 from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     QUERIES_AT_ONCE,
     head_by_head_attention,
@@ -254,6 +255,17 @@ def test_int8_model_is_near_fp32() -> None:
     assert sum(isinstance(module, Int8Linear) for module in quantized.modules()) == 6 * model.config.num_hidden_layers
     assert type(quantized.classifier) is nn.Linear
     assert error(result, exact) < 0.03
+
+
+@needs_avx2
+@compiles
+@pytest.mark.parametrize("parts", ["blocks", "model"])
+def test_int8_model_may_be_compiled(parts: CompileMode) -> None:
+    model = quantize_linear_layers(tiny_model(VideoMAEv2ForVideoClassification))
+    with torch.no_grad():
+        expected = model(clips()).logits
+        compile_model(model, parts, dynamic=False)
+        torch.testing.assert_close(model(clips()).logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_int8_refuses_what_it_cannot_do() -> None:
