@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from transformers.video_utils import VideoMetadata
 
+from modeling_videomae_v2.indexed_videos_videomae_v2 import DEEP_MODES
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, read_video
 
 from .sources import PICTURE_SUFFIXES, Video
@@ -95,7 +96,7 @@ def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) 
             path = os.path.join(video.content, video.pattern.format(position + 1))
             try:
                 with Image.open(path) as picture:
-                    pictures[position] = np.asarray(picture.convert("RGB"))
+                    pictures[position] = _rgb_values(picture)
             except FileNotFoundError:
                 raise
             except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, ValueError, its own
@@ -106,6 +107,17 @@ def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) 
             video.name, f"its pictures have different sizes, {sorted(sizes)}", "Extract them anew."
         )
     return torch.from_numpy(np.stack([pictures[i] for i in positions.tolist()])).permute(0, 3, 1, 2)
+
+
+def _rgb_values(picture: Image.Image) -> np.ndarray:
+    """uint8 `(H, W, 3)`; what has more than 8 bits is not cut off at white, for its scale is not known."""
+    if picture.mode in DEEP_MODES:
+        values = np.asarray(picture)
+        low, high = values.min(), values.max()
+        if not (low >= 0 and high <= 255):
+            raise ValueError(f"its pixels go from {low} to {high}, but 8 bits end with 255")
+        picture = Image.fromarray(values.astype(np.uint8))
+    return np.asarray(picture.convert("RGB"))
 
 
 def unreadable_errors() -> tuple[type[Exception], ...]:

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from modeling_videomae_v2 import indexed_videos_videomae_v2
+
 
 VIDEO_SUFFIXES = frozenset(
     "3gp asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv".split()  # noqa: SIM905
 )
-PICTURE_SUFFIXES = frozenset(("bmp", "jpeg", "jpg", "png", "ppm", "webp"))
+PICTURE_SUFFIXES = frozenset(suffix[1:] for suffix in indexed_videos_videomae_v2.PICTURE_SUFFIXES)
 
 
 @dataclass(frozen=True)
