@@ -58,8 +58,9 @@ def _way_for(weight: torch.Tensor) -> Callable[[VideoMAEv2Layer], None]:
             raise RuntimeError(f"{torch.cuda.get_device_name(device)} has no float8 products. Use bf16.")
         return to_float8
     raise ValueError(
-        f"The model must be on the CPU in bf16 or fp32, or on a GPU in bf16, not on {device} in {dtype}: call "
-        "`model.to('cpu', torch.bfloat16)` or `model.to('cuda', torch.bfloat16)` first."
+        f"8-bit layers are for models on the CPU in bf16 or fp32, or on an NVIDIA GPU in bf16, not on {device} in "
+        f"{dtype}: call `model.to('cpu', torch.bfloat16)` or `model.to('cuda', torch.bfloat16)` first (in a shell: "
+        "--device and --dtype)."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import clips, compiles, inputs_for, tiny_config, tiny_model
+from tiny import clips, compiles, inputs_for, needs_avx2, tiny_config, tiny_model
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
@@ -23,11 +23,8 @@ from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     suits_head_by_head,
 )
 from modeling_videomae_v2.float8_gpu import Float8Attention, Float8Linear, Float8MLP, can_multiply_float8, to_float8
-from modeling_videomae_v2.int8_cpu import Int8Linear, can_multiply_int8
+from modeling_videomae_v2.int8_cpu import Int8Linear
 from modeling_videomae_v2.quantizing import quantize_linear_layers
-
-
-needs_avx2 = pytest.mark.skipif(not can_multiply_int8(), reason="needs a CPU with AVX2")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from tiny import MODEL_CLASSES, tiny_model
+from tiny import MODEL_CLASSES, needs_avx2, tiny_model
 from typer.testing import CliRunner
 from video_files import encode
 
@@ -195,6 +195,7 @@ def test_a_run_that_breaks_off_leaves_whole_files(
         (("--stride", "1"), "stride: '12f' there, '1s' now"),
         (("--tokens", "all"), "tokens"),
         (("--dtype", "bfloat16"), "dtype"),
+        pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, 8 bit' now", marks=needs_avx2),
         (("--format", "npy"), "format"),
     ],
 )
@@ -205,6 +206,17 @@ def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, a
     assert result.exit_code == 1
     assert words in result.stderr
     assert "Choose another folder" in result.stderr
+
+
+@needs_avx2
+def test_8_bit_features_are_near(model: Path, videos: Path, tmp_path: Path) -> None:
+    found = []
+    for name, extra in (("plain", ()), ("quantized", ("--quantize",))):
+        result = run(model, videos / "a.mp4", "--out", tmp_path / name, *extra)
+        assert result.exit_code == 0, result.output
+        found.append(load(tmp_path / name / "a.mp4.safetensors")["features"])
+    plain, quantized = found
+    assert 1e-4 < (quantized - plain).norm() / plain.norm() < 0.05
 
 
 def test_the_weights_count_and_not_where_they_lie(model: Path, videos: Path, tmp_path: Path) -> None:
@@ -233,6 +245,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(model: Path, video
         (("--tokens", "some"), "must be one of"),
         (("--format", "csv"), "must be one of"),
         (("--clips", "2", "--stride", "1"), "Leave out one"),
+        (("--quantize", "--dtype", "float16", "--device", "cpu"), "not on cpu in torch.float16"),
     ],
 )
 def test_wrong_wishes_are_refused_before_anything_is_done(

@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A model small enough for every test, inputs for it, and where it can be compiled."""
+"""A model small enough for every test, inputs for it, and where it can be compiled or quantized."""
 
 from typing import Any
 
@@ -16,12 +16,15 @@ from modeling_videomae_v2 import (
     running_cell_mask,
     tube_mask,
 )
+from modeling_videomae_v2.int8_cpu import can_multiply_int8
 
 
 # The compiler of torch 2.6 does not get through transformers' decorators, those of its own models included.
 compiles = pytest.mark.skipif(
     tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="this torch cannot compile transformers' models"
 )
+
+needs_avx2 = pytest.mark.skipif(not can_multiply_int8(), reason="needs a CPU with AVX2")
 
 MODEL_CLASSES = (VideoMAEv2Model, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification)
 TRAINED_CLASSES = MODEL_CLASSES[1:]

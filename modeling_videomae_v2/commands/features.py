@@ -19,6 +19,7 @@ from .options import (
     Dtype,
     Model,
     ProcessorName,
+    Quantize,
     Quiet,
     Reporter,
     Revision,
@@ -60,6 +61,7 @@ def features(
     batch_size: BatchSize = 8,
     workers: Workers = 1,
     compile: Compile = False,
+    quantize: Quantize = False,
     revision: Revision = None,
     processor: ProcessorName = None,
     quiet: Quiet = False,
@@ -101,7 +103,8 @@ def features(
         processor_settings={"num_clips": clips or 1, "num_crops": 1},
     )
     sampling = choose_sampling(checkpoint.processor, window, stride, clips, slides=True, by_clip=True)
-    settings = describe_settings(checkpoint, sampling, tokens, dtype)
+    settings = describe_settings(checkpoint, sampling, tokens, f"{dtype}, 8 bit" if quantize else dtype)
+    runner = BatchRunner(checkpoint, partial(features_of, tokens=tokens), batch_size, compile, quantize)
     store = FeatureStore(out, settings, file_format)
     for note in checkpoint.notes:
         reporter.note(note)
@@ -109,7 +112,6 @@ def features(
     if len(left) < len(sources):
         done = f"{len(sources) - len(left)} of {len(sources)} videos are" if len(sources) > 1 else "The video is"
         reporter.note(f"{done} finished already.")
-    runner = BatchRunner(checkpoint, partial(features_of, tokens=tokens), batch_size, compile)
 
     def decode(source: Source) -> Iterator["Clip"]:
         return clips_of(source.address, checkpoint.processor, sampling)

@@ -54,6 +54,10 @@ Dtype = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float1
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Clips that the model sees at once.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Videos that are decoded at the same time.")]
 Compile = Annotated[bool, typer.Option("--compile", help="Compile the blocks first: seconds, then faster on a GPU.")]
+Quantize = Annotated[
+    bool,
+    typer.Option("--quantize", help="8-bit linear layers: int8 on a CPU; float8 on a GPU, best with --compile."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no notes.")]
 
 

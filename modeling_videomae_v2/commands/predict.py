@@ -21,6 +21,7 @@ from .options import (
     Dtype,
     Model,
     ProcessorName,
+    Quantize,
     Quiet,
     Reporter,
     Revision,
@@ -64,6 +65,7 @@ def predict(
     batch_size: BatchSize = 8,
     workers: Workers = 1,
     compile: Compile = False,
+    quantize: Quantize = False,
     revision: Revision = None,
     processor: ProcessorName = None,
     quiet: Quiet = False,
@@ -113,7 +115,7 @@ def predict(
     def decode(source: Source) -> Iterator["Clip"]:
         return clips_of(source.address, checkpoint.processor, sampling)
 
-    runner = BatchRunner(checkpoint, lambda net, pixels: net(pixels).logits, batch_size, compile)
+    runner = BatchRunner(checkpoint, lambda net, pixels: net(pixels).logits, batch_size, compile, quantize)
     with reporter.progress(len(sources)), DecodeAhead(sources, decode, workers, 2 * batch_size) as decoded:
         for event in runner.run(decoded):
             reporter.advance(event)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..compiling import compile_model
+from ..quantizing import quantize_linear_layers
 from .clips import Clip
 from .loading import Checkpoint
 
@@ -142,13 +143,16 @@ class BatchRunner:
         forward: Gets the model and float pixel values `(n, frames, channels, height, width)`, returns `(n, ...)`.
         batch_size: Views in a batch.
         compile: Compile the model in place, block by block; the last batch is then filled up to the size of others.
+        quantize: Give its blocks 8-bit linear layers, in place.
 
     Attributes:
         busy_seconds: Time spent in the model.
         idle_seconds: Time spent waiting for frames.
 
     Raises:
-        ValueError: While it runs: the memory is too small, or the model gives values that are not finite.
+        ValueError: The model is on a device, or in a precision, that 8-bit layers are not made for; while it runs: the
+            memory is too small, or the model gives values that are not finite.
+        RuntimeError: This CPU or GPU has no 8-bit products.
     """
 
     def __init__(
@@ -157,10 +161,13 @@ class BatchRunner:
         forward: Callable[[torch.nn.Module, torch.Tensor], torch.Tensor],
         batch_size: int,
         compile: bool = False,
+        quantize: bool = False,
     ) -> None:
         self._name, self._processor = checkpoint.name, checkpoint.processor
         self._forward, self._batch_size = forward, batch_size
         self._model = checkpoint.model
+        if quantize:
+            quantize_linear_layers(self._model)
         compile_model(self._model, "blocks" if compile else "no")
         self._device, self._dtype, self._fill = checkpoint.model.device, checkpoint.model.dtype, compile
         self.busy_seconds = self.idle_seconds = 0.0
