@@ -153,21 +153,28 @@ def linear(
         bias: `(out,)`, or None.
         apart_in_training: With gradients as well, where their kernels are no worse for it.
     """
-    apart = tokens.is_cuda and torch.compiler.is_compiling() and (apart_in_training or not torch.is_grad_enabled())
-    if bias is None or not apart:
+    if bias is None or not adds_bias_apart(tokens, apart_in_training):
         return nn.functional.linear(tokens, weight, bias)
     product = nn.functional.linear(tokens, weight)
     return product + bias.to(product.dtype)
 
 
+def adds_bias_apart(tokens: torch.Tensor, apart_in_training: bool) -> bool:
+    """Whether a compiler is to add the bias to a product with `tokens`."""
+    return tokens.is_cuda and torch.compiler.is_compiling() and (apart_in_training or not torch.is_grad_enabled())
+
+
 def apply_linear(layer: nn.Module, tokens: torch.Tensor, apart_in_training: bool = False) -> torch.Tensor:
-    """What a linear layer gives, whatever took its place; as `linear` where it is a plain one."""
-    return linear(tokens, layer.weight, layer.bias, apart_in_training) if is_plain(layer) else layer(tokens)
+    """What a linear layer gives, whatever took its place; it is called as a module wherever `linear` does no more."""
+    if adds_bias_apart(tokens, apart_in_training) and is_plain(layer):
+        return linear(tokens, layer.weight, layer.bias, apart_in_training)
+    return layer(tokens)
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether a linear layer is just that: no adapter, no quantised weight, no hook that brings its weight."""
-    hooked = layer._forward_pre_hooks or layer._forward_hooks or hasattr(layer, "_hf_hook")
+    """Whether a linear layer is just that: no adapter, no quantised weight, no hook (one may bring its weight)."""
+    hooks = (layer._forward_pre_hooks, layer._forward_hooks, layer._backward_pre_hooks, layer._backward_hooks)
+    hooked = any(hooks) or hasattr(layer, "_hf_hook")
     return type(layer) is nn.Linear and not hooked and not hasattr(layer.weight, "__tensor_flatten__")
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .blocks_videomae_v2 import VideoMAEv2Attention, VideoMAEv2Layer, VideoMAEv2MLP
-from .quantized_linear import QuantizedLinear, steps_of
+from .quantized_linear import QuantizedLinear, is_replaceable, steps_of
 
 
 FLOAT8 = torch.float8_e4m3fn
@@ -64,39 +64,20 @@ class Float8Linear(QuantizedLinear):
 
 
 class Float8Attention(VideoMAEv2Attention):
-    """Attention whose queries, keys and values are one product, so that tokens are rounded once.
-
-    Args:
-        attention: What to take the place of.
-    """
-
-    def __init__(self, attention: VideoMAEv2Attention) -> None:
-        nn.Module.__init__(self)
-        self.config, self.head_dim, self.scaling = attention.config, attention.head_dim, attention.scaling
-        self.attention_dropout, self.is_causal = attention.attention_dropout, attention.is_causal
-        self.qkv_proj = Float8Linear(in_one([attention.q_proj, attention.k_proj, attention.v_proj]))
-        self.o_proj = Float8Linear(attention.o_proj)
+    """Attention whose queries, keys and values are one product, so that tokens are rounded once."""
 
     def project(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return self.qkv_proj(hidden_states).chunk(3, dim=-1)
 
 
-class Float8MLP(nn.Module):
-    """MLP with float8 products.
-
-    Args:
-        mlp: What to take the place of.
-    """
-
-    def __init__(self, mlp: VideoMAEv2MLP) -> None:
-        super().__init__()
-        self.fc1, self.activation_fn, self.fc2 = Float8Linear(mlp.fc1), mlp.activation_fn, Float8Linear(mlp.fc2)
-        self.is_gelu = "gelu" in type(mlp.activation_fn).__name__.lower()
+class Float8MLP(VideoMAEv2MLP):
+    """MLP with float8 products."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         channels = self.fc1(hidden_states)
         bound = None
-        if self.is_gelu:  # known before it, so that GELU is computed once and not once for the bound as well
+        if "gelu" in type(self.activation_fn).__name__.lower():
+            # known before it, so that GELU is computed once and not once for the bound as well
             bound = channels.flatten(0, -2).amax(dim=1, keepdim=True).float().clamp(min=LEAST_OF_GELU)
         return self.fc2(self.activation_fn(channels), bound)
 
@@ -113,21 +94,28 @@ def in_one(layers: list[nn.Linear]) -> nn.Linear:
 
 
 def to_float8(block: VideoMAEv2Layer) -> None:
-    """Replace attention and MLP of a block, in place, where all of their linear layers are plain and fit."""
-    if fits(block.attention):
-        block.attention = Float8Attention(block.attention)
-    if fits(block.mlp):
-        block.mlp = Float8MLP(block.mlp)
+    """Make attention and MLP of a block float8 ones, in place, where all of their linear layers fit.
+
+    They stay the same modules of another class, for hooks on them, such as those of `output_attentions`.
+    """
+    attention, mlp = block.attention, block.mlp
+    if type(attention) is VideoMAEv2Attention and fits(*attention.children()):
+        attention.qkv_proj = Float8Linear(in_one([attention.q_proj, attention.k_proj, attention.v_proj]))
+        attention.o_proj = Float8Linear(attention.o_proj)
+        del attention.q_proj, attention.k_proj, attention.v_proj
+        attention.__class__ = Float8Attention
+    if type(mlp) is VideoMAEv2MLP and fits(mlp.fc1, mlp.fc2):
+        mlp.fc1, mlp.fc2 = Float8Linear(mlp.fc1), Float8Linear(mlp.fc2)
+        mlp.__class__ = Float8MLP
 
 
-def fits(part: nn.Module) -> bool:
-    """Whether the linear layers of attention or MLP are no more than that, and of sizes that float8 products take."""
-    return type(part) in (VideoMAEv2Attention, VideoMAEv2MLP) and all(
-        type(child) is nn.Linear
-        and child.in_features % ALIGNED_FEATURES == 0
-        and child.out_features % ALIGNED_FEATURES == 0
-        for child in part.children()
-        if child is not getattr(part, "activation_fn", None)
+def fits(*layers: nn.Module) -> bool:
+    """Whether all of these are linear layers that can be replaced, of sizes that float8 products take."""
+    return all(
+        is_replaceable(layer)
+        and layer.in_features % ALIGNED_FEATURES == 0
+        and layer.out_features % ALIGNED_FEATURES == 0
+        for layer in layers
     )
 
 

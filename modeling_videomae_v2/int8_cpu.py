@@ -10,7 +10,8 @@ weights get 7 bits there and nothing overflows. Scales are applied inside oneDNN
 import torch
 from torch import nn
 
-from .quantized_linear import QuantizedLinear, steps_of
+from .blocks_videomae_v2 import VideoMAEv2Layer
+from .quantized_linear import QuantizedLinear, is_replaceable, steps_of
 
 
 LEVELS = 127
@@ -54,11 +55,11 @@ class Int8Linear(QuantizedLinear):
         return outputs.view(*inputs.shape[:-1], self.out_features)
 
 
-def to_int8(block: nn.Module) -> None:
-    """Replace all linear layers of a block, in place."""
-    for parent in block.modules():
+def to_int8(block: VideoMAEv2Layer) -> None:
+    """Replace the linear layers of a block, in place; not those of adapters, which are asked for their weights."""
+    for parent in (block.attention, block.mlp):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear:
+            if is_replaceable(child):
                 setattr(parent, name, Int8Linear(child))
 
 

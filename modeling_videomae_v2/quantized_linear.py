@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What linear layers with 8-bit weights have in common, whatever the device. Does not travel to the Hub."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,12 +23,22 @@ class QuantizedLinear(nn.Module):
 
     Args:
         linear: The layer to take the place of.
+
+    Attributes:
+        steps: What the integers or floats of 8 bits are multiplied with, by output channel.
     """
+
+    steps: torch.Tensor
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach(), persistent=False)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], *args: Any, **kwargs: Any) -> "QuantizedLinear":
+        if fn(self.steps).device != self.steps.device:
+            raise RuntimeError(IN_MEMORY_ONLY.format(done="moved to another device"))
+        return super()._apply(fn, *args, **kwargs)
 
     def _save_to_state_dict(self, *_: Any) -> None:
         raise RuntimeError(IN_MEMORY_ONLY.format(done="saved"))
@@ -39,9 +50,14 @@ class QuantizedLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
+def is_replaceable(layer: nn.Module) -> bool:
+    """Whether it is an `nn.Linear` without adapter, whose weight is there (not offloaded) and no quantised one."""
+    return type(layer) is nn.Linear and not layer.weight.is_meta and not hasattr(layer.weight, "__tensor_flatten__")
+
+
 def steps_of(values: torch.Tensor, levels: float) -> torch.Tensor:
     """What the rows of `(rows, columns)` are divided by, so that none exceeds `levels`: float32 `(rows, 1)`."""
     return values.abs().amax(dim=1, keepdim=True).float().clamp(min=SMALLEST) / levels
 
 
-__all__ = ["QuantizedLinear", "steps_of"]
+__all__ = ["QuantizedLinear", "is_replaceable", "steps_of"]

@@ -179,6 +179,20 @@ def test_more_channels_change_nothing() -> None:
     torch.testing.assert_close(*results)
 
 
+def test_hooks_on_linear_layers_run() -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    seen: list[nn.Module] = []
+    for module in linear.values():
+        module.register_full_backward_hook(lambda module, *_: seen.append(module))
+    handle = nn.modules.module.register_module_forward_hook(lambda module, *_: seen.append(module))
+    try:
+        model(clips()).logits.sum().backward()
+    finally:
+        handle.remove()
+    assert {name: seen.count(module) for name, module in linear.items()} == dict.fromkeys(linear, 2)
+
+
 @pytest.mark.usefixtures("multiplies_bf16")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_export_and_tracing_see_sdpa() -> None:
@@ -274,7 +288,7 @@ def test_int8_refuses_what_it_cannot_do() -> None:
 
 def test_int8_refuses_a_processor_without_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    with pytest.raises(RuntimeError, match="AVX2"):
+    with pytest.raises(ValueError, match="AVX2"):
         quantize_linear_layers(tiny_model(VideoMAEv2Model))
 
 
@@ -287,6 +301,42 @@ def test_an_int8_model_is_not_saved_without_its_weights(tmp_path: Path) -> None:
     for copy_of in (copy.deepcopy, pickle.dumps):
         with pytest.raises(RuntimeError, match="cannot be copied or pickled"):
             copy_of(quantized)
+
+
+@needs_avx2
+def test_8_bit_layers_stay_on_their_device() -> None:
+    quantized = quantize_linear_layers(tiny_model(VideoMAEv2ForVideoClassification))
+    with pytest.raises(RuntimeError, match="cannot be moved to another device"):
+        quantized.to("meta")
+    with torch.no_grad():
+        assert Int8Linear(nn.Linear(8, 8)).to("cpu", torch.bfloat16)(torch.randn(2, 8).bfloat16()).shape == (2, 8)
+
+
+@needs_avx2
+def test_int8_leaves_adapters_and_what_is_offloaded() -> None:
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(target_modules=["q_proj", "fc2"], r=2, init_lora_weights=False)
+    model = peft.get_peft_model(tiny_model(VideoMAEv2ForVideoClassification), config).eval()
+    with torch.no_grad():
+        exact = model(clips()).logits
+        result = quantize_linear_layers(model)(clips()).logits
+    assert 1e-4 < error(result, exact) < 0.03
+
+    model = tiny_model(VideoMAEv2Model)
+    model.layers[0].mlp.fc1.to("meta")
+    mlp = quantize_linear_layers(model).layers[0].mlp
+    assert [type(mlp.fc1), type(mlp.fc2)] == [nn.Linear, Int8Linear]
+
+
+@needs_avx2
+def test_a_model_none_of_whose_layers_can_be_8_bit_is_refused() -> None:
+    model = tiny_model(VideoMAEv2Model)
+    for block in model.layers:
+        for part in (block.attention, block.mlp):
+            for name, child in list(part.named_children()):
+                setattr(part, name, nn.Sequential(child))
+    with pytest.raises(ValueError, match="merge them first"):
+        quantize_linear_layers(model)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -342,6 +392,15 @@ def test_float8_leaves_what_does_not_fit() -> None:
     to_float8(block)
     assert type(block.attention.q_proj) is nn.Linear
     assert type(block.mlp) is Float8MLP
+
+
+def test_attention_weights_are_seen_before_and_after_float8() -> None:
+    model = tiny_model(VideoMAEv2Model, attn_implementation="eager")
+    before = model(clips(), output_attentions=True).attentions  # hooks are put on blocks by the first such call
+    for block in model.layers:
+        to_float8(block)
+    after = model(clips(), output_attentions=True).attentions
+    assert len(before) == len(after) == len(model.layers)
 
 
 def test_float8_is_not_for_a_cpu() -> None:

@@ -195,7 +195,7 @@ def test_a_run_that_breaks_off_leaves_whole_files(
         (("--stride", "1"), "stride: '12f' there, '1s' now"),
         (("--tokens", "all"), "tokens"),
         (("--dtype", "bfloat16"), "dtype"),
-        pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, 8 bit' now", marks=needs_avx2),
+        pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, int8 products' now", marks=needs_avx2),
         (("--format", "npy"), "format"),
     ],
 )

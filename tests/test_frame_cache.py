@@ -146,6 +146,12 @@ def test_pictures_of_more_than_8_bits_are_not_cut_off(dtype: type, tmp_path: Pat
         FrameCache(0).read(None, video, np.arange)
 
 
+def test_floating_point_pictures_from_0_to_1_are_not_black(tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)).save(tmp_path / "00001.tif")
+    with pytest.raises(VideoDecodingError, match=r"pixels go from 0\.0 to 1\.0, those of 8 bits from 0 to 255"):
+        FrameCache(0).read(None, Video("film", str(tmp_path), pattern="{:05}.tif"), np.arange)
+
+
 def batches(folder: Path, count: int, start: int = 0, **options: Any) -> list[torch.Tensor]:
     source = SourceRecipe(path=str(folder), kind="folder")
     recipe = DataRecipe(sources=[source], num_frames=4, image_size=32, views=2, workers=0, **options)

@@ -103,7 +103,8 @@ def features(
         processor_settings={"num_clips": clips or 1, "num_crops": 1},
     )
     sampling = choose_sampling(checkpoint.processor, window, stride, clips, slides=True, by_clip=True)
-    settings = describe_settings(checkpoint, sampling, tokens, f"{dtype}, 8 bit" if quantize else dtype)
+    products = "float8" if checkpoint.model.device.type == "cuda" else "int8"
+    settings = describe_settings(checkpoint, sampling, tokens, f"{dtype}, {products} products" if quantize else dtype)
     runner = BatchRunner(checkpoint, partial(features_of, tokens=tokens), batch_size, compile, quantize)
     store = FeatureStore(out, settings, file_format)
     for note in checkpoint.notes:

@@ -152,7 +152,6 @@ class BatchRunner:
     Raises:
         ValueError: The model is on a device, or in a precision, that 8-bit layers are not made for; while it runs: the
             memory is too small, or the model gives values that are not finite.
-        RuntimeError: This CPU or GPU has no 8-bit products.
     """
 
     def __init__(

@@ -114,8 +114,9 @@ def _rgb_values(picture: Image.Image) -> np.ndarray:
     if picture.mode in DEEP_MODES:
         values = np.asarray(picture)
         low, high = values.min(), values.max()
-        if not (low >= 0 and high <= 255):
-            raise ValueError(f"its pixels go from {low} to {high}, but 8 bits end with 255")
+        scaled = picture.mode == "F" and 0 < high <= 1
+        if scaled or not (low >= 0 and high <= 255):
+            raise ValueError(f"its pixels go from {low} to {high}, those of 8 bits from 0 to 255")
         picture = Image.fromarray(values.astype(np.uint8))
     return np.asarray(picture.convert("RGB"))
 
