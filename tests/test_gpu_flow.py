@@ -16,7 +16,15 @@ from tiny import clips, tiny_model
 
 from benchmarks import pretrain_step, traffic
 from benchmarks.settings import parse
-from modeling_videomae_v2 import VideoMAEv2ForPreTraining, running_cell_mask, tube_mask
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    running_cell_mask,
+    tube_mask,
+)
+from modeling_videomae_v2.compiling import compile_model
+from modeling_videomae_v2.float8_gpu import can_multiply_float8
+from modeling_videomae_v2.quantizing import quantize_linear_layers
 from training.loop import Run, start, train_step
 from training.recipe import Recipe
 from training.recipe_parsing import build
@@ -52,6 +60,19 @@ def test_what_waits_is_found(waiting_is_an_error: Callable[[], None]) -> None:
     waiting_is_an_error()
     with pytest.raises(RuntimeError, match="synchroniz"):
         numbers.sum().item()
+
+
+def test_float8_inference_never_waits(waiting_is_an_error: Callable[[], None]) -> None:
+    if not can_multiply_float8(torch.device("cuda", torch.cuda.current_device())):
+        pytest.skip("needs float8 products")
+    model = tiny_model(VideoMAEv2ForVideoClassification, intermediate_size=48).to("cuda", torch.bfloat16)
+    compile_model(quantize_linear_layers(model), "blocks", dynamic=False)
+    pixel_values = clips().to("cuda", torch.bfloat16)
+    with torch.inference_mode():
+        model(pixel_values)
+        torch.cuda.synchronize()
+        waiting_is_an_error()
+        model(pixel_values)
 
 
 def start_on_fake_clips(
