@@ -101,7 +101,7 @@ class VideoMAEv2Attention(nn.Module):
             scaling=self.scaling,
         )
         spelt_out = self.config._attn_implementation != "sdpa"  # "sdpa" gives no weights, whatever stands in for it
-        return apply_linear(self.o_proj, output.flatten(2)), weights if spelt_out else None
+        return self.o_proj(output.flatten(2)), weights if spelt_out else None
 
     def project(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Queries, keys and values of `(B, K, D)`, each of the same shape."""
@@ -129,46 +129,14 @@ class VideoMAEv2MLP(nn.Module):
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         if self.missing_channels and hidden_states.is_cuda and is_plain(self.fc1) and is_plain(self.fc2):
             return self.forward_with_more_channels(hidden_states, self.missing_channels)
-        channels = self.activation_fn(apply_linear(self.fc1, hidden_states))
-        return apply_linear(self.fc2, channels, apart_in_training=True)
+        return self.fc2(self.activation_fn(self.fc1(hidden_states)))
 
     def forward_with_more_channels(self, hidden_states: torch.Tensor, count: int) -> torch.Tensor:
         """The same result with `count` channels more in between, whose weights are 0."""
         pad = nn.functional.pad
         weight, bias = pad(self.fc1.weight, (0, 0, 0, count)), pad(self.fc1.bias, (0, count))
-        channels = self.activation_fn(linear(hidden_states, weight, bias))
-        return linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias, apart_in_training=True)
-
-
-def linear(
-    tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, apart_in_training: bool = False
-) -> torch.Tensor:
-    """Product and bias, where elementwise work follows: compiled for a GPU, that adds the bias.
-
-    Left to the kernel of the product, a bias costs up to a fifth of its time (H100).
-
-    Args:
-        tokens: `(..., in)`.
-        weight: `(out, in)`.
-        bias: `(out,)`, or None.
-        apart_in_training: With gradients as well, where their kernels are no worse for it.
-    """
-    if bias is None or not adds_bias_apart(tokens, apart_in_training):
-        return nn.functional.linear(tokens, weight, bias)
-    product = nn.functional.linear(tokens, weight)
-    return product + bias.to(product.dtype)
-
-
-def adds_bias_apart(tokens: torch.Tensor, apart_in_training: bool) -> bool:
-    """Whether a compiler is to add the bias to a product with `tokens`."""
-    return tokens.is_cuda and torch.compiler.is_compiling() and (apart_in_training or not torch.is_grad_enabled())
-
-
-def apply_linear(layer: nn.Module, tokens: torch.Tensor, apart_in_training: bool = False) -> torch.Tensor:
-    """What a linear layer gives, whatever took its place; it is called as a module wherever `linear` does no more."""
-    if adds_bias_apart(tokens, apart_in_training) and is_plain(layer):
-        return linear(tokens, layer.weight, layer.bias, apart_in_training)
-    return layer(tokens)
+        channels = self.activation_fn(nn.functional.linear(hidden_states, weight, bias))
+        return nn.functional.linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias)
 
 
 def is_plain(layer: nn.Module) -> bool:

@@ -63,7 +63,7 @@ def test_float8_is_near_fp32(compiled: CompileMode) -> None:
 
 @pytest.mark.parametrize("model_class", [VideoMAEv2ForVideoClassification, VideoMAEv2ForPreTraining])
 def test_compiled_blocks_equal_the_cpu(model_class: type[PreTrainedModel]) -> None:
-    """Biases that a compiled block adds beside products; MLP channels that no product takes as they are."""
+    """Also where no product takes the channels of the MLP as they are."""
     model = tiny_model(model_class)
     masks, grid = {}, model.config.grid_size
     if model_class is VideoMAEv2ForPreTraining:
