@@ -83,7 +83,8 @@ def counting_kernels() -> Iterator[KernelTraffic]:
 
     def counting_run(kernel: CachingAutotuner, *args: Any, **kwargs: Any) -> Any:
         counted.calls += 1
-        counted.num_bytes += int(1e9 * (kernel.inductor_meta.get("kernel_num_gb") or 0))
+        known = kernel.inductor_meta.get("kernel_num_gb")  # not of kernels that are several in one
+        counted.num_bytes += int(1e9 * known) if known else sum(map(_size, _cuda_tensors(args)))
         return run(kernel, *args, **kwargs)
 
     CachingAutotuner.run = counting_run
