@@ -6,7 +6,7 @@ import argparse
 import ast
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,11 +194,6 @@ def stored_dtype(dtype: str) -> torch.dtype:
     return torch.float32 if "-" in dtype else DTYPES[dtype]
 
 
-def inductor_options() -> Collection[str]:
-    """Names of the options that inductor has."""
-    return torch._inductor.list_options()
-
-
 def _value(text: str) -> Any:
     """What is written as Python writes it, or the text."""
     try:
@@ -254,7 +249,7 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
         parser.error("--cpu-time needs --device cpu")
     if args.compile_mode in ("reduce-overhead", "max-autotune") and "blocks" in (args.compile or ("blocks",)):
         parser.error(f"--compile-mode {args.compile_mode} records CUDA graphs of whole models: add --compile model")
-    unknown = [option for option in args.inductor or () if option.partition("=")[0] not in inductor_options()]
+    unknown = [option for option in args.inductor or () if option.partition("=")[0] not in torch._inductor.list_options()]
     if unknown or (args.inductor and args.compile_mode != "default"):
         parser.error(f"--inductor takes names of torch._inductor.config and no --compile-mode, got {unknown or 'both'}")
     if args.repeats < 1 or args.warmup < 0:
