@@ -249,7 +249,8 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
         parser.error("--cpu-time needs --device cpu")
     if args.compile_mode in ("reduce-overhead", "max-autotune") and "blocks" in (args.compile or ("blocks",)):
         parser.error(f"--compile-mode {args.compile_mode} records CUDA graphs of whole models: add --compile model")
-    unknown = [option for option in args.inductor or () if option.partition("=")[0] not in torch._inductor.list_options()]
+    known = torch._inductor.list_options()
+    unknown = [option for option in args.inductor or () if option.partition("=")[0] not in known]
     if unknown or (args.inductor and args.compile_mode != "default"):
         parser.error(f"--inductor takes names of torch._inductor.config and no --compile-mode, got {unknown or 'both'}")
     if args.repeats < 1 or args.warmup < 0:
