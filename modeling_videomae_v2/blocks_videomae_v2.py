@@ -139,11 +139,15 @@ class VideoMAEv2MLP(nn.Module):
         return nn.functional.linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias)
 
 
+def is_linear(layer: nn.Module) -> bool:
+    """Whether it is an `nn.Linear` with its weight: no adapter, no quantised weight."""
+    return type(layer) is nn.Linear and not hasattr(layer.weight, "__tensor_flatten__")
+
+
 def is_plain(layer: nn.Module) -> bool:
-    """Whether a linear layer is just that: no adapter, no quantised weight, no hook (one may bring its weight)."""
+    """Whether a linear layer is just that, without hooks, too (one may bring its weight)."""
     hooks = (layer._forward_pre_hooks, layer._forward_hooks, layer._backward_pre_hooks, layer._backward_hooks)
-    hooked = any(hooks) or hasattr(layer, "_hf_hook")
-    return type(layer) is nn.Linear and not hooked and not hasattr(layer.weight, "__tensor_flatten__")
+    return is_linear(layer) and not any(hooks) and not hasattr(layer, "_hf_hook")
 
 
 class VideoMAEv2LayerScale(nn.Module):

@@ -84,10 +84,10 @@ class Float8MLP(VideoMAEv2MLP):
 
 def in_one(layers: list[nn.Linear]) -> nn.Linear:
     """One layer that gives what all of these give, one after the other."""
-    one = nn.Linear(1, 1, bias=any(layer.bias is not None for layer in layers), device="meta")
-    one.in_features, one.out_features = layers[0].in_features, sum(layer.out_features for layer in layers)
+    num_outputs, has_bias = sum(layer.out_features for layer in layers), any(layer.bias is not None for layer in layers)
+    one = nn.Linear(layers[0].in_features, num_outputs, bias=has_bias, device="meta")
     one.weight = nn.Parameter(torch.cat([layer.weight for layer in layers]), requires_grad=False)
-    if one.bias is not None:
+    if has_bias:
         biases = [layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias for layer in layers]
         one.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
     return one

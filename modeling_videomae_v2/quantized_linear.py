@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .blocks_videomae_v2 import is_linear
+
 
 SMALLEST = 1e-20  # keeps what a token or channel of zeros is divided by from being zero
 IN_MEMORY_ONLY = (
@@ -51,8 +53,8 @@ class QuantizedLinear(nn.Module):
 
 
 def is_replaceable(layer: nn.Module) -> bool:
-    """Whether it is an `nn.Linear` without adapter, whose weight is there (not offloaded) and no quantised one."""
-    return type(layer) is nn.Linear and not layer.weight.is_meta and not hasattr(layer.weight, "__tensor_flatten__")
+    """Whether it is a linear layer, without adapter and not quantised yet, whose weight is there (not offloaded)."""
+    return is_linear(layer) and not layer.weight.is_meta
 
 
 def steps_of(values: torch.Tensor, levels: float) -> torch.Tensor:

@@ -82,7 +82,6 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
             mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
         return {"pixel_mean": mean.float(), "pixel_std": std.float()}
 
-    @torch.no_grad()
     def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""
         return self.by_channel(pixel_values, index).transpose(2, 3).flatten(2)
