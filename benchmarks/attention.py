@@ -4,8 +4,8 @@
 
     python -m benchmarks.attention [--presets base giant] [--batch-sizes 32] [--dtype bf16]
 
-On a GPU every back end of SDPA that takes the size, forward and backward; on a CPU SDPA, plain products, and the
-products head by head that our bf16 inference takes.
+On a GPU every back end of SDPA that takes the size, and for few tokens the kernels of `short_attention.py`, forward and
+backward; on a CPU SDPA, plain products, and the products head by head that our bf16 inference takes.
 """
 
 import itertools
@@ -53,8 +53,10 @@ def sizes(preset: str) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def ways(settings: Settings) -> dict[str, Callable[[Tensors], torch.Tensor]]:
-    """Every way to compute attention on the device: three of `(B, heads, N, width)` to `(B, N, heads, width)`."""
+def ways(settings: Settings, qkv: Tensors) -> dict[str, Callable[[Tensors], torch.Tensor]]:
+    """Every way to compute attention on the device of tensors like these: three `(B, heads, N, width)` to
+    `(B, N, heads, width)`.
+    """
 
     def with_backend(name: str) -> Callable[[Tensors], torch.Tensor]:
         def call(qkv: Tensors) -> torch.Tensor:
@@ -72,8 +74,24 @@ def ways(settings: Settings) -> dict[str, Callable[[Tensors], torch.Tensor]]:
 
     found = {SDPA: sdpa, "eager": plain(eager_attention_forward)}
     if settings.device.type == "cuda":
-        return found | {f"sdpa, {name}": with_backend(name) for name in BACKENDS if name != "math"}
+        backends = {f"sdpa, {name}": with_backend(name) for name in BACKENDS if name != "math"}
+        return found | backends | short_ways(qkv)
     return found | {"head by head": plain(head_by_head_attention)}
+
+
+def short_ways(qkv: Tensors) -> dict[str, Callable[[Tensors], torch.Tensor]]:
+    """As `ways`, the kernels for few tokens in every tiling, where these suit."""
+    from benchmarks.short_attention import TILINGS, Tiling, short_attention, suits
+
+    def with_tiling(tiling: Tiling) -> Callable[[Tensors], torch.Tensor]:
+        def call(qkv: Tensors) -> torch.Tensor:
+            return short_attention(*(tensor.transpose(1, 2) for tensor in qkv), qkv[0].shape[-1] ** -0.5, tiling)
+
+        return call
+
+    if not suits(*(tensor.transpose(1, 2) for tensor in qkv)):
+        return {}
+    return {f"short, {tiling}": with_tiling(tiling) for tiling in TILINGS}
 
 
 def caller(
@@ -97,7 +115,7 @@ def time_ways(
     seconds: dict[str, list[float]] = {}
     statuses: dict[str, str] = {}
     callers = {}
-    for name, way in ways(settings).items():
+    for name, way in ways(settings, qkv).items():
         if (name == "head by head" and gradient is not None) or settings.late:
             continue
         call = caller(way, qkv, gradient)

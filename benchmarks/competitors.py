@@ -117,15 +117,16 @@ def _classify(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor
 def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
     """Dual and encoder-only masking, transformers' (encoder-only, two attention functions), the research way.
 
-    All draw their masks within the step.
+    On a GPU dual masking with the kernels of `short_attention.py` in the encoder as well. All draw their masks within
+    the step.
     """
     config = make_config(preset, **overrides)
     encoder_only = make_config(preset, decoder_mask_type=None, **overrides)
     macs = partial(task_macs, preset, "pretraining", True, **overrides)
     macs_encoder_only = partial(task_macs, preset, "pretraining", True, decoder_mask_type=None, **overrides)
 
-    def ours(config: VideoMAEv2Config) -> Callable[[], nn.Module]:
-        return lambda: VideoMAEv2ForPreTraining._from_config(config, attn_implementation="sdpa")
+    def ours(config: VideoMAEv2Config, attention: str = "sdpa") -> Callable[[], nn.Module]:
+        return lambda: VideoMAEv2ForPreTraining._from_config(config, attn_implementation=attention)
 
     def theirs(attention: str) -> Callable[[], nn.Module]:
         return lambda: VideoMAEForPreTraining._from_config(their_config(config), attn_implementation=attention)
@@ -137,12 +138,18 @@ def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
     def run_research(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         return model(pixel_values)
 
+    candidates = []
+    if torch.cuda.is_available():
+        from benchmarks.short_attention import NAME
+
+        candidates.append(Competitor("ours, short attention", ours(config, NAME), _ours, macs))
     return [
         Competitor(DUAL, ours(config), _ours, macs, FIRST),
         Competitor(TRANSFORMERS, theirs("sdpa"), run_theirs, macs_encoder_only, FIRST),
         Competitor(ENCODER_ONLY, ours(encoder_only), _ours, macs_encoder_only, COMPILED_LATER),
         Competitor(RESEARCH, lambda: ResearchPreTraining(config), run_research, macs, COMPILED_LAST),
         Competitor("transformers, eager", theirs("eager"), run_theirs, macs_encoder_only),
+        *candidates,
     ]
 
 

@@ -10,7 +10,7 @@ from benchmarks import attention
 
 def test_attention_piece_finds_all_ways_equal() -> None:
     qkv = tuple(torch.randn(2, 2, 8, 4) for _ in range(3))
-    outputs = {name: way(qkv) for name, way in attention.ways(QUICK).items()}
+    outputs = {name: way(qkv) for name, way in attention.ways(QUICK, qkv).items()}
     for name in ("eager", "head by head"):
         torch.testing.assert_close(outputs[name], outputs["sdpa"])
     rows = attention.run(QUICK)

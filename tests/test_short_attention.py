@@ -1,0 +1,83 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Attention in kernels of our own, on a GPU or in Triton's interpreter, beside SDPA in float64."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+
+pytest.importorskip("triton")
+
+INTERPRETED = """
+import test_short_attention as tests
+for tokens, width in ((160, 64), (37, 24)):
+    for tiling in tests.tilings()[::3]:
+        tests.compare(tokens, width, tiling, "cpu", tests.torch.float16)
+    tests.compare(tokens, width, tests.tilings()[0], "cpu", tests.torch.float32, opposed=True)
+"""
+
+
+def tilings() -> tuple[object, ...]:
+    from benchmarks.short_attention import TILINGS
+
+    return TILINGS
+
+
+def error(result: torch.Tensor, exact: torch.Tensor) -> float:
+    """Distance as a share of the norm of what is exact."""
+    return ((result.double() - exact).norm() / exact.norm()).item()
+
+
+def compare(
+    tokens: int, width: int, tiling: object, device: str, dtype: torch.dtype, heads: int = 2, opposed: bool = False
+) -> None:
+    """Results and gradients of the kernels must be as near to float64 as their precision is.
+
+    Where keys are opposed to the queries, all scores are far below those of keys that are not there, which are 0.
+    """
+    from benchmarks.short_attention import short_attention
+
+    draw = torch.Generator().manual_seed(tokens)
+    inputs = [torch.randn(2, tokens, heads, width, generator=draw).to(device, dtype) for _ in range(4)]
+    if opposed:
+        inputs[0], inputs[1] = inputs[0] + 4, inputs[1] - 10
+    *qkv, gradient = inputs
+    ours = [tensor.clone().requires_grad_() for tensor in qkv]
+    result = short_attention(*ours, width**-0.5, tiling)
+    exact = [tensor.double().requires_grad_() for tensor in qkv]
+    expected = nn.functional.scaled_dot_product_attention(*(tensor.transpose(1, 2) for tensor in exact))
+    expected = expected.transpose(1, 2)
+    bound = {torch.float32: 1e-4, torch.float16: 1e-3, torch.bfloat16: 8e-3}[dtype]
+    found = [result, *torch.autograd.grad(result, ours, gradient)]
+    wanted = [expected, *torch.autograd.grad(expected, exact, gradient.double())]
+    errors = [error(one.detach(), other.detach()) for one, other in zip(found, wanted, strict=True)]
+    assert all(error < bound for error in errors), (tokens, width, tiling, errors)
+
+
+@pytest.mark.slow
+def test_kernels_are_as_exact_as_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own, for triton decides once whether it interprets."""
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+    done = subprocess.run([sys.executable, "-c", INTERPRETED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("tokens", "width"), [(160, 64), (208, 88), (37, 32)])
+@pytest.mark.parametrize("number", range(5))
+def test_kernels_on_a_gpu(tokens: int, width: int, number: int) -> None:
+    compare(tokens, width, tilings()[number], "cuda", torch.bfloat16, heads=12)
+
+
+def test_what_does_not_suit_is_refused() -> None:
+    from benchmarks.short_attention import short_attention
+
+    long = torch.zeros(1, 300, 2, 64)
+    with pytest.raises(ValueError, match=r"up to 256 tokens.*\(1, 300, 2, 64\)"):
+        short_attention(long, long, long, 0.125)
