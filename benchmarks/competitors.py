@@ -117,8 +117,8 @@ def _classify(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor
 def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
     """Dual and encoder-only masking, transformers' (encoder-only, two attention functions), the research way.
 
-    On a GPU dual masking with the kernels of `short_attention.py` in the encoder as well. All draw their masks within
-    the step.
+    On a GPU dual masking with kernels of our own as well (`short_attention.py`, `bias_gelu.py`). All draw their masks
+    within the step.
     """
     config = make_config(preset, **overrides)
     encoder_only = make_config(preset, decoder_mask_type=None, **overrides)
@@ -139,10 +139,14 @@ def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
         return model(pixel_values)
 
     candidates = []
-    if torch.cuda.is_available():
+    if torch.cuda.is_available():  # elsewhere there may be no triton
+        from benchmarks.bias_gelu import use_bias_gelu
         from benchmarks.short_attention import NAME
 
-        candidates.append(Competitor("ours, short attention", ours(config, NAME), _ours, macs))
+        candidates = [
+            Competitor("ours, short attention", ours(config, NAME), _ours, macs),
+            Competitor("ours, own kernels", lambda: use_bias_gelu(ours(config, NAME)()), _ours, macs),
+        ]
     return [
         Competitor(DUAL, ours(config), _ours, macs, FIRST),
         Competitor(TRANSFORMERS, theirs("sdpa"), run_theirs, macs_encoder_only, FIRST),

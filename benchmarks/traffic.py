@@ -31,7 +31,8 @@ from benchmarks.tables import print_machine, print_table
 BATCH = 64
 DTYPE = "bf16-autocast"
 PRODUCTS = (
-    "mm", "addmm", "bmm", "baddbmm", "_scaled_dot_product", "_flash_attention", "_efficient_attention", "short_attention",
+    "mm", "addmm", "bmm", "baddbmm",
+    "_scaled_dot_product", "_flash_attention", "_efficient_attention", "short_attention",
 )  # fmt: skip
 WITHOUT_READING = ("full", "zeros", "ones", "fill_", "zero_", "new_zeros", "zeros_like", "ones_like", "arange")
 GATHERS = ("index", "gather", "index_select")  # read as much as they write

@@ -1,24 +1,30 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Attention in kernels of our own, on a GPU or in Triton's interpreter, beside SDPA in float64."""
+"""Kernels of our own, on a GPU or in Triton's interpreter, beside the same in float64."""
 
+import copy
 import subprocess
 import sys
 
 import pytest
 import torch
+from tiny import tiny_config
 from torch import nn
+
+from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2MLP
 
 
 pytest.importorskip("triton")
 
 INTERPRETED = """
-import test_short_attention as tests
+import test_own_kernels as tests
 for tokens, width in ((160, 64), (37, 24)):
     for tiling in tests.tilings()[::3]:
-        tests.compare(tokens, width, tiling, "cpu", tests.torch.float16)
-    tests.compare(tokens, width, tests.tilings()[0], "cpu", tests.torch.float32, opposed=True)
+        tests.compare_attention(tokens, width, tiling, "cpu", tests.torch.float16)
+    tests.compare_attention(tokens, width, tests.tilings()[0], "cpu", tests.torch.float32, opposed=True)
+tests.compare_mlp("cpu", tests.torch.float16)
 """
+BOUNDS = {torch.float32: 1e-4, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 
 
 def tilings() -> tuple[object, ...]:
@@ -32,7 +38,7 @@ def error(result: torch.Tensor, exact: torch.Tensor) -> float:
     return ((result.double() - exact).norm() / exact.norm()).item()
 
 
-def compare(
+def compare_attention(
     tokens: int, width: int, tiling: object, device: str, dtype: torch.dtype, heads: int = 2, opposed: bool = False
 ) -> None:
     """Results and gradients of the kernels must be as near to float64 as their precision is.
@@ -42,7 +48,7 @@ def compare(
     from benchmarks.short_attention import short_attention
 
     draw = torch.Generator().manual_seed(tokens)
-    inputs = [torch.randn(2, tokens, heads, width, generator=draw).to(device, dtype) for _ in range(4)]
+    inputs = [torch.randn(1, tokens, heads, width, generator=draw).to(device, dtype) for _ in range(4)]
     if opposed:
         inputs[0], inputs[1] = inputs[0] + 4, inputs[1] - 10
     *qkv, gradient = inputs
@@ -51,11 +57,31 @@ def compare(
     exact = [tensor.double().requires_grad_() for tensor in qkv]
     expected = nn.functional.scaled_dot_product_attention(*(tensor.transpose(1, 2) for tensor in exact))
     expected = expected.transpose(1, 2)
-    bound = {torch.float32: 1e-4, torch.float16: 1e-3, torch.bfloat16: 8e-3}[dtype]
     found = [result, *torch.autograd.grad(result, ours, gradient)]
     wanted = [expected, *torch.autograd.grad(expected, exact, gradient.double())]
     errors = [error(one.detach(), other.detach()) for one, other in zip(found, wanted, strict=True)]
-    assert all(error < bound for error in errors), (tokens, width, tiling, errors)
+    assert all(error < BOUNDS[dtype] for error in errors), (tokens, width, tiling, errors)
+
+
+def compare_mlp(device: str, dtype: torch.dtype) -> None:
+    """An MLP of 270 channels, which are padded, and its gradients must be as near to float64 as their precision is."""
+    from benchmarks.bias_gelu import use_bias_gelu
+
+    config = tiny_config()
+    torch.manual_seed(0)
+    exact = VideoMAEv2MLP(config, 48, 270).double()
+    ours = use_bias_gelu(copy.deepcopy(exact)).to(device, dtype)
+    with torch.no_grad():
+        for rounded, parameter in zip(ours.parameters(), exact.parameters(), strict=True):
+            parameter.copy_(rounded)
+    tokens, gradient = (torch.randn(3, 50, 48).to(device, dtype) for _ in range(2))
+    found, wanted = [], []
+    for mlp, results in ((ours, found), (exact.to(device), wanted)):
+        inputs = tokens.to(mlp.fc1.weight.dtype).requires_grad_()
+        output = mlp(inputs)
+        results += [output, *torch.autograd.grad(output, (inputs, *mlp.parameters()), gradient.to(output.dtype))]
+    errors = [error(one.detach(), other.detach()) for one, other in zip(found, wanted, strict=True)]
+    assert all(error < 2 * BOUNDS[dtype] for error in errors), errors
 
 
 @pytest.mark.slow
@@ -71,8 +97,14 @@ def test_kernels_are_as_exact_as_their_precision(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("tokens", "width"), [(160, 64), (208, 88), (37, 32)])
 @pytest.mark.parametrize("number", range(5))
-def test_kernels_on_a_gpu(tokens: int, width: int, number: int) -> None:
-    compare(tokens, width, tilings()[number], "cuda", torch.bfloat16, heads=12)
+def test_attention_on_a_gpu(tokens: int, width: int, number: int) -> None:
+    compare_attention(tokens, width, tilings()[number], "cuda", torch.bfloat16, heads=12)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_mlp_on_a_gpu() -> None:
+    compare_mlp("cuda", torch.bfloat16)
 
 
 def test_what_does_not_suit_is_refused() -> None:
