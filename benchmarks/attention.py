@@ -85,7 +85,8 @@ def short_ways(qkv: Tensors) -> dict[str, Callable[[Tensors], torch.Tensor]]:
 
     def with_tiling(tiling: Tiling) -> Callable[[Tensors], torch.Tensor]:
         def call(qkv: Tensors) -> torch.Tensor:
-            return short_attention(*(tensor.transpose(1, 2) for tensor in qkv), qkv[0].shape[-1] ** -0.5, tiling)
+            tokens_first = (tensor.transpose(1, 2) for tensor in qkv)
+            return short_attention(*tokens_first, qkv[0].shape[-1] ** -0.5, (tiling, tiling))
 
         return call
 

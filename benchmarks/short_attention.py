@@ -38,8 +38,10 @@ class Tiling:
         return f"{self.queries} x {self.keys}, {self.warps} warps"
 
 
-# None of their programs for 160 x 64 and 208 x 88 keeps registers in memory, or hardly any (ptxas of triton 3.6).
+# To choose from. Heads of up to 64 channels fit into the registers, or nearly; wider ones on the way back with 128
+# queries alone (ptxas of triton 3.6).
 TILINGS = (Tiling(64, 32, 4), Tiling(64, 16, 4), Tiling(64, 32, 8), Tiling(128, 32, 8), Tiling(128, 16, 8))
+STAGES = 2  # keys are fetched while those before them are worked on
 
 
 @triton.jit
@@ -150,21 +152,21 @@ def _sizes(tensor: torch.Tensor) -> tuple[int, int, int, int]:
 
 @torch.library.custom_op("videomae_v2_benchmarks::short_attention", mutates_args=())
 def _forward(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, tiling: list[int]
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, tilings: list[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     batch, tokens, heads, _ = query.shape
-    queries, keys, warps = tiling
+    queries, keys, warps = tilings[:3]
     output, norms = torch.empty_like(query), query.new_empty((batch, heads, tokens), dtype=torch.float32)
     grid = (triton.cdiv(tokens, queries), batch * heads)
     _attention_forward_kernel[grid](
-        query, key, value, output, norms, scale, *_sizes(query), queries, keys, num_warps=warps, num_stages=2
+        query, key, value, output, norms, scale, *_sizes(query), queries, keys, num_warps=warps, num_stages=STAGES
     )
     return output, norms
 
 
 @_forward.register_fake
 def _(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, tiling: list[int]
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, tilings: list[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     batch, tokens, heads, _ = query.shape
     return torch.empty_like(query), query.new_empty((batch, heads, tokens), dtype=torch.float32)
@@ -173,14 +175,14 @@ def _(
 @torch.library.custom_op("videomae_v2_benchmarks::short_attention_backward", mutates_args=())
 def _backward(
     gradient: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, output: torch.Tensor,
-    norms: torch.Tensor, scale: float, tiling: list[int],
+    norms: torch.Tensor, scale: float, tilings: list[int],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
     batch, tokens, heads, _ = query.shape
-    queries, keys, warps = tiling
+    queries, keys, warps = tilings[3:]
     gradients = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
     _attention_backward_kernel[(batch * heads,)](
         query, key, value, output, norms, gradient.contiguous(), *gradients, scale, *_sizes(query), queries, keys,
-        triton.cdiv(tokens, queries), num_warps=warps, num_stages=1,
+        triton.cdiv(tokens, queries), num_warps=warps, num_stages=STAGES,
     )  # fmt: skip
     return gradients
 
@@ -188,30 +190,44 @@ def _backward(
 @_backward.register_fake
 def _(
     gradient: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, output: torch.Tensor,
-    norms: torch.Tensor, scale: float, tiling: list[int],
+    norms: torch.Tensor, scale: float, tilings: list[int],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
     return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:
-    query, key, value, ctx.scale, ctx.tiling = inputs
+    query, key, value, ctx.scale, ctx.tilings = inputs
     ctx.save_for_backward(query, key, value, *output)
 
 
 def _go_back(ctx: Any, gradient: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    return *_backward(gradient, *ctx.saved_tensors, ctx.scale, ctx.tiling), None, None
+    return *_backward(gradient, *ctx.saved_tensors, ctx.scale, ctx.tilings), None, None
 
 
 _forward.register_autograd(_go_back, setup_context=_keep)
 
 
+def default_tilings(width: int) -> tuple[Tiling, Tiling]:
+    """Of the way forward and back, for heads of that width; guessed from registers and shared memory, not timed."""
+    return TILINGS[0], TILINGS[0] if width <= 64 else TILINGS[3]
+
+
 def short_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, tiling: Tiling = TILINGS[0]
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    tilings: tuple[Tiling, Tiling] | None = None,
 ) -> torch.Tensor:
     """Attention of `(B, tokens, heads, width)` tensors of one shape, in bf16 or fp16 on a GPU, without mask or dropout.
 
     Scores, sums and gradients are fp32; weights are rounded to the type of the values before they are multiplied by
     them, as flash attention does.
+
+    Args:
+        query, key, value: What attends to what.
+        scale: Of the scores.
+        tilings: On the way forward and back; None: `default_tilings`.
 
     Raises:
         ValueError: The shapes differ, or are beyond `MAX_TOKENS` or `MAX_WIDTH`.
@@ -220,7 +236,12 @@ def short_attention(
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in (query, key, value))
         raise ValueError(f"short_attention takes up to {MAX_TOKENS} tokens of {MAX_WIDTH} channels alike, got {shapes}")
     contiguous = (tensor.contiguous() for tensor in (query, key, value))
-    return _forward(*contiguous, scale, [tiling.queries, tiling.keys, tiling.warps])[0]
+    numbers = [
+        number
+        for tiling in tilings or default_tilings(query.shape[-1])
+        for number in (tiling.queries, tiling.keys, tiling.warps)
+    ]
+    return _forward(*contiguous, scale, numbers)[0]
 
 
 def suits(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:

@@ -53,7 +53,7 @@ def compare_attention(
         inputs[0], inputs[1] = inputs[0] + 4, inputs[1] - 10
     *qkv, gradient = inputs
     ours = [tensor.clone().requires_grad_() for tensor in qkv]
-    result = short_attention(*ours, width**-0.5, tiling)
+    result = short_attention(*ours, width**-0.5, (tiling, tiling))
     exact = [tensor.double().requires_grad_() for tensor in qkv]
     expected = nn.functional.scaled_dot_product_attention(*(tensor.transpose(1, 2) for tensor in exact))
     expected = expected.transpose(1, 2)
