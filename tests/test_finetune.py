@@ -148,12 +148,6 @@ def test_clips_are_mixed_and_erased_as_the_recipe_says(tmp_path: Path) -> None:
     assert torch.equal(found["labels"], targets)
 
 
-@pytest.mark.parametrize("label", [3, -1])
-def test_a_label_that_is_none(tmp_path: Path, label: int) -> None:
-    with pytest.raises(ValueError, match=rf"label {label}; there are 3 classes, 0 to 2"):
-        task_of(tmp_path).prepare(batch_of([0, label]), 0, torch.device("cpu"))
-
-
 # ---- from the command line
 
 
@@ -394,6 +388,23 @@ def test_asked_to_stop_within_an_evaluation(
 )
 def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, log_every: int, expected: int | None) -> None:
     assert recipe.steps(steps_per_epoch, log_every) == expected
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])
+@pytest.mark.parametrize("where", ["data.sources", "data_eval"])
+def test_a_label_in_a_stream_that_is_no_class(
+    config_file: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, where: str, workers: int
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    paths = sorted(str(path) for path in (videos / "train").rglob("*.mp4"))
+    rows = datasets.Dataset.from_dict({"video": paths, "label": [0, 1, 2, 3, 0, 1]})
+    rows.save_to_disk(tmp_path / "clips")
+    stream = {"kind": "datasets", "path": str(tmp_path / "clips"), "streaming": True, "num_videos": 6}
+    arguments = ["--output_dir", str(tmp_path / "run"), "--num_labels", "3", "--data.workers", str(workers)]
+    assert run_here(config_file, *arguments, f"--{where}", json.dumps([stream])) == 1
+    error = capsys.readouterr().err
+    assert f"{paths[3]} has the label 3, but there are 3 classes, 0 to 2. Correct the label" in error
+    assert "Traceback" not in error
 
 
 def test_epochs_of_a_stream_of_unknown_length_are_none(
