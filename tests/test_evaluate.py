@@ -416,7 +416,7 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(arguments(tmp_path / "model", videos, tmp_path / "output")) == 2
     assert "is no classifier, it has no classifier.bias" in capsys.readouterr().err
     assert main(arguments(tmp_path / "nothing", videos, tmp_path / "output")) == 2
-    assert "cannot be loaded" in capsys.readouterr().err
+    assert f"{tmp_path / 'nothing'} cannot be loaded: There is no checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
