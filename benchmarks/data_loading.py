@@ -34,7 +34,7 @@ from transformers.video_utils import load_video
 from benchmarks.machine import describe
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings
-from benchmarks.synthetic_videos import can_write, write_videos
+from benchmarks.synthetic_videos import can_write, folder_of_videos, write_videos
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import Summary, interleaved, speedup
 from training.data import ClipDataset, FrameSampler, Mixture, build_loader
@@ -176,7 +176,7 @@ def with_workers(folder: Path, args: argparse.Namespace, settings: Settings) -> 
 
 def make_own_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
+    parser.add_argument("--folder", type=folder_of_videos, help="folder with videos to take instead")
     parser.add_argument("--videos", type=int, default=8, help="videos to write")
     parser.add_argument("--views", type=int, default=4, help="views per decoded clip")
     parser.add_argument("--repeats", type=int, default=32, help="timed rounds, each on another video")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -79,6 +80,14 @@ def test_fewer_videos_where_there_is_less_time(monkeypatch: pytest.MonkeyPatch, 
     assert features.main(arguments)[1]["videos"] == 4
     monkeypatch.setattr(Settings, "seconds_left", 1e-6)
     assert features.main(arguments)[1]["videos"] == 1
+
+
+@pytest.mark.parametrize("piece", [data_loading, end_to_end, features])
+def test_a_folder_without_videos(piece: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(SystemExit):
+            piece.main(["--folder", str(folder)])
+        assert f"--folder: there is no folder {folder} with videos in it" in capsys.readouterr().err
 
 
 def test_videos_are_written_once_and_as_many_as_there_is_time_for(
