@@ -205,6 +205,11 @@ def test_only_the_neighbourhood_of_the_wanted_frames_is_decoded(tmp_path, monkey
             # the sample table of mp4 says where the frames are; nothing is read for it
             with VideoReader(path) as reader:
                 assert reader._has_table == (suffix == ".mp4")
+    times = np.cumsum([20 + 13 * (i % 5) for i in range(40)]).tolist()  # as phones record
+    path = encode(tmp_path / "b.mp4", num_frames=40, times=times, options={"bf": "0"})
+    assert read_numbers(read_video(path, lambda _: [0, 25, 39])[0]) == [0, 25, 39]
+    with VideoReader(path) as reader:
+        assert reader._has_table == hasattr(av.VideoStream, "index_entries")
 
 
 def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):
