@@ -54,6 +54,13 @@ def test_against_a_count_by_hand() -> None:
     assert mean == {"mean_class_accuracy": pytest.approx(np.mean(by_class))}
 
 
+def test_metrics_write_no_files(tmp_path: Path) -> None:
+    for metric in (TopKAccuracy(cache_dir=str(tmp_path)), MeanClassAccuracy(cache_dir=str(tmp_path))):
+        metric.add(prediction=[0.1, 0.9], reference=1)
+        metric.compute()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_class_without_videos_does_not_count() -> None:
     scores = np.eye(4, dtype=np.float32)[[0, 1, 3, 3]]  # of the classes 0, 0 and 3, 3
     mean = MeanClassAccuracy().compute(predictions=scores, references=[0, 0, 3, 3])
