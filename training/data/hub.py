@@ -73,6 +73,13 @@ class DatasetSource(Source):
     def length(self) -> int:
         return len(self._dataset)
 
+    @property
+    def labels(self) -> list[int] | None:
+        """Class of each video, read anew; None where labels are not wanted."""
+        if self._label is None:
+            return None
+        return [_class_of(label, self._numbers) for label in self._dataset.select_columns(self._label)[self._label]]
+
     def num_classes(self) -> int | None:
         return None if self._label is None else max(self._count, len(self.classes or ()))
 
