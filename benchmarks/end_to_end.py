@@ -30,7 +30,7 @@ from benchmarks.machine import describe
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, make_parser, read
 from benchmarks.steps import Inputs, Step
-from benchmarks.synthetic_videos import write_videos
+from benchmarks.synthetic_videos import folder_of_videos, write_videos
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import synchronise
 from training.transfer import FrameTransfer
@@ -197,7 +197,7 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
 def make_own_parser() -> argparse.ArgumentParser:
     """Parser with the options of all pieces and those of this one."""
     parser = make_parser(__doc__.split("\n")[0])
-    parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
+    parser.add_argument("--folder", type=folder_of_videos, help="folder with videos to take instead")
     parser.add_argument("--views", type=int, default=VIEWS, help="views per decoded clip")
     parser.add_argument("--workers", type=int, help="workers of the loader (default: 1, on a GPU one per core)")
     return parser

@@ -24,7 +24,7 @@ from benchmarks.competitors import make_config
 from benchmarks.machine import describe
 from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, make_parser, read, stored_dtype
-from benchmarks.synthetic_videos import can_write, write_videos
+from benchmarks.synthetic_videos import can_write, folder_of_videos, write_videos
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import synchronise
 from modeling_videomae_v2 import VideoMAEv2Model, VideoMAEv2VideoProcessor
@@ -152,7 +152,7 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
 def make_own_parser() -> argparse.ArgumentParser:
     """Parser with the options of all pieces and those of this one."""
     parser = make_parser(__doc__.split("\n")[0])
-    parser.add_argument("--folder", type=Path, help="folder with videos to take instead")
+    parser.add_argument("--folder", type=folder_of_videos, help="folder with videos to take instead")
     parser.add_argument(
         "--videos", type=int, help=f"videos, {MOST_FILES} different ones (default: {CPU_VIDEOS}, on a GPU {GPU_VIDEOS})"
     )

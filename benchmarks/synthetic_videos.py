@@ -2,16 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Video files to decode: textured scenes in motion, h264 of 340x256 pixels with a key frame only every 250 frames."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.settings import Settings
+from training.data.sources import VIDEO_SUFFIXES
 
 
 WIDTH, HEIGHT, LENGTH, KEY_FRAME_EVERY = 340, 256, 300, 250
 WRITING_SHARE = 0.25  # a file takes seconds
+
+
+def folder_of_videos(path: str) -> Path:
+    """The folder that `--folder` names, for `argparse`."""
+    if not any(file.suffix[1:].lower() in VIDEO_SUFFIXES for file in Path(path).rglob("*")):
+        raise argparse.ArgumentTypeError(f"there is no folder {path} with videos in it")
+    return Path(path)
 
 
 def can_write(piece: str) -> bool:

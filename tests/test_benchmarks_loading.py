@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks that load clips: end to end, features of videos, the loader."""
 
+import runpy
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -15,7 +19,7 @@ from benchmarks.synthetic_videos import write_videos
 
 
 def test_end_to_end_from_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    monkeypatch.setitem(sys.modules, "av", None)
     arguments = ["--presets", "tiny", "--batch-sizes", "4", "--workers", "0", "--repeats", "1", "--warmup", "1"]
     rows = end_to_end.main([*arguments, "--device", "cpu", "--output", str(tmp_path)])
     assert [row["variant"] for row in rows] == ["synthetic, on the device", "loader, frames in memory (no PyAV)"]
@@ -78,6 +82,14 @@ def test_fewer_videos_where_there_is_less_time(monkeypatch: pytest.MonkeyPatch, 
     assert features.main(arguments)[1]["videos"] == 1
 
 
+@pytest.mark.parametrize("piece", [data_loading, end_to_end, features])
+def test_a_folder_without_videos(piece: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(SystemExit):
+            piece.main(["--folder", str(folder)])
+        assert f"--folder: there is no folder {folder} with videos in it" in capsys.readouterr().err
+
+
 def test_videos_are_written_once_and_as_many_as_there_is_time_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -95,6 +107,14 @@ def test_videos_are_written_once_and_as_many_as_there_is_time_for(
     monkeypatch.setattr(Settings, "late", True)
     write_videos(tmp_path, 8, QUICK)
     assert len(written) == 3
+
+
+def test_processor_time_where_python_has_no_resource_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    found = runpy.run_path(data_loading.__file__)
+    before = found["processor_time"]()
+    subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
+    assert found["processor_time"]() - before > 0.03  # of a process that has ended
 
 
 def test_the_loader_is_measured_within_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

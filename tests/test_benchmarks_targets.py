@@ -29,7 +29,7 @@ ROWS = [
     row(DUAL, 200.0, kept_mib=50.0),
     row(DUAL, 190.0, batch_size=16, kept_mib=10.0),
     row(DUAL, 310.0, COMPILED, 96),
-    row(DUAL, 300.0, COMPILED),
+    row(DUAL, 300.0, COMPILED, kept_mib=60.0),
     row(DUAL, 900.0, COMPILED, checkpointing="full"),
     row(DUAL, 900.0, COMPILED, optimizer="none"),
     row(ENCODER_ONLY, 160.0, kept_mib=100.0),
@@ -38,10 +38,11 @@ ROWS = [
     row(TRANSFORMERS, 124.0, COMPILED, 16),
     row(RESEARCH, 62.0, batch_size=16),
     row(RESEARCH, 200.0, COMPILED, batch_size=16),
-    row(OURS, 140.0, section="inference", dtype="bf16"),
+    row(OURS, 155.0, section="inference", dtype="bf16"),
     row(OURS, 150.0, COMPILED, section="inference", dtype="bf16"),
     row(OURS, 160.0, "model (default)", section="inference", dtype="bf16"),
     row(TRANSFORMERS, 100.0, COMPILED, section="inference", dtype="bf16"),
+    row(TRANSFORMERS, 120.0, "model (max-autotune)", section="inference", dtype="bf16"),
     row(TRANSFORMERS, 90.0, section="inference", dtype="bf16"),
     row("loader, video files", 280.0, section="end_to_end", views=4, workers=16, share=0.95),
     row("loader, video files", 280.0, section="end_to_end", views=1, workers=16, share=0.5),
@@ -99,15 +100,21 @@ def test_tables_of_every_device(tmp_path: Path, capsys: pytest.CaptureFixture[st
     write(tmp_path, "pretrain_step-some-gpu.csv", [row(DUAL, 310.0, COMPILED), row(RESEARCH, 62.0, date="2026-01-02")])
     write(tmp_path, "traffic-null-gpu.csv", [{"section": "pretraining", "preset": "giant", "mb_per_clip": 3.0}])
     cpu = row(DUAL, 1.0, optimizer="none", preset="base", speedup=1.9, batch_size=2)
-    write(tmp_path, "pretrain_step-cpu-bf16.csv", [cpu])
+    others = [
+        {**cpu, "clips_per_s": 2.0, "speedup": ""},
+        {**cpu, "clips_per_s": 3.0, "compiled": COMPILED, "speedup": 9.0},
+    ]
+    write(tmp_path, "pretrain_step-cpu-bf16.csv", [cpu, *others])
     loader = {"section": "data_loading", "variant": "loader, 2 workers", "views_per_s_core": 10.0}
-    write(tmp_path, "data_loading-cpu-bf16.csv", [{**loader, "date": "2026-01-01"}])
+    alone = {"section": "data_loading", "variant": "ours", "views_per_s_core": 50.0}
+    write(tmp_path, "data_loading-cpu-bf16.csv", [{**row, "date": "2026-01-01"} for row in (loader, alone)])
     text = printed(tmp_path, capsys)
     assert "targets: some-gpu" in text
     assert "null-gpu" not in text
-    assert "rows of different runs" in text
+    assert "compiled: blocks (default); theirs not compiled, rows of different runs" in text
     step = next(line for line in text.splitlines() if "pre-training step in bf16" in line)
     assert step.split(">=")[1].split()[:4] == ["1.8", "1.9", "2", "reached"]
+    assert "16 threads, wall" in step
     assert next(line for line in text.splitlines() if "views/s" in line).split(">=")[1].split()[1] == "160"
 
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clocks, inputs and the peak of the device."""
 
+import itertools
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from tiny import tiny_model
 from tiny_benchmark import CPU, QUICK
 
-from benchmarks.peak import matmul_peak
+from benchmarks import peak
 from benchmarks.steps import Inputs
 from benchmarks.timing import ENOUGH, interleaved, queued
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining
@@ -28,8 +30,22 @@ def test_inputs_differ_from_round_to_round() -> None:
     assert inputs(3)[0].shape == inputs(0)[0].shape
 
 
-def test_peak_is_a_rate() -> None:
-    assert matmul_peak(CPU, torch.float32) > 0
+def test_peak_of_the_fastest_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peak, "SIDES", {"cpu": (32, 64, 16)})
+    seconds = itertools.count(0.0, 0.5)  # by this clock every product takes half a second
+    assert peak.matmul_peak(CPU, torch.float32, lambda: next(seconds)) == 2 * 64**3 / 0.5
+
+
+def test_peaks_on_the_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(
+        peak, "matmul_peak", lambda device, dtype, clock: {torch.float32: 1e12, torch.bfloat16: 3e12}[dtype]
+    )
+    monkeypatch.setattr(sys, "argv", ["peak", "--device", "cpu", "--dtype", "bf16-autocast", "fp32"])
+    peak.main()
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "bf16: 3.000 TFLOP/s",
+        "fp32: 1.000 TFLOP/s",
+    ]
 
 
 def test_a_gpu_is_timed_over_several_calls_that_nothing_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:

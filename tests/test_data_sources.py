@@ -319,9 +319,10 @@ def test_damaged_and_wrong_shards(shards: str, tmp_path: Path, caplog: pytest.Lo
     write_shard(tmp_path / "unlabelled.tar", {"a.mp4": b"", "a.json": b'{"caption": "x"}'})
     with pytest.raises(ValueError, match=r"unlabelled.tar/a.mp4 has no label"):
         TarSource(str(tmp_path / "unlabelled.tar"), labelled=True)
-    write_shard(tmp_path / "wrong.tar", {"a.mp4": b"", "a.cls": b"cat"})
-    with pytest.raises(ValueError, match="not a class number"):
-        TarSource(str(tmp_path / "wrong.tar"), labelled=True)
+    for label in (b"cat", b"-1"):
+        write_shard(tmp_path / "wrong.tar", {"a.mp4": b"", "a.cls": label})
+        with pytest.raises(ValueError, match=rf"wrong.tar/a.cls holds {label}, which is not a class number"):
+            TarSource(str(tmp_path / "wrong.tar"), labelled=True)
 
 
 # datasets
@@ -402,6 +403,19 @@ def test_a_stream_is_told_how_many_videos_it_has(video: Path, tmp_path: Path) ->
     assert open_source(recipe, labelled=True, seed=0, shuffle=True).length is None
     found = DataRecipe(sources=[SourceRecipe(path="x", num_videos=0)]).problems()
     assert found == ["data.sources.0.num_videos must be at least 1, got 0"]
+
+
+@pytest.mark.parametrize("labels", [[0, None], [0, -1], [0.0, 1.5], ["run", None]])
+def test_rows_without_a_class(labels: list[object]) -> None:
+    rows = datasets.Dataset.from_dict({"video": ["a.mp4", "b.mp4"], "label": labels})
+    message = rf"has the label {labels[1]} in the column `label`. Labels are whole numbers from 0"
+    with pytest.raises(ValueError, match=rf"b.mp4 {message}"):
+        DatasetSource(rows, label_column="label")
+    assert DatasetSource(rows).get(1, 0).label is None  # not wanted
+    if isinstance(labels[0], str):
+        return
+    with pytest.raises(ValueError, match=rf"b.mp4 {message}"):
+        StreamSource(rows.to_iterable_dataset(), label_column="label").get(1, 0)
 
 
 def test_stream_goes_forward_and_a_little_back() -> None:

@@ -275,6 +275,8 @@ def test_a_teacher_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture) -
     nowhere = tmp_path / "nowhere"
     assert run_stage(DistillationRecipe, DistillationTask, [*arguments, "--teacher.path", str(nowhere)]) == 2
     assert f"teacher.path ({nowhere}) is neither a folder with a VideoMAE V2 classifier nor" in capsys.readouterr().err
+    assert run_stage(DistillationRecipe, DistillationTask, [*arguments, "--teacher.path", str(tmp_path)]) == 2
+    assert f"{tmp_path} is not a model: it has no config.json" in capsys.readouterr().err
     tiny_config(num_labels=3).save_pretrained(tmp_path / "empty")
     with pytest.raises(RecipeError, match=r"teacher.path \(.*empty\) is neither a folder"):
         begin(tmp_path / "run", tmp_path / "empty")

@@ -285,7 +285,7 @@ def test_nothing_is_computed_twice(
     monkeypatch.setattr(run.Classifier, "__call__", None)
     assert main([*argv, "--batch_size", "3", "--data.workers", "1"]) == 0
     assert rows(tmp_path / "output") == before
-    other = save_model(tmp_path / "other", seed=1)
+    other = save_model(tmp_path / "other", seed=1, classifier_dropout=0.5, drop_path_rate=0.5)  # other weights alone
     capsys.readouterr()
     assert main(arguments(other, videos, tmp_path / "output")) == 2
     assert "predictions of another evaluation (other model)" in capsys.readouterr().err
@@ -294,6 +294,37 @@ def test_nothing_is_computed_twice(
     monkeypatch.undo()
     assert main(arguments(other, videos, tmp_path / "output", "--overwrite", "true")) == 0
     assert rows(tmp_path / "output") != before
+
+
+def write_source(kind: str, folder: Path, lines: list[str]) -> str:
+    """The same videos as a list, as a tar shard and as a data set; what names the source in a recipe."""
+    pairs = [line.rsplit(maxsplit=1) for line in lines]
+    if kind == "list":
+        return str(listed(folder, lines))
+    if kind == "tar":
+        with tarfile.open(folder / "a.tar", "w") as tar:
+            for i, (path, label) in enumerate(pairs):
+                tar.add(path, f"{i}.mp4")
+                (folder / "label.cls").write_text(label)
+                tar.add(folder / "label.cls", f"{i}.cls")
+        return str(folder / "a.tar")
+    import datasets
+
+    columns = {"video": [path for path, _ in pairs], "label": [int(label) for _, label in pairs]}
+    datasets.Dataset.from_dict(columns).to_parquet(folder / "a.parquet")
+    return str(folder / "a.parquet")
+
+
+@pytest.mark.parametrize("kind", ["list", "tar", "datasets"])
+def test_corrected_labels_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, kind: str
+) -> None:
+    lines = labelled(videos)
+    corrected = [lines[0][:-1] + "1", *lines[1:]]
+    for status, content in ((0, lines), (0, lines), (2, corrected)):
+        sources = f"[{{kind: {kind}, path: {write_source(kind, tmp_path, content)}}}]"
+        assert main(arguments(model, videos, tmp_path / "output", "--data.sources", sources)) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 
 def test_a_stop_in_the_middle_keeps_what_is_there(
@@ -399,16 +430,16 @@ def test_wrong_labels(
     assert message in capsys.readouterr().err
 
 
-def test_a_label_that_shows_up_late(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """-1, as test sets without labels have it, in a data set that does not look at its labels in advance."""
+def test_a_test_set_without_labels(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """They are -1 then."""
     import datasets
 
     paths = [line.split()[0] for line in labelled(videos)][:3]
     columns = {"video": paths, "label": [0, 1, -1]}
     datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "clips.parquet")
     more = ["--data.sources", f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}}}]"]
-    assert main(arguments(model, videos, tmp_path / "output", *more)) == 1
-    assert "the label -1 is none of the 3 class ids" in capsys.readouterr().err
+    assert main(arguments(model, videos, tmp_path / "output", *more)) == 2
+    assert f"{paths[2]} has the label -1 in the column `label`" in capsys.readouterr().err
 
 
 def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -416,7 +447,7 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(arguments(tmp_path / "model", videos, tmp_path / "output")) == 2
     assert "is no classifier, it has no classifier.bias" in capsys.readouterr().err
     assert main(arguments(tmp_path / "nothing", videos, tmp_path / "output")) == 2
-    assert "cannot be loaded" in capsys.readouterr().err
+    assert f"{tmp_path / 'nothing'} cannot be loaded: There is no checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from training.evaluation.metrics import MeanClassAccuracy, TopKAccuracy, true_class_ranks
 from training.evaluation.picture import draw_confusion
-from training.evaluation.report import Results, write_csv
+from training.evaluation.report import Results, print_table, write_csv
 from training.evaluation.store import SCHEMA, Prediction
 
 
@@ -52,6 +52,13 @@ def test_against_a_count_by_hand() -> None:
     by_class = [counted(scores[labels == c], labels[labels == c], 1) for c in range(6)]
     mean = MeanClassAccuracy().compute(predictions=scores, references=labels)
     assert mean == {"mean_class_accuracy": pytest.approx(np.mean(by_class))}
+
+
+def test_metrics_write_no_files(tmp_path: Path) -> None:
+    for metric in (TopKAccuracy(cache_dir=str(tmp_path)), MeanClassAccuracy(cache_dir=str(tmp_path))):
+        metric.add(prediction=[0.1, 0.9], reference=1)
+        metric.compute()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_class_without_videos_does_not_count() -> None:
@@ -184,6 +191,32 @@ def test_classes_and_confusions_agree_with_the_whole(tmp_path: Path) -> None:
     assert [row["videos"] for row in mistakes] == sorted((row["videos"] for row in mistakes), reverse=True)
     write_csv(tmp_path / "classes.csv", [{**by_class[0], "name": 'a, "b"'}])
     assert next(csv.DictReader((tmp_path / "classes.csv").open()))["name"] == 'a, "b"'
+
+
+@pytest.mark.parametrize("unreadable", ["wrong", "exclude"])
+def test_the_rows_of_classes_are_sums_of_the_mistakes(unreadable: str) -> None:
+    found = results((0, 1, 2), unreadable)
+    for row in found.class_rows():
+        own = [mistake for mistake in found.confusion_rows() if mistake["true"] == row["name"]]
+        right = row["videos"] - row["unreadable"] - sum(mistake["videos"] for mistake in own)
+        counted = row["videos"] - (row["unreadable"] if unreadable == "exclude" else 0)
+        assert row["multi_view_top1"] == (pytest.approx(right / counted, abs=1e-6) if counted else "")
+        most = own[0] if own else {"predicted": "", "videos": 0}
+        assert (row["taken_for"], row["taken_for_videos"]) == (most["predicted"], most["videos"])
+
+
+def test_the_table_on_the_screen(capsys: pytest.CaptureFixture) -> None:
+    tests = {"multi_view": "5 x 3", "single_view": "centre"}
+    found = results()
+    print_table(found, tests, ["Files are in [runs/test]."])
+    lines = capsys.readouterr().out.splitlines()
+    for name, values in found.accuracies().items():
+        line = next(line for line in lines if tests[name] in line)
+        assert [cell.strip() for cell in line.split("│")[2:-1]] == [f"{100 * value:.2f}" for value in values.values()]
+    assert lines[-1] == "Files are in [runs/test]."
+    print_table(results(tuple(range(40)), "exclude"), tests, [])
+    line = next(line for line in capsys.readouterr().out.splitlines() if "centre" in line)
+    assert [cell.strip() for cell in line.split("│")[2:-1]] == ["-", "-", "-"]
 
 
 def test_predictions_table() -> None:

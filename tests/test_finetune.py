@@ -148,12 +148,6 @@ def test_clips_are_mixed_and_erased_as_the_recipe_says(tmp_path: Path) -> None:
     assert torch.equal(found["labels"], targets)
 
 
-@pytest.mark.parametrize("label", [3, -1])
-def test_a_label_that_is_none(tmp_path: Path, label: int) -> None:
-    with pytest.raises(ValueError, match=rf"label {label}; there are 3 classes, 0 to 2"):
-        task_of(tmp_path).prepare(batch_of([0, label]), 0, torch.device("cpu"))
-
-
 # ---- from the command line
 
 
@@ -213,7 +207,8 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--num_labels", "1"], "num_labels must be at least 2"),
         (["--model.config.num_labels", "4"], "model.config.num_labels is no key of a recipe: num_labels, labels or "),
         (["--data.sources.0.path", "NOWHERE"], "The data cannot be opened"),
-        (["--model.init_from", "NOWHERE"], "model.init_from (NOWHERE) cannot be loaded"),
+        (["--model.init_from", "NOWHERE"], "model.init_from (NOWHERE) cannot be loaded: There is no checkpoint"),
+        (["--model.init_from", "LIST"], "LIST is a file. Name the folder that holds it"),
         (["--mixup", "-1"], "mixup must not be negative"),
         (["--random_erasing", "2"], "random_erasing must lie in [0, 1]"),
         (["--peft", "adapters"], "`peft` must be one of 'none', 'lora'"),
@@ -394,6 +389,23 @@ def test_asked_to_stop_within_an_evaluation(
 )
 def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, log_every: int, expected: int | None) -> None:
     assert recipe.steps(steps_per_epoch, log_every) == expected
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])
+@pytest.mark.parametrize("where", ["data.sources", "data_eval"])
+def test_a_label_in_a_stream_that_is_no_class(
+    config_file: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, where: str, workers: int
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    paths = sorted(str(path) for path in (videos / "train").rglob("*.mp4"))
+    rows = datasets.Dataset.from_dict({"video": paths, "label": [0, 1, 2, 3, 0, 1]})
+    rows.save_to_disk(tmp_path / "clips")
+    stream = {"kind": "datasets", "path": str(tmp_path / "clips"), "streaming": True, "num_videos": 6}
+    arguments = ["--output_dir", str(tmp_path / "run"), "--num_labels", "3", "--data.workers", str(workers)]
+    assert run_here(config_file, *arguments, f"--{where}", json.dumps([stream])) == 1
+    error = capsys.readouterr().err
+    assert f"{paths[3]} has the label 3, but there are 3 classes, 0 to 2. Correct the label" in error
+    assert "Traceback" not in error
 
 
 def test_epochs_of_a_stream_of_unknown_length_are_none(

@@ -49,6 +49,15 @@ def test_counting_keeps_nothing() -> None:
     assert weight() is None
 
 
+def test_weights_and_their_casts_are_not_counted() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 64), torch.nn.LayerNorm(64))
+    x = torch.ones(4, 8)
+    inputs = 4 * (8 + 16)  # of the products; the norm keeps its own, and mean and deviation of each row
+    assert kept_bytes(model, lambda: model(x)) == 4 * inputs + 4 * 4 * (64 + 2)
+    with torch.autocast("cpu", torch.bfloat16), as_on_a_gpu():
+        assert kept_bytes(model, lambda: model(x)) == 2 * inputs + 4 * 4 * (64 + 2)
+
+
 def test_parts_of_the_sum() -> None:
     pytest.importorskip("peft")
     whole = memory_of_fine_tuning(tiny_config(), 2, averaged=True)

@@ -251,6 +251,8 @@ class TestFolder:
         with pytest.raises(FileExistsError, match="not empty"):
             write_motion_dataset(tmp_path / "mine", SMALL)
         assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+        with pytest.raises(FileExistsError, match=r"thesis\.txt is a file"):
+            write_motion_dataset(tmp_path / "mine/thesis.txt", SMALL)
 
 
 class TestOptions:

@@ -3,6 +3,7 @@
 """Every frame that is asked for is the right one, whatever the container, the codec and the way to it."""
 
 import random
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,11 @@ def test_only_the_neighbourhood_of_the_wanted_frames_is_decoded(tmp_path, monkey
             # the sample table of mp4 says where the frames are; nothing is read for it
             with VideoReader(path) as reader:
                 assert reader._has_table == (suffix == ".mp4")
+    times = np.cumsum([20 + 13 * (i % 5) for i in range(40)]).tolist()  # as phones record
+    path = encode(tmp_path / "b.mp4", num_frames=40, times=times, options={"bf": "0"})
+    assert read_numbers(read_video(path, lambda _: [0, 25, 39])[0]) == [0, 25, 39]
+    with VideoReader(path) as reader:
+        assert reader._has_table == hasattr(av.VideoStream, "index_entries")
 
 
 def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):
@@ -257,6 +263,19 @@ def test_pictures_that_stand_still_in_avi_are_not_missing(tmp_path):
     times = np.cumsum([0] + [20 + 130 * (i % 5) for i in range(39)]).tolist()
     path = encode(tmp_path / "a.avi", "mpeg4", num_frames=40, times=times)
     assert read_numbers(read_video(path)[0]) == list(range(40))
+
+
+@pytest.mark.parametrize("more", [2, -2])
+def test_a_header_that_is_wrong_by_a_few_frames(tmp_path, more):
+    data = encode(tmp_path / "a.mkv", num_frames=40).read_bytes()
+    place = data.index(b"\x44\x89\x88") + 3  # the duration, a number of eight bytes
+    (duration,) = struct.unpack_from(">d", data, place)
+    data = data[:place] + struct.pack(">d", duration * (40 + more) / 40) + data[place + 8 :]
+    frames, metadata = read_video(data)
+    assert read_numbers(frames) == list(range(40))
+    assert metadata.total_num_frames == 40
+    with VideoReader(data) as reader:
+        assert reader.num_frames == 40
 
 
 def test_a_stream_that_begins_late(tmp_path):

@@ -124,6 +124,19 @@ def test_a_wrong_frame_is_never_returned(folder):
     assert len(failed) < 40
 
 
+def test_damage_where_frames_can_only_be_counted(tmp_path):
+    """As in an avi file with reordered frames, which has no times that tell them apart."""
+    path = encode(tmp_path / "a.avi", num_frames=60, options={"bf": "2"})
+    with av.open(path) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][33]
+    data = bytearray(path.read_bytes())
+    data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    frames, _ = read_video(bytes(data), lambda _: [0, 9, 20])
+    assert read_numbers(frames) == [0, 9, 20]
+    with pytest.raises(VideoDecodingError, match="frame 59 of 60 cannot be read: Invalid data"):
+        read_video(bytes(data), lambda _: [59])
+
+
 def test_frames_too_large_for_the_memory_are_refused(tmp_path):
     data = bytearray(encode(tmp_path / "a.gif", "gif", num_frames=3, pix_fmt="rgb8").read_bytes())
     data[6:10] = struct.pack("<HH", 9000, 9000)

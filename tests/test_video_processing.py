@@ -178,6 +178,17 @@ def test_grey_and_alpha(small):
     assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
 
 
+@pytest.mark.parametrize(("mode", "suffix"), [("P", ".png"), ("P", ".bmp"), ("CMYK", ".tif"), ("LA", ".png")])
+def test_pictures_of_other_colour_modes(small, tmp_path, mode, suffix):
+    frames = [Image.fromarray(frame).convert(mode) for frame in noise(4, 32, 40, 3)]
+    expected = small([frame.convert("RGB") for frame in frames], return_tensors="pt")["pixel_values"]
+    paths = [tmp_path / f"{i}{suffix}" for i in range(4)]
+    for frame, path in zip(frames, paths, strict=True):
+        frame.save(path)
+    for video in (frames, paths):
+        assert torch.equal(small(video, return_tensors="pt")["pixel_values"], expected)
+
+
 def test_more_than_eight_bits_are_not_cut_off(small, tmp_path):
     """Pillow's own conversion to RGB makes white all that is above 255."""
     values = noise(4, 32, 32)

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .data.faults import TooManyBadVideosError
+from .data.faults import DataError
 from .recipe import Recipe, RecipeError, load_recipe
 from .tasks import Task
 
@@ -46,7 +46,7 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
         return _fail(error, 2)
     except FloatingPointError as error:
         return _fail(error, 1)
-    except TooManyBadVideosError as error:
+    except DataError as error:
         return _fail(error, 1, alone=True)
     return 0
 

@@ -224,6 +224,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         process_index=accelerator.process_index,
         pin_memory=accelerator.device.type == "cuda",
         classes=task.classes,
+        num_labels=task.config.num_labels,
     )
     task.check_data(loader)
     plan = Plan.of(recipe, accelerator.num_processes, loader.samples_per_epoch)

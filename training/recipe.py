@@ -19,6 +19,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.compiling import CompileMode
+from modeling_videomae_v2.inference.places import check_place
 
 from .recipe_data import AugmentRecipe as AugmentRecipe
 from .recipe_data import DataRecipe, below_zero
@@ -273,10 +274,15 @@ class Recipe:
         Raises:
             ValueError: It cannot be loaded, or values do not fit together.
         """
+        start = self.model.init_from
         try:
-            return VideoMAEv2Config.from_pretrained(self.model.init_from, **fields)
+            check_place(start)
+        except (OSError, ValueError) as error:
+            raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
+        try:
+            return VideoMAEv2Config.from_pretrained(start, **fields)
         except OSError as error:
-            raise RecipeError(f"model.init_from ({self.model.init_from}) cannot be loaded: {error}") from error
+            raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, as YAML and JSON take it."""

@@ -3,7 +3,7 @@
 """Videos in, batches of uint8 clips out: `build_loader(recipe.data, batch_size=..., seed=...)`."""
 
 from .clips import ClipDataset, FrameSampler
-from .faults import TooManyBadVideosError
+from .faults import DataError, TooManyBadVideosError
 from .loading import ClipLoader, build_loader, collate
 from .mixture import Mixture, open_source, open_sources
 from .sampler import EpochSampler
@@ -13,6 +13,7 @@ from .sources import Source, Video
 __all__ = [
     "ClipDataset",
     "ClipLoader",
+    "DataError",
     "EpochSampler",
     "FrameSampler",
     "Mixture",

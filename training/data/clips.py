@@ -12,12 +12,12 @@ import torch
 from torch.utils.data import Dataset
 
 from .chance import Purpose, generator
-from .faults import Fault, TooManyBadVideosError, listing
+from .faults import DataError, Fault, TooManyBadVideosError, listing
 from .frame_cache import FrameCache
 from .frames import unreadable_errors
 from .mixture import Mixture
 from .sampler import Key
-from .sources import Source
+from .sources import Source, Video
 
 
 # Videos that are tried for one sample, the first included. For a stream these are the ones that follow.
@@ -77,6 +77,7 @@ class ClipDataset(Dataset):
             `(views, T, C, H, W)`.
         seed: Not negative.
         cache: Reads the frames; it may keep videos in memory, which changes no clip.
+        num_labels: Classes that there are; a video with another label is a `DataError`. None: any.
     """
 
     mixture: Mixture
@@ -84,6 +85,7 @@ class ClipDataset(Dataset):
     make_views: Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
     seed: int = 0
     cache: FrameCache = field(default_factory=FrameCache)
+    num_labels: int | None = None
     _unreadable: tuple[type[Exception], ...] = field(default_factory=unreadable_errors, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -100,6 +102,7 @@ class ClipDataset(Dataset):
                 place = None if source.sequential else (id(source), number)
                 video = self.cache.kept(place) or source.get(number, key.epoch)
                 name = video.name
+                self._check_label(video)
                 frames = self.cache.read(place, video, partial(self._choose, source, rng))
             except self._unreadable as error:
                 faults.append(Fault.of(name, error))
@@ -111,6 +114,15 @@ class ClipDataset(Dataset):
             f"{MAX_TRIES} videos of {source.name} were tried for one sample and none can be read. Check that the data "
             f"is where the recipe says:\n{listing(list(dict.fromkeys(faults)))}"
         )
+
+    def _check_label(self, video: Video) -> None:
+        """Here the label is still a number: on a GPU, the loss could not say which video it is of."""
+        label, count = video.label, self.num_labels
+        if label is not None and count is not None and not 0 <= label < count:
+            raise DataError(
+                f"{video.name} has the label {label}, but there are {count} classes, 0 to {count - 1}. Correct the "
+                "label or leave the video out, or correct num_labels, labels or labels_file."
+            )
 
     def _choose(self, source: Source, rng: np.random.Generator, total: int) -> np.ndarray:
         return self.choose(total, source.sampling_rate, rng)

@@ -18,12 +18,16 @@ LISTED = 20
 DECODING = "Cannot decode "  # how the decoder's messages begin, a path behind it
 
 
-class TooManyBadVideosError(RuntimeError):
-    """More videos cannot be read than `data.max_bad_share` allows, or no replacement for one could be."""
+class DataError(ValueError):
+    """Data that is wrong in a way that a run cannot pass over, such as a label that is no class."""
 
     def __init__(self, message: str) -> None:
         # that of a worker comes back with the worker's traceback in front
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].rstrip())
+
+
+class TooManyBadVideosError(DataError):
+    """More videos cannot be read than `data.max_bad_share` allows, or no replacement for one could be."""
 
 
 @dataclass(frozen=True)

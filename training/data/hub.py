@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .chance import Purpose, generator
+from .faults import DataError
 from .sources import Source, Video
 
 
@@ -42,7 +41,7 @@ class DatasetSource(Source):
         path_pattern: Regular expression; only rows whose path it finds are taken.
 
     Raises:
-        ValueError: A column is missing or has the wrong type, or there are no rows.
+        ValueError: A column is missing or has the wrong type, there are no rows, or one has no label.
     """
 
     def __init__(
@@ -57,18 +56,32 @@ class DatasetSource(Source):
             raise ValueError(f"{name} holds no videos. Check `split` and `path_pattern`.")
         self.classes = _classes(self._dataset.features, label_column)
         self._numbers: dict[str, int] | None = None
-        if label_column and _is_text(self._dataset.features[label_column]):
-            self.classes = tuple(sorted(self._dataset.unique(label_column)))
+        if label_column is None:
+            return
+        column = self._dataset.select_columns(label_column)
+        labels = column.unique(label_column)
+        if _is_text(column.features[label_column]):
+            self.classes = tuple(sorted(label for label in labels if label is not None))
             self._numbers = {name: i for i, name in enumerate(self.classes)}
+        classes = [_class_of(label, self._numbers) for label in labels]
+        if None in classes:  # the first row of this kind says so by its name
+            rows = enumerate(column[label_column])
+            self.get(next(row for row, label in rows if _class_of(label, self._numbers) is None), 0)
+        self._count = max(classes) + 1
 
     @property
     def length(self) -> int:
         return len(self._dataset)
 
+    @property
+    def labels(self) -> list[int] | None:
+        """Class of each video, read anew; None where labels are not wanted."""
+        if self._label is None:
+            return None
+        return [_class_of(label, self._numbers) for label in self._dataset.select_columns(self._label)[self._label]]
+
     def num_classes(self) -> int | None:
-        if self._label is None or self.classes is not None:
-            return len(self.classes) if self.classes else None
-        return int(np.max(self._dataset.unique(self._label))) + 1
+        return None if self._label is None else max(self._count, len(self.classes or ()))
 
     def get(self, index: int, epoch: int) -> Video:
         return _video(self._dataset[index], self._video, self._label, f"{self.name}[{index}]", self._numbers)
@@ -146,7 +159,7 @@ class StreamSource(Source):
                     yield _video(row, self._video, self._label, f"{self.name}[{total}]")
                     total += 1
             if total == before:
-                raise ValueError(f"{self.name} holds no videos. Check `split` and `path_pattern`.")
+                raise DataError(f"{self.name} holds no videos. Check `split` and `path_pattern`.")
             if not number and self._length is not None:
                 logger.warning("%s announces %d videos and has %d; it starts over.", self.name, self._length, total)
             number += 1
@@ -262,13 +275,20 @@ def _video(
     """The video of one row."""
     value = row[video_column]
     content = (value.get("bytes") or value.get("path")) if isinstance(value, dict) else value
-    label = row[label_column] if label_column else None
-    if numbers is not None:
-        label = numbers[label]
+    path = _path_of(value)
+    label = _class_of(row[label_column], numbers) if label_column else None
     if label is None and label_column:
-        raise ValueError(f"{name} has no label in the column `{label_column}`. Drop the row, or give it one.")
+        raise DataError(
+            f"{path or name} has the label {row[label_column]!r} in the column `{label_column}`. Labels are whole "
+            "numbers from 0, or names: correct it, or drop the row."
+        )
     start, total = (row.get(column) for column in PART_COLUMNS)
     start, total = max(int(start or 0), 0), int(total) if total and total > 0 else None
-    path = _path_of(value)
     piece = f" (frames {start} to {start + total - 1})" if total and start else ""
-    return Video(path + piece if path else name, content, None if label is None else int(label), start, total)
+    return Video(path + piece if path else name, content, label, start, total)
+
+
+def _class_of(label: Any, numbers: Mapping[str, int] | None) -> int | None:
+    """Number of a class from what a row says; None where that is none (data sets write None, or -1)."""
+    number = label if numbers is None else numbers.get(label)
+    return int(number) if isinstance(number, (int, float)) and number >= 0 and number % 1 == 0 else None

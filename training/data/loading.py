@@ -106,6 +106,7 @@ def make_view_maker(recipe: "DataRecipe", training: bool = True) -> ViewMaker:
 def build_loader(
     recipe: "DataRecipe", *, batch_size: int, seed: int = 0, labelled: bool = False, num_processes: int = 1,
     process_index: int = 0, pin_memory: bool = False, training: bool = True, classes: Sequence[str] | None = None,
+    num_labels: int | None = None,
 ) -> ClipLoader:  # fmt: skip
     """Open the sources of a recipe and make the loader of one process.
 
@@ -121,6 +122,7 @@ def build_loader(
             the frames in the middle and, unless `recipe.multi_scale_crop`, of the picture too, without RandAugment; the
             last batches may be short, and unreadable videos are counted, but never too many.
         classes: Names of the classes that labels number; sources that name theirs in another order are brought to it.
+        num_labels: How many there are; a video with another label ends the iteration with a `DataError`.
 
     Raises:
         FileNotFoundError, ValueError: A source cannot be opened; before any video is read.
@@ -143,5 +145,5 @@ def build_loader(
     )  # fmt: skip
     faults = FaultCounter(recipe.max_bad_share if training else 1.0, num_videos=len(mixture))
     workers = {"workers": recipe.workers, "prefetch": recipe.prefetch}
-    dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * 2**30)))
+    dataset = ClipDataset(mixture, choose, make_views, seed, FrameCache(int(recipe.cache_gib * 2**30)), num_labels)
     return ClipLoader(dataset, sampler, faults, pin_memory=pin_memory, **workers)

@@ -130,10 +130,11 @@ def _index_shard(shard: str, labelled: bool, path_pattern: str | None) -> ShardI
 def _parse_label(data: bytes, suffix: str, name: str) -> int | None:
     """Class in a `.cls` or `.json` file; None if the latter does not tell it."""
     try:
-        if suffix == "cls":
-            return int(data)
-        value = json.loads(data)
+        value = int(data) if suffix == "cls" else json.loads(data)
         value = next((value[key] for key in LABEL_KEYS if key in value), None) if isinstance(value, dict) else value
-        return None if value is None else int(value)
+        label = None if value is None else int(value)
     except (ValueError, TypeError):
-        raise ValueError(f"{name} holds {data[:40]!r}, which is not a class number.") from None
+        label = -1
+    if label is not None and label < 0:
+        raise ValueError(f"{name} holds {data[:40]!r}, which is not a class number. They count from 0.")
+    return label

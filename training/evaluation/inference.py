@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
+from modeling_videomae_v2.inference.places import check_place
 
 from ..launch import DTYPES
 from ..recipe_parsing import RecipeError
@@ -27,6 +28,7 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
     """
     options = {"attn_implementation": recipe.attention} if recipe.attention else {}
     try:
+        check_place(recipe.model)
         model, info = VideoMAEv2ForVideoClassification.from_pretrained(
             recipe.model, dtype=torch.float32, output_loading_info=True, **options
         )

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..data.files import FolderSource, ListSource
+from ..data.hub import DatasetSource
 from ..data.sources import IndexedSource, Source
 from .classes import ClassMap
 from .recipe import EvaluationRecipe
@@ -84,4 +85,5 @@ def _digest_of_source(source: Source) -> dict[str, Any]:
     if isinstance(source, IndexedSource):
         labels = [] if source.labels is None else source.labels.tolist()
         return {**known, "digest": _digest(source.name, repr(labels), *source.paths)}
-    return {**known, "digest": _digest(source.name, repr(source.classes), repr(source.num_classes()))}
+    labels = source.labels if isinstance(source, DatasetSource) else source.num_classes()
+    return {**known, "digest": _digest(source.name, repr(source.classes), repr(labels))}

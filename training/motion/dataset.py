@@ -179,8 +179,9 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
     """Note down whose folder this is, or find that it was begun with the same options."""
     note = folder / "dataset.json"
     if not note.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty and holds no dataset.json; choose a new or an empty folder.")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            what = "not empty and holds no dataset.json" if folder.is_dir() else "a file"
+            raise FileExistsError(f"{folder} is {what}; choose a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(note, json.dumps(record, indent=2).encode())
         return

@@ -168,18 +168,14 @@ class ClassificationTask(Task):
             pin_memory=accelerator.device.type == "cuda",
             training=False,
             classes=self.classes,
+            num_labels=self.config.num_labels,
         )
         self.check_data(loader)
         return Validation(accelerator, self, loader, recipe.eval)
 
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
-        labels, num_labels = batch["labels"], self.config.num_labels
-        low, high = labels.aminmax()  # in host memory
-        if low < 0 or high >= num_labels:
-            wrong = int(low if low < 0 else high)
-            raise ValueError(f"A video has the label {wrong}; there are {num_labels} classes, 0 to {num_labels - 1}.")
         clips = self.erase(self.normalise(batch["pixel_values"], device), first_clip)
-        clips, targets = self.mix(clips, labels.to(device, non_blocking=True), first_clip)
+        clips, targets = self.mix(clips, batch["labels"].to(device, non_blocking=True), first_clip)
         return {"pixel_values": clips, "labels": targets}
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+from modeling_videomae_v2.inference.places import check_place
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
 from ..class_names import are_names, names_of
@@ -50,6 +51,7 @@ class TeacherRecipe:
             RecipeError: There is none.
         """
         try:
+            check_place(self.path)
             return VideoMAEv2Config.from_pretrained(self.path)
         except (OSError, ValueError) as error:
             raise unusable(self.path, error) from error
