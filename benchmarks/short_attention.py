@@ -260,9 +260,12 @@ def short_attention_forward(
     dropout: float = 0.0,
     **kwargs: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of `(B, heads, tokens, width)` tensors to `(B, tokens, heads, width)`; SDPA where it does not suit."""
+    """Attention of `(B, heads, tokens, width)` tensors to `(B, tokens, heads, width)`; SDPA where it does not suit.
+
+    So it is in fp32, too, whose products would be rounded to tf32 here.
+    """
     tokens_first = tuple(tensor.transpose(1, 2) for tensor in (query, key, value))
-    if dropout or not suits(*tokens_first):
+    if dropout or query.dtype == torch.float32 or not suits(*tokens_first):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, is_causal=False)
     return short_attention(*tokens_first, scaling), None
 
