@@ -28,6 +28,14 @@ def test_inputs_differ_from_round_to_round() -> None:
     assert inputs(3)[0].shape == inputs(0)[0].shape
 
 
+def test_what_a_recorded_step_reads_changes_in_its_place() -> None:
+    inputs = Inputs(step_config(), 2, CPU, torch.float32, in_place=True)
+    batches = [inputs(number)[0] for number in range(2)]
+    assert batches[0].data_ptr() == batches[1].data_ptr()
+    before = batches[0].clone()
+    assert [torch.equal(*pair) for pair in zip(inputs(2)[0], before)] == [False, True]
+
+
 def test_peak_is_a_rate() -> None:
     assert matmul_peak(CPU, torch.float32) > 0
 
