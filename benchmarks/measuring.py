@@ -65,9 +65,9 @@ def add_details(measurement: Measurement, step: Step, inputs: Inputs) -> None:
         measurement.sdpa_takes = backends_taken(step, *inputs(0))
         if step.settings.device.type == "cuda" and not step.graphs_of_inductor:  # whose memory is theirs between calls
             measurement.peak_mib = peak_of_call(step, *inputs(0))
-        # Selective checkpointing hides from the hooks.
-        kept_is_known = step.compiled == "off" and step.recording is None
-        if step.training and kept_is_known and step.settings.checkpointing != "selective":
+        # Selective checkpointing hides from the hooks, and beside a recording there is no room for another pass.
+        can_count = step.compiled == "off" and step.settings.checkpointing != "selective" and step.recording is None
+        if step.training and can_count:
             measurement.kept_mib = kept_for_backward(step, *inputs(0))
     except Exception as error:
         print(f"{measurement.competitor.name}, details: {failure(error)}")
