@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def measure(preset: str, args: Any, settings: Settings, folder: Path, results: R
         "section": "end_to_end", "preset": preset, "batch_size": batch_size, "views": args.views,
         "workers": args.workers, "compiled": compiled, "dtype": dtype, "optimizer": settings.optimizer,
     }  # fmt: skip
-    step = Step(dual, "pretraining", dtype, compiled, settings)
+    step = Step(dual, "pretraining", dtype, compiled, replace(settings, cuda_graph=False))
     inputs = Inputs(make_config(preset), batch_size, settings.device, torch.float32)
     inputs.clips = channels_last(inputs.clips)
     normalise = FrameTransfer(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)

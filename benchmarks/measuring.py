@@ -63,10 +63,11 @@ def add_details(measurement: Measurement, step: Step, inputs: Inputs) -> None:
     try:
         measurement.compiled_parts = step.compiled_parts
         measurement.sdpa_takes = backends_taken(step, *inputs(0))
-        if step.settings.device.type == "cuda":
+        if step.settings.device.type == "cuda" and not step.graphs_of_inductor:  # whose memory is theirs between calls
             measurement.peak_mib = peak_of_call(step, *inputs(0))
-        # Selective checkpointing hides from the hooks.
-        if step.training and step.compiled == "off" and step.settings.checkpointing != "selective":
+        # Selective checkpointing hides from the hooks, and beside a recording there is no room for another pass.
+        can_count = step.compiled == "off" and step.settings.checkpointing != "selective" and step.recording is None
+        if step.training and can_count:
             measurement.kept_mib = kept_for_backward(step, *inputs(0))
     except Exception as error:
         print(f"{measurement.competitor.name}, details: {failure(error)}")
@@ -98,7 +99,7 @@ def in_turns(
 
 
 class Alone:
-    """One competitor at several batch sizes; it is built once, and anew for every size where it is compiled."""
+    """One competitor at several batch sizes; it is built once, and anew for every size if compiled or recorded."""
 
     def __init__(self, competitor: Competitor, task: Task, preset: str, dtype: str, compiled: str, settings: Settings):
         self.competitor, self.task, self.preset, self.dtype = competitor, task, preset, dtype
@@ -111,7 +112,8 @@ class Alone:
         try:
             if self.step is None:
                 self.step = Step(self.competitor, self.task, self.dtype, self.compiled, self.settings)
-            inputs = Inputs(make_config(self.preset), batch_size, self.settings.device, stored_dtype(self.dtype))
+            where = self.settings.device, stored_dtype(self.dtype), self.settings.cuda_graph
+            inputs = Inputs(make_config(self.preset), batch_size, *where)
             before = alloc_retries(self.settings.device)
             found.seconds = time_steps({"": self.step}, inputs, self.settings)[""]
             if before is not None:
@@ -120,7 +122,8 @@ class Alone:
         except Exception as error:
             found.status = failure(error)
         del inputs
-        if self.compiled != "off" or found.status != "ok":  # half a step may have left anything behind
+        made_for_size = self.compiled != "off" or self.settings.cuda_graph
+        if made_for_size or found.status != "ok":  # half a step may have left anything behind
             self.release()
         elif self.settings.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -41,7 +41,7 @@ def measured(rows: Rows, section: str) -> Rows:
 
 
 def label(row: dict[str, Any]) -> str:
-    compiled = "" if row["compiled"] == "off" else f", compiled: {row['compiled'].split()[0]}"
+    compiled = "" if row["compiled"] == "off" else f", compiled: {row['compiled'].replace(' (default)', '')}"
     return f"{row['variant']}, {row['dtype']}{compiled}"
 
 

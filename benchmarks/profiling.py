@@ -128,7 +128,8 @@ def profile_piece(task: Task, settings: Settings, rows: list[dict[str, Any]]) ->
         step, inputs, dtype = None, None, row["dtype"]
         try:
             step = Step(competitor, task, dtype, row["compiled"].split()[0], settings)
-            inputs = Inputs(make_config(row["preset"]), row["batch_size"], settings.device, stored_dtype(dtype))
+            where = settings.device, stored_dtype(dtype), settings.cuda_graph
+            inputs = Inputs(make_config(row["preset"]), row["batch_size"], *where)
             shares, slowest = profile_step(step, inputs)
         except Exception as error:
             print(f"{row['variant']}: {failure(error)}")

@@ -58,7 +58,7 @@ def make_rows(
     peak = peak_of(dtype, settings)
     seconds = {(m.competitor.name, m.batch_size): m.seconds for m in found}
     what = {
-        "preset": preset, "compiled": compiled if compiled == "off" else f"{compiled} ({settings.compile_label})",
+        "preset": preset, "compiled": settings.way(compiled),
         "optimizer": "none" if task == "inference" else settings.optimizer,
         "checkpointing": settings.checkpointing, "sdpa": settings.sdpa or "any",
         "clock": "cpu time" if settings.cpu_time else "wall",

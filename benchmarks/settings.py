@@ -38,6 +38,7 @@ GPU_PRESETS = ("giant", "base")  # what matters most comes first
 GRAPH_WARMUP = 4  # calls until CUDA graphs of forward and backward pass are recorded, and one more
 TIMED_SHARE = 0.85  # of the time of a piece, where the rest is for profiles
 TINY = "tiny"
+CUDA_GRAPH = "CUDA graph"  # in tables
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Settings:
         mode: Mode of `torch.compile`.
         inductor: Options of inductor, "NAME=VALUE"; in the place of a mode.
         freeze: Let inductor fold weights into the compiled graph (inference).
+        cuda_graph: Record the passes of a call as one CUDA graph.
         sdpa: Name of the only back end that SDPA may take; None: its own choice.
         optimizer: Part of a training step: AdamW with fused kernels, with foreach kernels, or none.
         checkpointing: "full" keeps only the inputs of blocks and computes them again in the backward pass; "selective"
@@ -77,6 +79,7 @@ class Settings:
     mode: str = "default"
     inductor: tuple[str, ...] = ()
     freeze: bool = False
+    cuda_graph: bool = False
     sdpa: str | None = None
     optimizer: str = "none"
     checkpointing: str = "none"
@@ -107,6 +110,7 @@ class Settings:
             mode=args.compile_mode,
             inductor=tuple(args.inductor or ()),
             freeze=args.freeze,
+            cuda_graph=args.cuda_graph,
             sdpa=args.sdpa,
             optimizer=args.optimizer or ("fused" if cuda else "none"),
             checkpointing=args.checkpointing,
@@ -154,6 +158,11 @@ class Settings:
     def compile_label(self) -> str:
         """The same for tables."""
         return " ".join(self.inductor or (self.mode,)) + (", frozen" if self.freeze else "")
+
+    def way(self, compiled: str) -> str:
+        """What is compiled, of `COMPILED`, and how, for tables."""
+        how = [self.compile_label] * (compiled != "off") + [CUDA_GRAPH] * self.cuda_graph
+        return f"{compiled} ({', '.join(how)})" if how else compiled
 
     @property
     def records_graphs(self) -> bool:
@@ -214,6 +223,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     add("--compile-mode", choices=MODES, default="default", help="reduce-overhead records CUDA graphs")
     add("--inductor", nargs="+", metavar="NAME=VALUE", help="options of inductor, as torch._inductor.config has them")
     add("--freeze", action="store_true", help="compiled inference: fold weights into the graph")
+    add("--cuda-graph", action="store_true", help="steps and inference: record both passes as one CUDA graph")
     add("--sdpa", choices=tuple(BACKENDS), help="the only back end that SDPA may take")
     add("--optimizer", choices=OPTIMIZERS, help="AdamW in the step (default: fused on a GPU, none on a CPU)")
     add("--fused", dest="optimizer", action="store_const", const="fused", help="same as --optimizer fused")
@@ -249,6 +259,8 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
         parser.error("--cpu-time needs --device cpu")
     if args.compile_mode in ("reduce-overhead", "max-autotune") and "blocks" in (args.compile or ("blocks",)):
         parser.error(f"--compile-mode {args.compile_mode} records CUDA graphs of whole models: add --compile model")
+    if args.cuda_graph:
+        refuse_graphs_in_graphs(parser, args, on_cuda)
     known = torch._inductor.list_options()
     unknown = [option for option in args.inductor or () if option.partition("=")[0] not in known]
     if unknown or (args.inductor and args.compile_mode != "default"):
@@ -258,3 +270,13 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
     if any(size < 1 for size in args.batch_sizes or ()):
         parser.error(f"--batch-sizes must be at least 1, got {min(args.batch_sizes)}")
     return Settings.of(args)
+
+
+def refuse_graphs_in_graphs(parser: argparse.ArgumentParser, args: argparse.Namespace, on_cuda: bool) -> None:
+    """What `--cuda-graph` cannot record ends here (`SystemExit`)."""
+    if not on_cuda:
+        parser.error("--cuda-graph needs a GPU: leave it out, or add --device cuda on a machine that has one")
+    graphs = [f"--compile-mode {args.compile_mode}"] if args.compile_mode in ("reduce-overhead", "max-autotune") else []
+    graphs += [option for option in args.inductor or () if option.startswith("triton.cudagraph")]
+    if graphs:
+        parser.error(f"--cuda-graph records the whole call, {graphs[0]} parts of it: leave one of them out")

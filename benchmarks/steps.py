@@ -13,6 +13,7 @@ from torch.utils.checkpoint import create_selective_checkpoint_contexts
 from benchmarks.backends import RecordBackends
 from benchmarks.competitors import THEIR_BLOCKS, Competitor, Task
 from benchmarks.flops import NUM_LABELS
+from benchmarks.recorded import Recording
 from benchmarks.settings import Settings, stored_dtype
 from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.compiling import REGIONS, compile_model
@@ -31,17 +32,27 @@ class Inputs:
         batch_size: Clips of a round.
         device: Where they lie.
         dtype: Of the clips.
+        in_place: Give the same tensors in every round, one clip of them drawn anew: what a recorded step reads.
     """
 
-    def __init__(self, config: VideoMAEv2Config, batch_size: int, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        config: VideoMAEv2Config,
+        batch_size: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        in_place: bool = False,
+    ) -> None:
         shape = (batch_size + SPARE_CLIPS, config.num_frames, config.num_channels, *[config.image_size] * 2)
-        self.batch_size = batch_size
+        self.batch_size, self.in_place = batch_size, in_place
         self.clips = torch.randn(shape, device=device, dtype=dtype)
         self.labels = torch.randint(min(config.num_labels, NUM_LABELS), (len(self.clips),), device=device)
 
     def __call__(self, round_number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Clips `(B, frames, channels, height, width)` and class ids `(B,)`."""
-        first = round_number % (SPARE_CLIPS + 1)
+        first = 0 if self.in_place else round_number % (SPARE_CLIPS + 1)
+        if self.in_place:
+            self.clips[round_number % self.batch_size].normal_()
         window = slice(first, first + self.batch_size)
         return self.clips[window], self.labels[window]
 
@@ -67,6 +78,7 @@ class Step:
         if settings.checkpointing != "none" and self.training:
             self._checkpoint()
         self.optimizer = self._make_optimizer()
+        self.recording: Recording | None = None
         self._compile()
 
     def _checkpoint(self) -> None:
@@ -87,6 +99,11 @@ class Step:
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         return torch.optim.AdamW(parameters, lr=LEARNING_RATE, **{kind: True})
 
+    @property
+    def graphs_of_inductor(self) -> bool:
+        """Whether Inductor records CUDA graphs of the model."""
+        return self.compiled == "model" and self.settings.records_graphs
+
     def _compile(self) -> None:
         torch._dynamo.reset()
         self.compiled_parts = "all" if self.compiled == "model" else ""
@@ -102,20 +119,28 @@ class Step:
         with self.settings.precision(self.dtype), self.settings.backend():
             return self.competitor.run(self.model, pixel_values, labels if self.task == "finetuning" else None)
 
-    def __call__(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> None:
-        if self.compiled == "model" and self.settings.records_graphs:
-            torch.compiler.cudagraph_mark_step_begin()
+    def passes(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """As `forward`; in training the backward pass follows."""
         with nullcontext() if self.training else torch.inference_mode():
             result = self.forward(pixel_values, labels)
         if self.training:
             result.backward()
-            if self.optimizer is not None:
-                self.optimizer.step()
+        return result
+
+    def __call__(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> None:
+        if self.graphs_of_inductor:
+            torch.compiler.cudagraph_mark_step_begin()
+        if self.settings.cuda_graph and self.recording is None:
+            self.recording = Recording(self.passes, self.model, pixel_values, labels)
+        (self.recording or self.passes)(pixel_values, labels)
+        if self.optimizer is not None:
+            self.optimizer.step()
+        if self.training and self.recording is None:
             self.model.zero_grad(set_to_none=True)
 
     def release(self) -> None:
         """Give the memory back."""
-        self.model = self.optimizer = None
+        self.model = self.optimizer = self.recording = None
         torch._dynamo.reset()
         gc.collect()
         if self.settings.device.type == "cuda":
@@ -147,7 +172,9 @@ def backends_taken(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor)
 
 
 def peak_of_call(step: Step, pixel_values: torch.Tensor, labels: torch.Tensor) -> float:
-    """MiB that a call takes on a GPU over what lies there between calls."""
+    """MiB that a call takes on a GPU over what lies there between calls; of a recorded one, what its recording took."""
+    if step.recording is not None:
+        return step.recording.peak_mib
     gc.collect()
     torch.cuda.synchronize()
     before = torch.cuda.memory_allocated()

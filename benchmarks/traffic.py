@@ -120,7 +120,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
         print("traffic: needs a CUDA device, which may be one that computes nothing (tests/null_gpu); left out")
         return []
     print_machine(settings.device)
-    settings = replace(settings, optimizer="none")
+    settings = replace(settings, optimizer="none", cuda_graph=False)
     results = RowFile("traffic", settings.device, settings.output)
     for task in ("pretraining", "finetuning"):
         for preset in settings.presets:

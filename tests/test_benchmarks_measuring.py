@@ -13,7 +13,7 @@ from tiny_benchmark import CPU, QUICK, dual
 
 from benchmarks import finetune_step, inference, pretrain_step
 from benchmarks.competitors import DUAL, ENCODER_ONLY, Competitor, competitors
-from benchmarks.measuring import after_sweep, failure, measure, one_by_one
+from benchmarks.measuring import add_details, after_sweep, failure, measure, one_by_one
 from benchmarks.row_file import RowFile
 from benchmarks.rows import Measurement, make_rows
 from benchmarks.settings import Settings, parse
@@ -102,6 +102,19 @@ def test_times_stay_where_memory_ends_after_them(monkeypatch: pytest.MonkeyPatch
     (found,) = one_by_one(dual(), "pretraining", "tiny", "fp32", "off", (1,), False, QUICK)
     assert (found.status, found.kept_mib) == ("ok", None)
     assert found.seconds
+
+
+@pytest.mark.parametrize(("mode", "peak"), [("default", 3.0), ("reduce-overhead", None)])
+def test_memory_that_graphs_keep_between_calls_is_no_peak(
+    mode: str, peak: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.measuring.peak_of_call", lambda *_: 3.0)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: None)
+    step = Step(dual(), "pretraining", "fp32", "model", replace(QUICK, mode=mode))
+    step.settings = replace(step.settings, device=torch.device("cuda"))
+    found = Measurement(dual(), 1)
+    add_details(found, step, Inputs(step.model.config, 1, CPU, torch.float32))
+    assert found.peak_mib == peak
 
 
 def test_compiled_dual_masking_takes_the_size_of_encoder_only_masking_too() -> None:

@@ -106,6 +106,7 @@ def test_run_stops_in_good_order(tmp_path: Path) -> None:
         (["--batch-sizes", "0"], "--batch-sizes must be at least 1"),
         (["--compile", "blocks", "--compile-mode", "reduce-overhead"], "add --compile model"),
         (["--inductor", "no_such=1"], "got ['no_such=1']"),
+        (["--cuda-graph"], "--cuda-graph needs a GPU"),
         (["--inductor", "max_autotune=True", "--compile-mode", "max-autotune-no-cudagraphs"], "no --compile-mode"),
     ],
 )
@@ -113,6 +114,16 @@ def test_wrong_options_are_refused(arguments: list[str], message: str, capsys: p
     with pytest.raises(SystemExit):
         parse("", ["--device", "cpu", *arguments])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--compile-mode", "reduce-overhead"], ["--inductor", "triton.cudagraphs=True"]])
+def test_graphs_are_recorded_once(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(SystemExit):
+        parse("", ["--cuda-graph", "--compile", "model", *arguments])
+    assert f"{arguments[1]} parts of it" in capsys.readouterr().err
 
 
 def test_training_comes_first_and_gets_most_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,3 +148,6 @@ def test_defaults_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.presets == ("giant", "base")
     assert settings.compiled == ("off", "blocks")
     assert settings.one_by_one
+    assert [settings.way(compiled) for compiled in settings.compiled] == ["off", "blocks (default)"]
+    recorded = parse("", ["--cuda-graph"])
+    assert [recorded.way(one) for one in recorded.compiled] == ["off (CUDA graph)", "blocks (default, CUDA graph)"]

@@ -125,6 +125,14 @@ def test_a_training_step_without_its_optimizer_does_not_count_on_a_gpu(
     assert "targets: no GPU" in printed(tmp_path, capsys)
 
 
+def test_recorded_steps_are_kept_apart() -> None:
+    """Our training does not record its steps."""
+    recorded = [row(DUAL, 900.0, way) for way in ("off (CUDA graph)", "blocks (default, CUDA graph)")]
+    rows = [row(DUAL, 200.0), row(DUAL, 310.0, COMPILED), *recorded]
+    assert targets.rate("pretraining", "giant", DUAL)(rows).value == 310.0
+    assert len({plots.label(one) for one in rows}) == 4
+
+
 def test_pictures_of_all_devices_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     for name in ("some-gpu", "cpu-bf16"):

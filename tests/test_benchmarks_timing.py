@@ -48,6 +48,14 @@ def test_peaks_on_the_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     ]
 
 
+def test_what_a_recorded_step_reads_changes_in_its_place() -> None:
+    inputs = Inputs(step_config(), 2, CPU, torch.float32, in_place=True)
+    batches = [inputs(number)[0] for number in range(2)]
+    assert batches[0].data_ptr() == batches[1].data_ptr()
+    before = batches[0].clone()
+    assert [torch.equal(*pair) for pair in zip(inputs(2)[0], before)] == [False, True]
+
+
 def test_a_gpu_is_timed_over_several_calls_that_nothing_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
 

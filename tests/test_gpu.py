@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from tiny import clips, tiny_model
+from tiny_benchmark import recorded_step
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import (
@@ -94,3 +95,28 @@ def test_frames_travel_while_the_device_computes(waiting_is_an_error: Callable) 
     torch.cuda.set_sync_debug_mode("default")
     expected = [(number / 255 - 0.4) / 0.2 for number in range(40)]
     torch.testing.assert_close(torch.stack(means).cpu(), torch.tensor(expected), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", ["off", "blocks"])
+def test_a_recorded_step_gives_the_gradients_of_an_unrecorded_one(compiled: str) -> None:
+    """With weights and clips that are not those of the recording, and masks that every step draws anew."""
+    step, inputs = recorded_step("pretraining", compiled)
+    step.optimizer.param_groups[0]["lr"] = 0.01
+    for number in range(2):
+        step(*inputs(number))
+    step.optimizer = None
+    batch = inputs(2)
+    losses = []
+    for seed in (1, 2, 1):
+        torch.manual_seed(seed)
+        step(*batch)
+        losses.append(step.recording.result.item())
+    recorded = {name: parameter.grad.clone() for name, parameter in step.model.named_parameters()}
+    step.model.zero_grad(set_to_none=True)
+    torch.manual_seed(1)
+    loss = step.passes(*batch)
+    expected = {name: parameter.grad for name, parameter in step.model.named_parameters()}
+    assert losses[2] == pytest.approx(loss.item(), rel=1e-3)
+    assert losses[0] == losses[2] != losses[1]
+    for name, gradient in expected.items():
+        assert (recorded[name] - gradient).norm() <= 0.01 * gradient.norm() + 1e-6, name

@@ -6,6 +6,7 @@
 import gc
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from fake_clips import build_loader, tiny_values
 from tiny import clips, tiny_model
+from tiny_benchmark import dual, recorded_step
 
 from benchmarks import pretrain_step, traffic
 from benchmarks.settings import parse
@@ -125,11 +127,49 @@ def test_training_steps_never_wait(
     run.monitor.close()
 
 
+@pytest.mark.parametrize("task", ["pretraining", "inference"])
 @pytest.mark.parametrize("compiled", ["off", "blocks"])
-def test_benchmarks_give_memory_back(compiled: str) -> None:
+def test_recorded_calls_never_wait(task: str, compiled: str, waiting_is_an_error: Callable[[], None]) -> None:
+    step, inputs = recorded_step(task, compiled)
+    for number in range(2):
+        step(*inputs(number))
+    torch.cuda.synchronize()
+    waiting_is_an_error()
+    step(*inputs(2))
+    assert step.recording.result.is_cuda
+    assert step.recording.peak_mib > 0
+    step.release()
+
+
+def test_what_waits_cannot_be_recorded() -> None:
+    """The control; whoever comes next can be recorded all the same."""
+    waiting = replace(
+        dual(), run=lambda model, pixel_values, labels: model(pixel_values).loss / pixel_values.sum().item()
+    )
+    step, inputs = recorded_step("pretraining", "off", waiting)
+    with pytest.raises(RuntimeError, match="captur"):
+        step(*inputs(0))
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    step.release()
+    step, inputs = recorded_step("pretraining", "off")
+    step(*inputs(0))
+    step.release()
+
+
+def test_a_recorded_call_reads_what_was_recorded() -> None:
+    step, inputs = recorded_step("pretraining", "off")
+    pixel_values, labels = inputs(0)
+    step(pixel_values, labels)
+    with pytest.raises(ValueError, match="in_place"):
+        step(pixel_values.clone(), labels)
+    step.release()
+
+
+@pytest.mark.parametrize("options", [["off"], ["blocks"], ["off", "--cuda-graph"], ["blocks", "--cuda-graph"]])
+def test_benchmarks_give_memory_back(options: list[str]) -> None:
     """Or larger batches, and larger models, find none."""
-    options = ["--device", "cuda", "--presets", "tiny", "--batch-sizes", "2", "--repeats", "2", "--only", "ours, dual"]
-    settings = parse("", [*options, "--compile", compiled])
+    tiny = ["--device", "cuda", "--presets", "tiny", "--batch-sizes", "2", "--repeats", "2", "--only", "ours, dual"]
+    settings = parse("", [*tiny, "--compile", *options])
     left = []
     for _ in range(2):
         rows = pretrain_step.run(settings)

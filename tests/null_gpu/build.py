@@ -1,7 +1,8 @@
 """A GPU that computes nothing, for tests of everything around its kernels.
 
 torch's CUDA build runs on it as on a GPU: allocator, streams, autograd's threads, autocast, the choice of kernels, what
-waits for the device, and the code that Inductor and Triton generate. Results are zero, and times mean nothing.
+waits for the device, what can be recorded as a CUDA graph, and the code that Inductor and Triton generate. Results are
+zero, and times mean nothing.
 """
 
 import re
@@ -42,7 +43,7 @@ def build(folder: Path) -> dict[str, str]:
     (folder / "rest_of_runtime.c").write_text(_stubs(_imported_names()))
     (folder / "rest_of_driver.c").write_text(_stubs(_driver_names(headers)))
     runtime, nvrtc = folder / "libnullgpu.so", folder / f"libnvrtc.so.{major}"
-    _compile(runtime, headers, SOURCES / "runtime.c", folder / "rest_of_runtime.c")
+    _compile(runtime, headers, SOURCES / "runtime.c", SOURCES / "streams.c", folder / "rest_of_runtime.c")
     _compile(nvrtc, headers, SOURCES / "nvrtc.c", versioned=True)
     _compile(folder / "libcuda.so.1", headers, SOURCES / "driver.c", folder / "rest_of_driver.c")
     (folder / "libcuda.so").symlink_to("libcuda.so.1")

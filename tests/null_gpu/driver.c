@@ -54,3 +54,13 @@ CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdevi
     *(CUdeviceptr *)data = pointer;
     return CUDA_SUCCESS;
 }
+
+extern CUresult enqueue(CUstream stream); /* of the runtime; both have the same numbers for errors */
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                        unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void **arguments,
+                        void **extra) {
+    return enqueue(stream);
+}
+CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **arguments, void **extra) {
+    return enqueue(config->hStream);
+}

@@ -1,6 +1,6 @@
 /* A CUDA runtime with one device that computes nothing. Memory is address space: the host never touches it, and what is
-   copied from it is zero. Streams and events exist and never wait. What is not here does nothing and succeeds. */
-#include <cuda_runtime_api.h>
+   copied from it is zero. What is neither here nor in streams.c does nothing and succeeds. */
+#include "streams.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +17,17 @@ static char *arena;
 static size_t next_offset, used;
 static struct { char *start; size_t size; } blocks[MAX_BLOCKS];
 static int num_blocks;
-static cudaError_t last_error;
+static struct { char *start; size_t size; } pinned[MAX_BLOCKS];
+static int num_pinned;
 
 static int on_device(const void *p) {
     return arena && (char *)p >= arena && (char *)p < arena + ADDRESSES;
 }
 
-static cudaError_t new_handle(void **handle) {
-    *handle = malloc(16);
-    return cudaSuccess;
+static int is_pinned(const void *p) {
+    for (int i = 0; i < num_pinned; i++)
+        if ((char *)p >= pinned[i].start && (char *)p < pinned[i].start + pinned[i].size) return 1;
+    return 0;
 }
 
 cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return cudaSuccess; }
@@ -33,8 +35,6 @@ cudaError_t cudaGetDevice(int *device) { *device = 0; return cudaSuccess; }
 cudaError_t cudaSetDevice(int device) { return device ? cudaErrorInvalidDevice : cudaSuccess; }
 cudaError_t cudaDriverGetVersion(int *version) { *version = CUDART_VERSION; return cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int *version) { *version = CUDART_VERSION; return cudaSuccess; }
-cudaError_t cudaPeekAtLastError(void) { return last_error; }
-cudaError_t cudaGetLastError(void) { cudaError_t e = last_error; last_error = cudaSuccess; return e; }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
     memset(p, 0, sizeof *p);
@@ -78,12 +78,13 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
 
 cudaError_t cudaMalloc(void **p, size_t size) {
     size_t rounded = (size + GRAIN - 1) & ~(GRAIN - 1);
+    cudaError_t error = may_wait();
+    if (error) return error;
     pthread_mutex_lock(&lock);
     if (!arena) arena = mmap(0, ADDRESSES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena == MAP_FAILED || used + rounded > TOTAL_MEMORY - RESERVED || num_blocks == MAX_BLOCKS
         || next_offset + rounded > ADDRESSES) {
         *p = 0;
-        last_error = cudaErrorMemoryAllocation;
     } else {
         *p = blocks[num_blocks].start = arena + next_offset;
         blocks[num_blocks++].size = rounded;
@@ -91,10 +92,12 @@ cudaError_t cudaMalloc(void **p, size_t size) {
         used += rounded;
     }
     pthread_mutex_unlock(&lock);
-    return *p ? cudaSuccess : cudaErrorMemoryAllocation;
+    return *p ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaFree(void *p) {
+    cudaError_t error = may_wait();
+    if (error) return error;
     pthread_mutex_lock(&lock);
     for (int i = num_blocks - 1; p && i >= 0; i--)
         if (blocks[i].start == p) {
@@ -112,53 +115,48 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind kind) {
+static cudaError_t copy(void *to, const void *from, size_t size) {
     if (on_device(to)) return cudaSuccess;
     if (on_device(from)) memset(to, 0, size);
     else memmove(to, from, size);
     return cudaSuccess;
 }
 
+cudaError_t cudaMemcpy(void *to, const void *from, size_t size, enum cudaMemcpyKind kind) {
+    cudaError_t error = may_wait();
+    return error ? error : copy(to, from, size);
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream) {
-    return cudaMemcpy(to, from, size, kind);
+    if (!is_recorded(stream)) return copy(to, from, size);
+    int pageable = !(on_device(to) || is_pinned(to)) || !(on_device(from) || is_pinned(from));
+    return pageable ? refuse(cudaErrorStreamCaptureUnsupported) : enqueue(stream);
 }
 
 cudaError_t cudaHostAlloc(void **p, size_t size, unsigned flags) {
-    return posix_memalign(p, 4096, size ? size : 1) ? cudaErrorMemoryAllocation : cudaSuccess;
+    cudaError_t error = may_wait();
+    if (error) return error;
+    if (num_pinned == MAX_BLOCKS || posix_memalign(p, 4096, size ? size : 1)) return failed(cudaErrorMemoryAllocation);
+    pinned[num_pinned].start = *p;
+    pinned[num_pinned++].size = size;
+    return cudaSuccess;
 }
 
-cudaError_t cudaFreeHost(void *p) { free(p); return cudaSuccess; }
+cudaError_t cudaFreeHost(void *p) {
+    for (int i = num_pinned - 1; i >= 0; i--)
+        if (pinned[i].start == p) {
+            pinned[i] = pinned[--num_pinned];
+            break;
+        }
+    free(p);
+    return cudaSuccess;
+}
 
 cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void *p) {
     memset(a, 0, sizeof *a);
-    a->type = on_device(p) ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
+    a->type = on_device(p) ? cudaMemoryTypeDevice : is_pinned(p) ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
     if (on_device(p)) a->devicePointer = (void *)p;
     else a->hostPointer = (void *)p;
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventCreate(cudaEvent_t *event) { return new_handle((void **)event); }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) { return new_handle((void **)event); }
-cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t a, cudaEvent_t b) { *ms = 1; return cudaSuccess; }
-cudaError_t cudaStreamCreate(cudaStream_t *stream) { return new_handle((void **)stream); }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) { return new_handle((void **)stream); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
-    return new_handle((void **)stream);
-}
-cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
-    *least = 0;
-    *greatest = -5;
-    return cudaSuccess;
-}
-cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority) { *priority = 0; return cudaSuccess; }
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *status) {
-    *status = cudaStreamCaptureStatusNone;
-    return cudaSuccess;
-}
-cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, enum cudaStreamCaptureStatus *status,
-                                     unsigned long long *id, cudaGraph_t *graph, const cudaGraphNode_t **nodes,
-                                     const cudaGraphEdgeData **edges, size_t *count) {
-    *status = cudaStreamCaptureStatusNone;
     return cudaSuccess;
 }
 
