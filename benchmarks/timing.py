@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -78,7 +79,7 @@ def queued(
 ) -> list[float]:
     """Seconds of a call on a GPU, by its own clock: means of several between two events.
 
-    Nothing waits for the device within a round, so the host launches ahead of it as in training.
+    The device never waits for the host, which launches a round ahead of it as in training.
 
     Args:
         call: What to time; it gets its number (to pick its input).
@@ -100,18 +101,23 @@ def queued(
         synchronise(device)
         last, number = time.perf_counter() - last, number + 1
     calls = max(1, math.ceil(seconds / 5 / last))
-    means: list[float] = []
-    start = time.perf_counter()
-    while len(means) < repeats and (len(means) < ENOUGH or time.perf_counter() - start < LONGEST):
-        first, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        first.record()
+    call(number)  # while the device computes it, the host launches the first round
+    marks, start = [_mark()], time.perf_counter()
+    while len(marks) <= repeats and (len(marks) <= ENOUGH or time.perf_counter() - start < LONGEST):
         for _ in range(calls):
-            call(number)
             number += 1
-        end.record()
-        synchronise(device)
-        means.append(first.elapsed_time(end) / 1e3 / calls)
-    return means
+            call(number)
+        marks.append(_mark())
+        marks[-2].synchronize()  # the host is a round ahead and no further, so that its clock is the device's as well
+    synchronise(device)
+    return [first.elapsed_time(end) / 1e3 / calls for first, end in pairwise(marks)]
+
+
+def _mark() -> torch.cuda.Event:
+    """The moment at which a GPU has done what it was given so far."""
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
 
 
 def alloc_retries(device: torch.device) -> int | None:

@@ -5,6 +5,7 @@
 import itertools
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from tiny_benchmark import CPU, QUICK
 
 from benchmarks import peak
 from benchmarks.steps import Inputs
-from benchmarks.timing import ENOUGH, interleaved, queued
+from benchmarks.timing import ENOUGH, LONGEST, interleaved, queued
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 
 
@@ -56,28 +57,58 @@ def test_what_a_recorded_step_reads_changes_in_its_place() -> None:
     assert [torch.equal(*pair) for pair in zip(inputs(2)[0], before)] == [False, True]
 
 
-def test_a_gpu_is_timed_over_several_calls_that_nothing_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    log: list[str] = []
+class Device:
+    """A GPU that takes a second for every call, and stamps events when it has come to them."""
 
-    class Event:
-        def __init__(self, enable_timing: bool) -> None:
-            assert enable_timing
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.time = self.busy_until = 0.0  # of the host, of the device
+        self.numbers: list[int] = []
+        device = self
 
-        def record(self) -> None:
-            log.append("event")
+        class Event:
+            def __init__(self, enable_timing: bool) -> None:
+                assert enable_timing
 
-        def elapsed_time(self, other: "Event") -> float:
-            return 10.0
+            def record(self) -> None:
+                self.time = device.busy_until
 
-    monkeypatch.setattr(torch.cuda, "Event", Event)
-    monkeypatch.setattr("benchmarks.timing.synchronise", lambda _: log.append("wait"))
-    numbers: list[int] = []
-    call = lambda number: (numbers.append(number), log.append("call"))  # noqa: E731
-    monkeypatch.setattr("benchmarks.timing.math.ceil", lambda _: 5)
-    means = queued(call, repeats=3, warmup=4, device=CPU, seconds=0.0)
-    assert means == [pytest.approx(0.002)] * 3
-    assert log == ["call", "wait"] * 4 + ["event", *["call"] * 5, "event", "wait"] * 3
-    assert numbers == list(range(19))
+            def synchronize(self) -> None:
+                device.time = max(device.time, self.time)
+
+            def elapsed_time(self, other: "Event") -> float:
+                return 1e3 * (other.time - self.time)
+
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr("benchmarks.timing.synchronise", lambda _: self.wait())
+        monkeypatch.setattr("benchmarks.timing.time.perf_counter", lambda: self.time)
+
+    def wait(self) -> None:
+        self.time = max(self.time, self.busy_until)
+
+    def call(self, number: int, host: float = 0.25, device: float = 1.0) -> None:
+        self.numbers.append(number)
+        self.time += host
+        self.busy_until = max(self.time, self.busy_until) + device
+
+
+@pytest.mark.parametrize("seconds", [0.0, 25.0])
+def test_a_gpu_is_timed_while_it_is_busy(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(monkeypatch)
+    means = queued(device.call, repeats=3, warmup=4, device=CPU, seconds=seconds)
+    assert means == [pytest.approx(1.0)] * 3
+    assert device.numbers == list(range(len(device.numbers)))
+    warmup, calls = (4, 1) if seconds == 0 else (21, 4)  # with its 1.25 s, a call is warm-up 20 times after the first
+    assert len(device.numbers) == warmup + 1 + 3 * calls
+
+
+def test_the_host_is_timed_where_the_device_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(monkeypatch)
+    assert queued(partial(device.call, host=1.5), 3, 2, CPU, 0.0) == [pytest.approx(1.5)] * 3
+
+
+def test_long_calls_get_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(monkeypatch)
+    assert len(queued(partial(device.call, device=LONGEST), 10, 2, CPU, 0.0)) == ENOUGH
 
 
 def test_cuda_graphs_get_more_warm_up() -> None:
@@ -87,27 +118,14 @@ def test_cuda_graphs_get_more_warm_up() -> None:
 
 def test_a_gpu_warms_up_after_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the first call compiles, the device idles, and its clocks fall."""
-    now, calls = [0.0], []
+    device = Device(monkeypatch)
 
     def call(number: int) -> None:
-        now[0] += 60.0 if not calls else 0.1
-        calls.append(number)
+        device.call(number, host=0.01 if device.numbers else 60.0, device=0.1)
 
-    class Event:
-        def __init__(self, enable_timing: bool) -> None:
-            pass
-
-        def record(self) -> None:
-            self.time = now[0]
-
-        def elapsed_time(self, other: "Event") -> float:
-            return 1e3 * (other.time - self.time)
-
-    monkeypatch.setattr(torch.cuda, "Event", Event)
-    monkeypatch.setattr("benchmarks.timing.time.perf_counter", lambda: now[0])
     means = queued(call, repeats=3, warmup=2, device=CPU, seconds=0.5)
     assert means == [pytest.approx(0.1)] * 3
-    assert len(calls) >= 1 + 5 + 3
+    assert len(device.numbers) >= 1 + 5 + 3
 
 
 def test_rounds_end_when_the_time_is_up() -> None:

@@ -165,7 +165,11 @@ def test_a_recorded_call_reads_what_was_recorded() -> None:
     step.release()
 
 
-@pytest.mark.parametrize("options", [["off"], ["blocks"], ["off", "--cuda-graph"], ["blocks", "--cuda-graph"]])
+@pytest.mark.parametrize(
+    "options",
+    [["off"], ["blocks"], ["off", "--cuda-graph"], ["blocks", "--cuda-graph"], ["blocks", "--only", "own kernels"]],
+    ids=" ".join,
+)
 def test_benchmarks_give_memory_back(options: list[str]) -> None:
     """Or larger batches, and larger models, find none."""
     tiny = ["--device", "cuda", "--presets", "tiny", "--batch-sizes", "2", "--repeats", "2", "--only", "ours, dual"]
