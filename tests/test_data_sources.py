@@ -376,6 +376,16 @@ def test_opening_a_saved_dataset_writes_nothing(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("format", ["numpy", "torch"])
+def test_a_dataset_may_have_been_saved_with_a_format(format: str, tmp_path: Path) -> None:
+    rows = datasets.Dataset.from_dict({"video": ["a.mp4", "b.mp4"], "label": [1, 0]})
+    rows.with_format(format).save_to_disk(str(tmp_path))
+    for streaming in (False, True):
+        recipe = SourceRecipe(kind="datasets", path=str(tmp_path), streaming=streaming)
+        found = open_source(recipe, labelled=True, seed=0, shuffle=False).get(0, 0)
+        assert (found.content, found.label, type(found.label)) == ("a.mp4", 1, int)
+
+
 def test_dataset_with_other_columns(video: Path) -> None:
     words = DatasetSource(video_dataset(video), video_column="film", label_column="word")
     assert words.classes == ("jump", "run")

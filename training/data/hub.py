@@ -228,7 +228,7 @@ def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | N
     for option, column in zip(("video_column", "label_column"), wanted):
         if column not in features:
             raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
-    dataset = dataset.select_columns([*wanted, *parts])
+    dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
     if isinstance(features[video_column], VideoFeature):
         dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
     return dataset
