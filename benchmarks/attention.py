@@ -12,6 +12,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -80,7 +81,9 @@ def ways(settings: Settings, qkv: Tensors) -> dict[str, Callable[[Tensors], torc
 
 
 def short_ways(qkv: Tensors) -> dict[str, Callable[[Tensors], torch.Tensor]]:
-    """As `ways`, the kernels for few tokens in every tiling, where these suit."""
+    """As `ways`, the kernels for few tokens in every tiling, where these suit; in fp32 they would round to tf32."""
+    if qkv[0].dtype == torch.float32 or find_spec("triton") is None:
+        return {}
     from benchmarks.short_attention import TILINGS, Tiling, short_attention, suits
 
     def with_tiling(tiling: Tiling) -> Callable[[Tensors], torch.Tensor]:
@@ -125,7 +128,7 @@ def time_ways(
             if settings.device.type == "cuda":
                 seconds[name] = queued(call, settings.repeats, settings.warmup, settings.device, GPU_SECONDS)
             callers[name] = call
-        except RuntimeError as error:
+        except Exception as error:  # triton's own are no RuntimeErrors
             statuses[name] = "not available" if "No available kernel" in str(error) else failure(error)
     if settings.device.type != "cuda":
         seconds = interleaved(

@@ -76,7 +76,8 @@ class BiasGELU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(inputs, bias)
-        return nn.functional.gelu(inputs.float() + bias.float()).to(inputs.dtype)
+        # Where `to` has nothing to do, as in fp32, what torch 2.11 compiles has gradients of 0: hence the copy.
+        return nn.functional.gelu(inputs.float() + bias.float()).to(inputs.dtype, copy=True)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,7 +90,8 @@ class BiasGELUMLP(VideoMAEv2MLP):
     """The same MLP."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        pad, count = nn.functional.pad, self.missing_channels
+        count = self.missing_channels
+        pad = nn.functional.pad if count else lambda weight, _: weight  # it copies, too, where nothing is missing
         weight, bias = pad(self.fc1.weight, (0, 0, 0, count)), pad(self.fc1.bias, (0, count))
         channels = BiasGELU.apply(nn.functional.linear(hidden_states, weight), bias)
         return nn.functional.linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias)

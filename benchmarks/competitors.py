@@ -5,6 +5,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
@@ -139,7 +140,7 @@ def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
         return model(pixel_values)
 
     candidates = []
-    if torch.cuda.is_available():  # elsewhere there may be no triton
+    if torch.cuda.is_available() and find_spec("triton"):  # which Windows has not
         from benchmarks.bias_gelu import use_bias_gelu
         from benchmarks.short_attention import NAME
 

@@ -9,6 +9,7 @@ cuDNN's and flash's tiles of 64 and 128 do not fit 160 or 208 tokens, and their 
 queries in fp32 in memory. Here one program has all tokens of a head: queries and their gradients stay on the chip while
 the keys pass by, so that every number is read and written once. Products are laid out so that 64 or 128 rows are
 queries or channels, what Hopper's matrix instructions take; keys come 32 at a time, and 160 tokens are 5 of these.
+Triton 3.2, which comes with torch 2.6, cannot compile the way back.
 """
 
 from dataclasses import dataclass
@@ -150,7 +151,11 @@ def _sizes(tensor: torch.Tensor) -> tuple[int, int, int, int]:
     return tokens, heads, width, max(16, triton.next_power_of_2(width))
 
 
-@torch.library.custom_op("videomae_v2_benchmarks::short_attention", mutates_args=())
+# Schemas are spelt out, for torch 2.6 does not read `list[int]`.
+@torch.library.custom_op(
+    "videomae_v2_benchmarks::short_attention", mutates_args=(),
+    schema="(Tensor query, Tensor key, Tensor value, float scale, int[] tilings) -> (Tensor, Tensor)",
+)  # fmt: skip
 def _forward(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, tilings: list[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -172,7 +177,11 @@ def _(
     return torch.empty_like(query), query.new_empty((batch, heads, tokens), dtype=torch.float32)
 
 
-@torch.library.custom_op("videomae_v2_benchmarks::short_attention_backward", mutates_args=())
+@torch.library.custom_op(
+    "videomae_v2_benchmarks::short_attention_backward", mutates_args=(),
+    schema="(Tensor gradient, Tensor query, Tensor key, Tensor value, Tensor output, Tensor norms, float scale, "
+    "int[] tilings) -> (Tensor, Tensor, Tensor)",
+)  # fmt: skip
 def _backward(
     gradient: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, output: torch.Tensor,
     norms: torch.Tensor, scale: float, tilings: list[int],

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark of attention alone."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 from tiny_benchmark import QUICK
 
@@ -24,3 +27,23 @@ def test_attention_goes_back_without_adding_up_gradients() -> None:
     assert not statuses
     assert all(tensor.grad is None for tensor in qkv)
     assert attention.default_batch(944, torch.device("cuda")) == 43
+
+
+def test_what_a_compiler_refuses_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CompilationError(Exception):  # as triton's, no RuntimeError
+        pass
+
+    def refused(qkv: attention.Tensors) -> torch.Tensor:
+        raise CompilationError("no tuples")
+
+    monkeypatch.setattr(attention, "ways", lambda settings, qkv: {"refused": refused})
+    qkv = tuple(torch.randn(1, 2, 8, 4) for _ in range(3))
+    assert attention.time_ways(qkv, None, QUICK) == ({}, {"refused": "CompilationError: no tuples"})
+
+
+@pytest.mark.parametrize(("dtype", "there"), [(torch.bfloat16, True), (torch.float32, False)])
+def test_kernels_that_round_to_tf32_are_not_compared_in_fp32(dtype: torch.dtype, there: bool) -> None:
+    pytest.importorskip("triton")
+    qkv = tuple(torch.randn(1, 2, 8, 16, dtype=dtype) for _ in range(3))
+    found = attention.ways(replace(QUICK, device=torch.device("cuda")), qkv)
+    assert any(name.startswith("short") for name in found) == there

@@ -319,10 +319,16 @@ def test_damaged_and_wrong_shards(shards: str, tmp_path: Path, caplog: pytest.Lo
     write_shard(tmp_path / "unlabelled.tar", {"a.mp4": b"", "a.json": b'{"caption": "x"}'})
     with pytest.raises(ValueError, match=r"unlabelled.tar/a.mp4 has no label"):
         TarSource(str(tmp_path / "unlabelled.tar"), labelled=True)
-    for label in (b"cat", b"-1"):
+    for label, message in ((b"cat", "a.cls holds b'cat', which is not"), (b"-1", "a.mp4 has the label -1; labels")):
         write_shard(tmp_path / "wrong.tar", {"a.mp4": b"", "a.cls": label})
-        with pytest.raises(ValueError, match=rf"wrong.tar/a.cls holds {label}, which is not a class number"):
+        with pytest.raises(ValueError, match=f"wrong.tar/{message}"):
             TarSource(str(tmp_path / "wrong.tar"), labelled=True)
+
+
+def test_labels_of_videos_that_are_left_out_do_not_matter(tmp_path: Path) -> None:
+    members = {"train/a.cls": b"1", "train/a.mp4": b"", "test/b.cls": b"-1", "test/b.mp4": b""}
+    write_shard(tmp_path / "s.tar", members)
+    assert TarSource(str(tmp_path / "s.tar"), labelled=True, path_pattern="^train/").get(0, 0).label == 1
 
 
 # datasets
@@ -357,6 +363,27 @@ def test_dataset_with_a_video_column(video: Path) -> None:
     assert DatasetSource(video_dataset(video), video_column="film").get(1, 0).label is None
     odd = DatasetSource(video_dataset(video), video_column="film", label_column="class", path_pattern=r"^\d")
     assert [odd.get(i, 0).name for i in range(odd.length)] == ["1.mp4", "3.mp4", "5.mp4"]
+
+
+def test_opening_a_saved_dataset_writes_nothing(tmp_path: Path) -> None:
+    """Its folder may be read-only, and other processes open it as well."""
+    rows = {"video": ["a/1.mp4", "b/2.mp4", "a/3.mp4"], "label": [1, 0, 2]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path))
+    before = sorted(tmp_path.iterdir())
+    recipe = SourceRecipe(kind="datasets", path=str(tmp_path), path_pattern="^a/")
+    source = open_source(recipe, labelled=True, seed=0, shuffle=False)
+    assert (source.labels, source.num_classes()) == ([1, 2], 3)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("format", ["numpy", "torch"])
+def test_a_dataset_may_have_been_saved_with_a_format(format: str, tmp_path: Path) -> None:
+    rows = datasets.Dataset.from_dict({"video": ["a.mp4", "b.mp4"], "label": [1, 0]})
+    rows.with_format(format).save_to_disk(str(tmp_path))
+    for streaming in (False, True):
+        recipe = SourceRecipe(kind="datasets", path=str(tmp_path), streaming=streaming)
+        found = open_source(recipe, labelled=True, seed=0, shuffle=False).get(0, 0)
+        assert (found.content, found.label, type(found.label)) == ("a.mp4", 1, int)
 
 
 def test_dataset_with_other_columns(video: Path) -> None:

@@ -190,3 +190,13 @@ def test_compiled_blocks_move_less() -> None:
     assert [row["status"] for row in rows] == ["ok", "ok"]
     assert 0 < rows[1]["mb_per_clip"] < rows[0]["mb_per_clip"]
     assert 0 < rows[1]["kernels"] < rows[0]["kernels"]
+
+
+def test_traffic_of_own_kernels_counts() -> None:
+    from benchmarks.bias_gelu import bias_gelu_backward
+
+    inputs, bias = torch.ones(300, 64, device="cuda", dtype=torch.bfloat16), torch.ones(64, device="cuda")
+    with traffic.counting_kernels() as counted:
+        gradients = bias_gelu_backward(inputs, inputs, bias)
+    moved = sum(tensor.nbytes for tensor in (inputs, inputs, bias, *gradients))
+    assert (counted.calls, counted.num_bytes) == (1, moved)

@@ -14,7 +14,7 @@ from torch import nn
 from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2MLP
 
 
-pytest.importorskip("triton")
+pytest.importorskip("triton", minversion="3.6")
 
 INTERPRETED = """
 import test_own_kernels as tests
@@ -23,6 +23,7 @@ for tokens, width in ((160, 64), (37, 24)):
         tests.compare_attention(tokens, width, tiling, "cpu", tests.torch.float16)
     tests.compare_attention(tokens, width, tests.tilings()[0], "cpu", tests.torch.float32, opposed=True)
 tests.compare_mlp("cpu", tests.torch.float16)
+tests.compare_mlp("cpu", tests.torch.float32, backend="aot_eager")
 """
 BOUNDS = {torch.float32: 1e-4, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 
@@ -63,7 +64,7 @@ def compare_attention(
     assert all(error < BOUNDS[dtype] for error in errors), (tokens, width, tiling, errors)
 
 
-def compare_mlp(device: str, dtype: torch.dtype) -> None:
+def compare_mlp(device: str, dtype: torch.dtype, backend: str | None = None) -> None:
     """An MLP of 270 channels, which are padded, and its gradients must be as near to float64 as their precision is."""
     from benchmarks.bias_gelu import use_bias_gelu
 
@@ -78,7 +79,7 @@ def compare_mlp(device: str, dtype: torch.dtype) -> None:
     found, wanted = [], []
     for mlp, results in ((ours, found), (exact.to(device), wanted)):
         inputs = tokens.to(mlp.fc1.weight.dtype).requires_grad_()
-        output = mlp(inputs)
+        output = torch.compile(mlp, backend=backend)(inputs) if backend and mlp is ours else mlp(inputs)
         results += [output, *torch.autograd.grad(output, (inputs, *mlp.parameters()), gradient.to(output.dtype))]
     errors = [error(one.detach(), other.detach()) for one, other in zip(found, wanted, strict=True)]
     assert all(error < 2 * BOUNDS[dtype] for error in errors), errors

@@ -16,6 +16,7 @@ from .sources import Source, Video
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
+    from pyarrow import ChunkedArray
 
     from ..recipe import SourceRecipe
 
@@ -58,15 +59,15 @@ class DatasetSource(Source):
         self._numbers: dict[str, int] | None = None
         if label_column is None:
             return
-        column = self._dataset.select_columns(label_column)
-        labels = column.unique(label_column)
-        if _is_text(column.features[label_column]):
+        # not `Dataset.unique`, which copies a selection of rows to a file beside the data
+        batches = _batches(self._dataset, label_column)
+        labels = list(dict.fromkeys(label for batch in batches for label in batch.unique().to_pylist()))
+        if _is_text(self._dataset.features[label_column]):
             self.classes = tuple(sorted(label for label in labels if label is not None))
             self._numbers = {name: i for i, name in enumerate(self.classes)}
         classes = [_class_of(label, self._numbers) for label in labels]
         if None in classes:  # the first row of this kind says so by its name
-            rows = enumerate(column[label_column])
-            self.get(next(row for row, label in rows if _class_of(label, self._numbers) is None), 0)
+            self.get(self.labels.index(None), 0)
         self._count = max(classes) + 1
 
     @property
@@ -78,7 +79,8 @@ class DatasetSource(Source):
         """Class of each video, read anew; None where labels are not wanted."""
         if self._label is None:
             return None
-        return [_class_of(label, self._numbers) for label in self._dataset.select_columns(self._label)[self._label]]
+        batches = _batches(self._dataset, self._label)
+        return [_class_of(label, self._numbers) for batch in batches for label in batch.to_pylist()]
 
     def num_classes(self) -> int | None:
         return None if self._label is None else max(self._count, len(self.classes or ()))
@@ -226,7 +228,7 @@ def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | N
     for option, column in zip(("video_column", "label_column"), wanted):
         if column not in features:
             raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
-    dataset = dataset.select_columns([*wanted, *parts])
+    dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
     if isinstance(features[video_column], VideoFeature):
         dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
     return dataset
@@ -257,11 +259,17 @@ def _path_of(value: Any) -> str:
     return os.fsdecode(path) if isinstance(path, (str, os.PathLike)) else ""
 
 
+def _batches(dataset: "Dataset", column: str) -> Iterator["ChunkedArray"]:
+    """What the rows hold in one column."""
+    for batch in dataset.select_columns(column).with_format("arrow").iter(batch_size=ROWS_AT_A_TIME):
+        yield batch[column]
+
+
 def _matching_rows(dataset: "Dataset", column: str, path_pattern: str) -> Iterator[int]:
     """Numbers of the rows whose path matches; the bytes of the videos are not copied."""
     wanted, row = re.compile(path_pattern), 0
-    for batch in dataset.with_format("arrow").iter(batch_size=ROWS_AT_A_TIME):
-        values = batch[column].combine_chunks()
+    for batch in _batches(dataset, column):
+        values = batch.combine_chunks()
         paths = values.field("path") if hasattr(values, "field") else values
         for path in paths.to_pylist():
             if wanted.search(_path_of(path)):

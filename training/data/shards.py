@@ -124,6 +124,9 @@ def _index_shard(shard: str, labelled: bool, path_pattern: str | None) -> ShardI
         if missing is not None:
             raise ValueError(f"{shard}/{missing} has no label beside it. Add `key.cls`, or `key.json` with a `label`.")
         index.labels = [labels[key] for key in index.labels]
+        wrong = next(((name, label) for name, label in zip(index.keys, index.labels) if label < 0), None)
+        if wrong is not None:  # where the pattern leaves them out, videos may have such labels
+            raise ValueError(f"{shard}/{wrong[0]} has the label {wrong[1]}; labels start from 0.")
     return index
 
 
@@ -132,9 +135,6 @@ def _parse_label(data: bytes, suffix: str, name: str) -> int | None:
     try:
         value = int(data) if suffix == "cls" else json.loads(data)
         value = next((value[key] for key in LABEL_KEYS if key in value), None) if isinstance(value, dict) else value
-        label = None if value is None else int(value)
+        return None if value is None else int(value)
     except (ValueError, TypeError):
-        label = -1
-    if label is not None and label < 0:
-        raise ValueError(f"{name} holds {data[:40]!r}, which is not a class number. They count from 0.")
-    return label
+        raise ValueError(f"{name} holds {data[:40]!r}, which is not a class number.") from None
