@@ -19,7 +19,7 @@ from tiny import tiny_model
 
 pytest.importorskip("av")
 pytest.importorskip("pyarrow")
-from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_videos
+from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_a_small_one, write_videos
 from video_files import encode
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
@@ -440,6 +440,18 @@ def test_a_test_set_without_labels(model: Path, videos: Path, tmp_path: Path, ca
     more = ["--data.sources", f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}}}]"]
     assert main(arguments(model, videos, tmp_path / "output", *more)) == 2
     assert f"{paths[2]} has the label -1 in the column `label`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_video_that_no_view_fits_into(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, workers: int
+) -> None:
+    """It can be read, so that it is no unreadable video that may be counted as a wrong answer."""
+    unresized, lines = write_a_small_one(model, videos, tmp_path)
+    argv = arguments(unresized, lines, tmp_path / "output", "--data.max_bad_share", "1")
+    assert main([*argv, "--data.workers", str(workers)]) == 1
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "small.mp4" in line)
+    assert line.startswith(f"{tmp_path / 'small.mp4'} cannot be evaluated: `num_crops` = 3 needs frames of at least")
 
 
 def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
