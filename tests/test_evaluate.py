@@ -30,6 +30,7 @@ from training.evaluation.inference import Classifier
 from training.evaluation.loading import Sample, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
+from training.evaluation.store import PartWriter, Prediction, open_store
 from training.recipe import load_recipe
 from training.recipe_parsing import describe
 
@@ -221,9 +222,9 @@ def test_no_video_processor_beside_the_weights(model: Path, videos: Path, tmp_pa
 
 
 def test_a_single_video(model: Path, tmp_path: Path) -> None:
-    videos = write_videos(tmp_path / "videos", 1)
-    assert main(arguments(model, videos, tmp_path / "output", "--data.workers", "2")) == 0
-    summary = metrics(tmp_path / "output")
+    videos, output = write_videos(tmp_path / "videos", 1), tmp_path / "runs" / "output"  # neither folder is there
+    assert main(arguments(model, videos, output, "--data.workers", "2")) == 0
+    summary = metrics(output)
     assert summary["videos"] == 1
     assert summary["multi_view"]["top1"] == summary["multi_view"]["mean_class_accuracy"]
 
@@ -349,6 +350,16 @@ def test_a_stop_in_the_middle_keeps_what_is_there(
     assert len(calls) == 3 + 4  # of 6 groups, 2 were done
     assert rows(tmp_path) == rows(plain)
     assert not part.exists()
+
+
+def test_predictions_are_saved_on_the_way(tmp_path: Path) -> None:
+    """After each group, or at the end where that comes before the time to save."""
+    for every, on_the_way in ((0.0, 1), (1e6, 0)):
+        open_store(tmp_path, {"model": "a"}, overwrite=True)
+        with PartWriter(tmp_path, every) as writer:
+            writer.add([Prediction(3, "a.mp4", 0, np.ones(2)), Prediction(4, "b.mp4", 1, error="it is damaged")])
+            assert len(list((tmp_path / "parts").iterdir())) == on_the_way
+        assert open_store(tmp_path, {"model": "a"}, overwrite=False) == {3}
 
 
 @pytest.mark.multiprocess

@@ -402,8 +402,9 @@ def test_bad_settings_are_refused_everywhere(small, settings, message, tmp_path)
 
 def test_bad_calls_are_refused(small):
     video = noise(4, 32, 32, 3)
-    with pytest.raises(ValueError, match="`num_crops` = 2 needs frames of at least"):
-        small(video, num_crops=2, crop_size={"height": 64, "width": 64})
+    for height, width in ((64, 64), (64, 16), (16, 64)):
+        with pytest.raises(ValueError, match="`num_crops` = 2 needs frames of at least"):
+            small(video, num_crops=2, crop_size={"height": height, "width": width})
     with pytest.raises(ValueError, match="`data_format` must be"):
         small(video, data_format="channels_last")
     with pytest.raises(ValueError, match="says 9 frames, the video has 4"):
