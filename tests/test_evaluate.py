@@ -3,6 +3,7 @@
 """Evaluation in one process: views, averages, sources, unreadable videos, going on, wrong input."""
 
 import csv
+import json
 import multiprocessing
 import os
 import shutil
@@ -255,6 +256,8 @@ def test_unreadable_videos(
     assert summary["otherwise"]["multi_view"]["top1"] == pytest.approx(right / 9)
     named = list(csv.DictReader((tmp_path / "output" / "unreadable.csv").open()))
     assert [row["path"] for row in named] == [str(damaged), str(missing)]
+    assert [row["error"] for row in named] == [row["error"] for row in found if row["error"]]
+    assert named[1]["error"] == "the file does not exist. Check the path."
     assert "2 videos could not be read and count as wrong answers" in capsys.readouterr().out
 
     assert main([*argv, "--data.max_bad_share", "0.2", "--data.unreadable", "exclude"]) == 0
@@ -451,6 +454,20 @@ def test_a_test_set_without_labels(model: Path, videos: Path, tmp_path: Path, ca
     more = ["--data.sources", f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}}}]"]
     assert main(arguments(model, videos, tmp_path / "output", *more)) == 2
     assert f"{paths[2]} has the label -1 in the column `label`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"intermediate_size": 64}])
+def test_weights_that_do_not_fit_the_configuration(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, changes: dict[str, int]
+) -> None:
+    """Blocks that are left over, are missing, or have another width: it would be another model."""
+    copy = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text()) | changes
+    (copy / "config.json").write_text(json.dumps(config))
+    assert main(arguments(copy, videos, tmp_path / "output")) == 2
+    message = capsys.readouterr().err
+    assert f"{copy} cannot be loaded: The weights of {copy} do not fit" in message
+    assert "videomae_v2.layers." in message
 
 
 @pytest.mark.parametrize("workers", [0, 1])
