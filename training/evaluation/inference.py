@@ -11,7 +11,7 @@ from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.inference.places import check_place
-from modeling_videomae_v2.loading_videomae_v2 import refuse_unfit_weights
+from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, refuse_unfit_weights
 
 from ..launch import DTYPES
 from ..recipe_parsing import RecipeError
@@ -19,9 +19,6 @@ from .loading import Sample
 from .recipe import EvaluationRecipe
 from .store import Prediction
 from .views import ViewMaker
-
-ADVICE = "Take the config.json that was saved with the weights, and with nothing in it changed."
-
 
 def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
     """The classifier of a checkpoint, fp32, in evaluation mode, on the CPU.
@@ -36,7 +33,7 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
         model, info = VideoMAEv2ForVideoClassification.from_pretrained(
             recipe.model, dtype=torch.float32, output_loading_info=True, **options
         )
-        refuse_unfit_weights(model, info, recipe.model, allow_mismatch=False, advice=ADVICE)
+        refuse_unfit_weights(model, info, recipe.model, allow_mismatch=False, advice=TAKE_ITS_OWN)
     except (OSError, ValueError, ImportError) as error:
         raise RecipeError(f"The model {recipe.model} cannot be loaded: {error}") from error
     missing = sorted(info["missing_keys"])
