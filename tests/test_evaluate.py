@@ -144,6 +144,7 @@ def test_one_view_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) 
     for row, expected in zip(rows(tmp_path), rows(plain)):
         assert row["single_view_probabilities"] == pytest.approx(expected["single_view_probabilities"], rel=1e-5)
         assert row["probabilities"] is None
+        assert row["view_probabilities"] is None  # nobody asked for them
 
 
 def test_many_views_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
@@ -300,6 +301,16 @@ def test_nothing_is_computed_twice(
     assert rows(tmp_path / "output") != before
 
 
+def test_the_same_weights_in_another_model_are_another_evaluation(
+    model: Path, videos: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text()) | {"hidden_act": "relu"}
+    (copy / "config.json").write_text(json.dumps(config))
+    assert main(arguments(copy, videos, plain, "--keep_views", "true")) == 2
+    assert "predictions of another evaluation (other model)" in capsys.readouterr().err
+
+
 def write_source(kind: str, folder: Path, lines: list[str]) -> str:
     """The same videos as a list, as a tar shard and as a data set; what names the source in a recipe."""
     pairs = [line.rsplit(maxsplit=1) for line in lines]
@@ -328,6 +339,18 @@ def test_corrected_labels_are_another_evaluation(
     for status, content in ((0, lines), (0, lines), (2, corrected)):
         sources = f"[{{kind: {kind}, path: {write_source(kind, tmp_path, content)}}}]"
         assert main(arguments(model, videos, tmp_path / "output", "--data.sources", sources)) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
+def test_other_parts_of_the_same_videos_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """And a list that was moved is the same one, for its videos are where they were."""
+    paths = [line.split()[0] for line in labelled(videos)][:3]
+    for status, folder, start in ((0, "a", 0), (0, "b", 0), (2, "a", 1)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = listed(tmp_path / folder, [f"{path} {start} 4 {i}" for i, path in enumerate(paths)])
+        assert main(arguments(model, path, tmp_path / "output")) == status
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 

@@ -106,10 +106,6 @@ def prepare(recipe: EvaluationRecipe, state: PartialState) -> Job:
         num_data = mixture.num_classes() or 0
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise RecipeError(f"The data cannot be opened: {error}") from error
-    if not len(mixture):
-        raise RecipeError(
-            f"{mixture.sources[0].name} does not say how many videos it has, so none can be counted once."
-        )
     classes = match_classes(recipe, model.config, names or mixture.classes, num_data)
     views = ViewMaker.of(recipe, processor_of(recipe, model.config))
     model = model.to(state.device)
