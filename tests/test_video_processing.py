@@ -443,7 +443,7 @@ def test_bad_calls_are_refused(small):
         small(video, video_metadata={"total_num_frames": 9}, num_frames=2)
     with pytest.raises(ValueError, match="2 entries for 1 videos"):
         small(video, video_metadata=[{"total_num_frames": 4}] * 2)
-    with pytest.raises(ValueError, match="`video_metadata` has rate. It may hold total_num_frames, fps"):
+    with pytest.raises(ValueError, match=r"`video_metadata` has rate\. It may hold total_num_frames, fps"):
         small(video, video_metadata={"rate": 25})
     with pytest.raises(ValueError, match="cannot be stacked"):
         small([video, noise(5, 32, 32, 3)], do_sample_frames=False, return_tensors="pt")

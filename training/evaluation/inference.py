@@ -20,6 +20,7 @@ from .recipe import EvaluationRecipe
 from .store import Prediction
 from .views import ViewMaker
 
+
 def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
     """The classifier of a checkpoint, fp32, in evaluation mode, on the CPU.
 
