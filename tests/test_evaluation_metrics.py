@@ -257,7 +257,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, path: Path, *args: Any) -> Any:
 def test_cells_of_a_picture_of_few_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Percent of the videos of the true class, which is the row; a class without videos has an empty row."""
     counts = np.array([[997, 3, 0], [56, 44, 0], [0, 0, 0]])
-    axes = drawn(monkeypatch, tmp_path / "a.png", counts, ["cook", "sing", "$"], [], "title").axes[0]
+    axes = drawn(monkeypatch, tmp_path / "a.png", counts, ["cook", "sing$", "word" * 20], [], "title").axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
     np.testing.assert_allclose(axes.images[0].get_array(), [[99.7, 0.3, 0], [56, 44, 0], [0, 0, 0]])
     assert axes.images[0].get_clim() == (0, 100)
@@ -266,7 +266,7 @@ def test_cells_of_a_picture_of_few_classes(tmp_path: Path, monkeypatch: pytest.M
         (0, 0): ("100", "white"), (0, 1): ("<1", "black"), (1, 0): ("56", "white"), (1, 1): ("44", "black"),
     }  # fmt: skip
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        assert [tick.get_text() for tick in ticks] == ["cook", "sing", "$"]
+        assert [tick.get_text() for tick in ticks] == ["cook", "sing$", ("word" * 20)[:34]]
 
 
 def test_map_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +282,7 @@ def test_map_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shares = cells.images[0].get_array()
     assert (shares[2, 7], shares[2, 2], shares[1, 1]) == (25.0, 75.0, 100.0)
     assert shares.mask.sum() == classes * classes - classes - 1
+    assert cells.images[0].get_clim() == (0, 100)
     assert cells.images[0].get_extent() == [-0.5, classes - 0.5, classes - 0.5, -0.5]
     lines = [line.split() for line in listing.texts[0].get_text().splitlines()]
     assert lines[2] == ["25", "300", "a", "very", "long", "name", "of", "a", "class,..."]
