@@ -4,8 +4,10 @@
 
 import csv
 import json
+import logging
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -145,6 +147,23 @@ def test_one_view_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) 
         assert row["single_view_probabilities"] == pytest.approx(expected["single_view_probabilities"], rel=1e-5)
         assert row["probabilities"] is None
         assert row["view_probabilities"] is None  # nobody asked for them
+
+
+@pytest.mark.parametrize(("test", "num_clips", "size"), [("multi_view", "2", 7), ("single_view", "1", 11)])
+def test_progress_in_the_log(
+    model: Path, videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    test: str, num_clips: str, size: int,
+) -> None:  # fmt: skip
+    """After each group of videos where there is no bar; what is right so far is what the end says at the end."""
+    monkeypatch.setattr(run, "LOG_EVERY", 0.0)
+    caplog.set_level(logging.INFO)
+    more = ["--batch_size", "21", "--num_clips", num_clips, "--num_crops", "1"]
+    assert main(arguments(model, videos, tmp_path, *more)) == 0
+    pattern = re.compile(r"(\d+) of 11 videos, (\d+\.\d+) videos/s, top-1 so far (\d+\.\d) %")
+    lines = [found.groups() for found in map(pattern.fullmatch, caplog.messages) if found]
+    assert [int(done) for done, _, _ in lines] == [*range(size, NUM_VIDEOS, size), NUM_VIDEOS]
+    assert all(float(speed) > 0 for _, speed, _ in lines)
+    assert float(lines[-1][-1]) == pytest.approx(100 * metrics(tmp_path)[test]["top1"], abs=0.05)
 
 
 def test_many_views_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
