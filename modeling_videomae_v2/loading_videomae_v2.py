@@ -22,6 +22,8 @@ ADVICE = (
     "number of classes pass `ignore_mismatched_sizes=True`; `output_loading_info=True` returns the lists of what is "
     "missing or left over, instead of raising."
 )
+# to those who only use a checkpoint
+TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
 
 
 class UnfitWeightsError(ValueError, RuntimeError):

@@ -33,25 +33,21 @@ def _is_frame(value: Any) -> bool:
 
 
 def flatten_videos(videos: Any) -> list[Any]:
-    """List of single videos: sources to decode, decoders, arrays or tensors of four dimensions, frames or `Pictures`.
+    """List of single videos: sources to decode, decoders, arrays or tensors, lists of frames, or `Pictures`.
 
     Args:
         videos: One video or any nesting of lists of them; a five-dimensional array is a batch. What `datasets` gives
             for a video that is not decoded, a dict with `bytes` or `path`, is a source.
 
     Raises:
-        ValueError: It is empty, a single picture, or of a shape or type that no video has.
+        ValueError: It is empty, a single picture, or of a type that no video has.
     """
     if isinstance(videos, Mapping):
         return [_source_of(videos)]
     if is_video_source(videos) or is_decoder(videos):
         return [videos]
     if _is_array(videos):
-        if videos.ndim == 5:
-            return list(videos)
-        if videos.ndim == 4:
-            return [videos]
-        raise ValueError(f"A video has 4 dimensions, got an array of shape {tuple(videos.shape)}. {ACCEPTED}")
+        return list(videos) if videos.ndim == 5 else [videos]
     if not isinstance(videos, (list, tuple)):
         hint = (
             " A pipeline takes a list for several videos: pass it `[frames]` where `frames` are one video. For a video "
@@ -92,9 +88,9 @@ def flatten_metadata(metadata: Any, count: int) -> list[VideoMetadata | None]:
     return flat
 
 
-def _copy_metadata(item: Any) -> VideoMetadata:
+def _copy_metadata(item: Mapping[str, Any]) -> VideoMetadata:
     known = [field.name for field in dataclasses.fields(VideoMetadata)]
-    unknown = sorted(set(item) - set(known)) if isinstance(item, Mapping) else [repr(item)]
+    unknown = sorted(set(item) - set(known))
     if unknown:
         raise ValueError(f"`video_metadata` has {', '.join(map(str, unknown))}. It may hold {', '.join(known)}.")
     return VideoMetadata(**{"total_num_frames": None, **item})

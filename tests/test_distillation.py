@@ -5,6 +5,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -283,6 +284,13 @@ def test_a_teacher_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture) -
     tiny_model(VideoMAEv2ForPreTraining, num_labels=3).save_pretrained(tmp_path / "pretrained")
     with pytest.raises(RecipeError, match=r"is no trained classifier, it lacks classifier\.bias"):
         begin(tmp_path / "run", tmp_path / "pretrained")
+    make_teacher(tmp_path / "other")
+    for wrong in ({"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"intermediate_size": 64}):
+        config = json.loads((tmp_path / "other" / "config.json").read_text())
+        copy = shutil.copytree(tmp_path / "other", tmp_path / "unfit", dirs_exist_ok=True)
+        (copy / "config.json").write_text(json.dumps(config | wrong))
+        with pytest.raises(RecipeError, match=r"The weights of .*unfit do not fit(.|\n)*videomae_v2\.layers\."):
+            begin(tmp_path / "run", copy)
 
 
 def trained(folder: Path, teacher: Path, **overrides: Any) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:

@@ -3,8 +3,11 @@
 """Evaluation in one process: views, averages, sources, unreadable videos, going on, wrong input."""
 
 import csv
+import json
+import logging
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +22,7 @@ from tiny import tiny_model
 
 pytest.importorskip("av")
 pytest.importorskip("pyarrow")
-from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_videos
+from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_a_small_one, write_videos
 from video_files import encode
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
@@ -30,6 +33,7 @@ from training.evaluation.inference import Classifier
 from training.evaluation.loading import Sample, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
+from training.evaluation.store import PartWriter, Prediction, open_store
 from training.recipe import load_recipe
 from training.recipe_parsing import describe
 
@@ -142,6 +146,24 @@ def test_one_view_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) 
     for row, expected in zip(rows(tmp_path), rows(plain)):
         assert row["single_view_probabilities"] == pytest.approx(expected["single_view_probabilities"], rel=1e-5)
         assert row["probabilities"] is None
+        assert row["view_probabilities"] is None  # nobody asked for them
+
+
+@pytest.mark.parametrize(("test", "num_clips", "size"), [("multi_view", "2", 7), ("single_view", "1", 11)])
+def test_progress_in_the_log(
+    model: Path, videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    test: str, num_clips: str, size: int,
+) -> None:  # fmt: skip
+    """After each group of videos where there is no bar; what is right so far is what the end says at the end."""
+    monkeypatch.setattr(run, "LOG_EVERY", 0.0)
+    caplog.set_level(logging.INFO)
+    more = ["--batch_size", "21", "--num_clips", num_clips, "--num_crops", "1"]
+    assert main(arguments(model, videos, tmp_path, *more)) == 0
+    pattern = re.compile(r"(\d+) of 11 videos, (\d+\.\d+) videos/s, top-1 so far (\d+\.\d) %")
+    lines = [found.groups() for found in map(pattern.fullmatch, caplog.messages) if found]
+    assert [int(done) for done, _, _ in lines] == [*range(size, NUM_VIDEOS, size), NUM_VIDEOS]
+    assert all(float(speed) > 0 for _, speed, _ in lines)
+    assert float(lines[-1][-1]) == pytest.approx(100 * metrics(tmp_path)[test]["top1"], abs=0.05)
 
 
 def test_many_views_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
@@ -221,9 +243,9 @@ def test_no_video_processor_beside_the_weights(model: Path, videos: Path, tmp_pa
 
 
 def test_a_single_video(model: Path, tmp_path: Path) -> None:
-    videos = write_videos(tmp_path / "videos", 1)
-    assert main(arguments(model, videos, tmp_path / "output", "--data.workers", "2")) == 0
-    summary = metrics(tmp_path / "output")
+    videos, output = write_videos(tmp_path / "videos", 1), tmp_path / "runs" / "output"  # neither folder is there
+    assert main(arguments(model, videos, output, "--data.workers", "2")) == 0
+    summary = metrics(output)
     assert summary["videos"] == 1
     assert summary["multi_view"]["top1"] == summary["multi_view"]["mean_class_accuracy"]
 
@@ -254,6 +276,8 @@ def test_unreadable_videos(
     assert summary["otherwise"]["multi_view"]["top1"] == pytest.approx(right / 9)
     named = list(csv.DictReader((tmp_path / "output" / "unreadable.csv").open()))
     assert [row["path"] for row in named] == [str(damaged), str(missing)]
+    assert [row["error"] for row in named] == [row["error"] for row in found if row["error"]]
+    assert named[1]["error"] == "the file does not exist. Check the path."
     assert "2 videos could not be read and count as wrong answers" in capsys.readouterr().out
 
     assert main([*argv, "--data.max_bad_share", "0.2", "--data.unreadable", "exclude"]) == 0
@@ -296,6 +320,16 @@ def test_nothing_is_computed_twice(
     assert rows(tmp_path / "output") != before
 
 
+def test_the_same_weights_in_another_model_are_another_evaluation(
+    model: Path, videos: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text()) | {"hidden_act": "relu"}
+    (copy / "config.json").write_text(json.dumps(config))
+    assert main(arguments(copy, videos, plain, "--keep_views", "true")) == 2
+    assert "predictions of another evaluation (other model)" in capsys.readouterr().err
+
+
 def write_source(kind: str, folder: Path, lines: list[str]) -> str:
     """The same videos as a list, as a tar shard and as a data set; what names the source in a recipe."""
     pairs = [line.rsplit(maxsplit=1) for line in lines]
@@ -327,6 +361,18 @@ def test_corrected_labels_are_another_evaluation(
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 
+def test_other_parts_of_the_same_videos_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """And a list that was moved is the same one, for its videos are where they were."""
+    paths = [line.split()[0] for line in labelled(videos)][:3]
+    for status, folder, start in ((0, "a", 0), (0, "b", 0), (2, "a", 1)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = listed(tmp_path / folder, [f"{path} {start} 4 {i}" for i, path in enumerate(paths)])
+        assert main(arguments(model, path, tmp_path / "output")) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
 def test_a_stop_in_the_middle_keeps_what_is_there(
     model: Path, videos: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +395,16 @@ def test_a_stop_in_the_middle_keeps_what_is_there(
     assert len(calls) == 3 + 4  # of 6 groups, 2 were done
     assert rows(tmp_path) == rows(plain)
     assert not part.exists()
+
+
+def test_predictions_are_saved_on_the_way(tmp_path: Path) -> None:
+    """After each group, or at the end where that comes before the time to save."""
+    for every, on_the_way in ((0.0, 1), (1e6, 0)):
+        open_store(tmp_path, {"model": "a"}, overwrite=True)
+        with PartWriter(tmp_path, every) as writer:
+            writer.add([Prediction(3, "a.mp4", 0, np.ones(2)), Prediction(4, "b.mp4", 1, error="it is damaged")])
+            assert len(list((tmp_path / "parts").iterdir())) == on_the_way
+        assert open_store(tmp_path, {"model": "a"}, overwrite=False) == {3}
 
 
 @pytest.mark.multiprocess
@@ -440,6 +496,32 @@ def test_a_test_set_without_labels(model: Path, videos: Path, tmp_path: Path, ca
     more = ["--data.sources", f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}}}]"]
     assert main(arguments(model, videos, tmp_path / "output", *more)) == 2
     assert f"{paths[2]} has the label -1 in the column `label`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"intermediate_size": 64}])
+def test_weights_that_do_not_fit_the_configuration(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, changes: dict[str, int]
+) -> None:
+    """Blocks that are left over, are missing, or have another width: it would be another model."""
+    copy = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text()) | changes
+    (copy / "config.json").write_text(json.dumps(config))
+    assert main(arguments(copy, videos, tmp_path / "output")) == 2
+    message = capsys.readouterr().err
+    assert f"{copy} cannot be loaded: The weights of {copy} do not fit" in message
+    assert "videomae_v2.layers." in message
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_video_that_no_view_fits_into(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, workers: int
+) -> None:
+    """It can be read, so that it is no unreadable video that may be counted as a wrong answer."""
+    unresized, lines = write_a_small_one(model, videos, tmp_path)
+    argv = arguments(unresized, lines, tmp_path / "output", "--data.max_bad_share", "1")
+    assert main([*argv, "--data.workers", str(workers)]) == 1
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "small.mp4" in line)
+    assert line.startswith(f"{tmp_path / 'small.mp4'} cannot be evaluated: `num_crops` = 3 needs frames of at least")
 
 
 def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

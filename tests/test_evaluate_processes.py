@@ -11,7 +11,7 @@ import pytest
 
 
 pytest.importorskip("av")
-from tiny_evaluation import NUM_VIDEOS, arguments, metrics, rows, save_model, start, write_videos
+from tiny_evaluation import NUM_VIDEOS, arguments, metrics, rows, save_model, start, write_a_small_one, write_videos
 
 
 ROOT = Path(__file__).parents[1]
@@ -99,15 +99,10 @@ def test_one_process_fails_and_none_hangs(model: Path, videos: Path, tmp_path: P
 
 
 def test_the_other_process_fails_and_none_hangs(model: Path, videos: Path, tmp_path: Path) -> None:
-    """The third video, the first of the second process, has a label that is none; the first process is at the end."""
-    import datasets
-
-    paths = sorted(str(path) for path in videos.rglob("*.mp4"))[:4]
-    datasets.Dataset.from_dict({"video": paths, "label": [0, 1, -1, 2]}).to_parquet(tmp_path / "clips.parquet")
-    source = f"[{{kind: datasets, path: {tmp_path / 'clips.parquet'}}}]"
-    argv = arguments(model, videos, tmp_path / "output", "--data.sources", source)
+    """The third video, the first of the second process, fits no view; the first process is at the end."""
+    argv = arguments(*write_a_small_one(model, videos, tmp_path), tmp_path / "output")
     assert start(argv, 2, tmp_path / "log") == [1, 1]
     log = (tmp_path / "log").read_text()
-    assert "the label -1 is none of the 3 class ids" in log
+    assert "small.mp4 cannot be evaluated" in log
     assert "Another process has ended before its time" in log
     assert "Traceback" not in log

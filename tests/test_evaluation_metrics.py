@@ -242,3 +242,52 @@ def test_picture(classes: int, tmp_path: Path) -> None:
         assert 400 < picture.width < 4500
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.std() > 5
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, path: Path, *args: Any) -> Any:
+    """The figure that `draw_confusion` saves."""
+    from matplotlib.figure import Figure
+
+    save, saved = Figure.savefig, []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **kw: saved.append(figure) or save(figure, *a, **kw))
+    draw_confusion(path, *args)
+    return saved[0]
+
+
+def test_cells_of_a_picture_of_few_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Percent of the videos of the true class, which is the row; a class without videos has an empty row."""
+    counts = np.array([[997, 3, 0], [56, 44, 0], [0, 0, 0]])
+    axes = drawn(monkeypatch, tmp_path / "a.png", counts, ["cook", "sing$", "word" * 20], [], "title").axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
+    np.testing.assert_allclose(axes.images[0].get_array(), [[99.7, 0.3, 0], [56, 44, 0], [0, 0, 0]])
+    assert axes.images[0].get_clim() == (0, 100)
+    cells = {text.get_position()[::-1]: (text.get_text(), text.get_color()) for text in axes.texts}
+    assert cells == {
+        (0, 0): ("100", "white"), (0, 1): ("<1", "black"), (1, 0): ("56", "white"), (1, 1): ("44", "black"),
+    }  # fmt: skip
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == ["cook", "sing$", ("word" * 20)[:34]]
+
+
+def test_map_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same shares, a cell without videos left blank, and the list of mistakes, cut where the picture ends."""
+    classes = 41
+    counts = np.eye(classes, dtype=np.int64) * 6
+    counts[2, 7] = 2
+    name = "a very long name of a class, which is cut"
+    rows = [{"true": name, "predicted": f"class {i}", "videos": 300 - i, "share": 0.25} for i in range(200)]
+    figure = drawn(monkeypatch, tmp_path / "a.png", counts, [name] * classes, rows, "title")
+    cells, listing = figure.axes[0], figure.axes[1]
+    assert (cells.get_xlabel(), cells.get_ylabel()) == ("predicted class (id)", "true class (id)")
+    shares = cells.images[0].get_array()
+    assert (shares[2, 7], shares[2, 2], shares[1, 1]) == (25.0, 75.0, 100.0)
+    assert shares.mask.sum() == classes * classes - classes - 1
+    assert cells.images[0].get_clim() == (0, 100)
+    assert cells.images[0].get_extent() == [-0.5, classes - 0.5, classes - 0.5, -0.5]
+    lines = [line.split() for line in listing.texts[0].get_text().splitlines()]
+    assert lines[2] == ["25", "300", "a", "very", "long", "name", "of", "a", "class,..."]
+    assert lines[3] == [">", "class", "0"]
+    box = listing.texts[0].get_window_extent()
+    assert 0.8 * listing.bbox.height < box.height <= listing.bbox.height
+    figure = drawn(monkeypatch, tmp_path / "b.png", np.eye(classes), [name] * classes, [], "title")
+    assert figure.axes[1].texts[0].get_text().splitlines()[-1] == "none"

@@ -57,6 +57,9 @@ def test_a_head_becomes_one_of_other_classes(tmp_path: Path, caplog: pytest.LogC
     assert model.classifier.weight[2].abs().max() < 1e-3  # the scale of a new head
     assert model.classifier.bias[2] == 0
     assert model(clips(), labels=torch.tensor([3, 0])).loss.isfinite()
+    model = task_for(tmp_path, tmp_path / "old", labels=["Zumba", "yoga"]).build_model().eval()
+    assert "for 5 classes becomes one for 2 of them, by name." in caplog.text
+    torch.testing.assert_close(model(clips()).logits, old(clips()).logits[:, [4, 1]])
 
 
 def test_the_same_classes_keep_their_head(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -67,6 +70,14 @@ def test_the_same_classes_keep_their_head(tmp_path: Path, caplog: pytest.LogCapt
         assert torch.equal(model.classifier.weight, old.classifier.weight)
         assert model.config.id2label == dict(enumerate(OLD))
     assert caplog.text.count("is kept, with its 5 classes") == 2
+    assert "blocks" not in caplog.text  # all of them are taken, which goes without saying
+
+
+def test_weights_saved_in_half_precision_are_trained_in_fp32(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "old", OLD).to(torch.bfloat16).save_pretrained(tmp_path / "old")
+    for labels in (OLD, OLD[:2]):
+        model = task_for(tmp_path, tmp_path / "old", labels=labels).build_model()
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(

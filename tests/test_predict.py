@@ -279,6 +279,18 @@ def test_a_processor_without_a_clip_length_asks_for_one(tmp_path: Path, film: Pa
     assert run(folder, film, "--window", "1").exit_code == 0
 
 
+@pytest.mark.parametrize("wrong", [{"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"intermediate_size": 64}])
+def test_weights_that_do_not_fit_the_configuration_are_refused(
+    model: Path, tmp_path: Path, film: Path, wrong: dict[str, int]
+) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | wrong))
+    result = run(copy, film)
+    assert result.exit_code == 1
+    assert "videomae_v2.layers." in result.stderr
+
+
 def test_models_that_cannot_answer_are_refused(model: Path, tmp_path: Path, film: Path) -> None:
     result = run(save(tmp_path / "pre", VideoMAEv2ForPreTraining), film)
     assert result.exit_code == 1

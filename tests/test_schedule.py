@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learning rate by step and weight decay by parameter, against what the reference implementation computed."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ from fake_clips import tiny_recipe
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
-from training.optimizer import layer_scale_and_decay, make_optimizer, parameter_groups, set_learning_rate
+from training.optimizer import (
+    layer_scale_and_decay,
+    make_optimizer,
+    optimizer_changes,
+    parameter_groups,
+    set_learning_rate,
+)
 from training.recipe import OptimizerRecipe, RecipeError, load_recipe
 from training.schedule import Plan, warmup_cosine
 from training.tasks import PreTrainingRecipe
@@ -169,6 +176,14 @@ def test_learning_rate_is_set_per_group() -> None:
     optimizer = make_optimizer(model, 2, OptimizerRecipe(layer_decay=0.5))
     set_learning_rate(optimizer, 0.8)
     assert {group["lr"] for group in optimizer.param_groups} == {0.1, 0.2, 0.4, 0.8}
+
+
+def test_what_has_changed_in_an_optimizer() -> None:
+    """What did not change is no reason to refuse, whatever its value; nor is what an older checkpoint did not note."""
+    old = dataclasses.asdict(OptimizerRecipe(layer_decay=1.0, weight_decay=0.0, eps=1e-8))
+    recipe = OptimizerRecipe(layer_decay=1.0, weight_decay=0.0, eps=1e-6)
+    assert optimizer_changes(old, recipe) == ["optimizer.eps: 1e-08 -> 1e-06."]
+    assert optimizer_changes({}, recipe) == []
 
 
 def test_nothing_to_train() -> None:

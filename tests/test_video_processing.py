@@ -90,6 +90,16 @@ def test_crops_are_those_of_the_protocol(key):
     assert list(resized.shape[-2:]) == expected["resized"]
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "corners"),
+    [(20, 40, [(4, 0), (4, 12), (4, 24)]), (40, 20, [(0, 2), (14, 2), (28, 2)])],
+)
+def test_crops_that_are_not_square(height, width, corners):
+    frames = torch.arange(height * width).view(1, height, width)
+    for crop, (top, left) in zip(crop_views(frames, (12, 16), 3), corners, strict=True):
+        assert torch.equal(crop, frames[:, top : top + 12, left : left + 16])
+
+
 # --- which pixels
 
 
@@ -144,6 +154,7 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         "tuple": tuple(images),
         "list of arrays": list(video),
         "list of tensors": list(torch.from_numpy(video)),
+        "list of arrays, channels first": list(video.transpose(0, 3, 1, 2)),
         "list of videos": [video],
         "nested": [[video]],
         "batch": video[None],
@@ -160,6 +171,10 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         torch.testing.assert_close(got, expected, rtol=0, atol=0.03, msg=name)  # floats are not rounded when resized
     halves = small(video.astype(np.float32) / 255, do_rescale=False, return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(halves, expected, rtol=0, atol=0.03)
+    one = small(images[:1], return_tensors="pt")["pixel_values"]
+    assert torch.equal(one, small(video[:1], return_tensors="pt")["pixel_values"])
+    black = small(np.zeros((4, 40, 48, 3)), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(black, (-MEAN / STD).expand_as(black))
 
 
 def test_grey_and_alpha(small):
@@ -400,16 +415,36 @@ def test_bad_settings_are_refused_everywhere(small, settings, message, tmp_path)
         small(noise(4, 32, 32, 3), **settings)
 
 
+@pytest.mark.parametrize(
+    ("shape", "given", "axis"),
+    [
+        ((2, 3, 8, 3), None, 1), ((2, 3, 8, 3), "channels_last", 3), ((2, 3, 8, 1), None, 1), ((2, 3, 8, 4), None, 1),
+        ((2, 4, 8, 3), None, 3), ((2, 4, 8, 3), "channels_first", 1), ((2, 1, 8, 3), None, 3), ((2, 4, 8, 4), None, 1),
+        ((2, 1, 8, 4), None, 1), ((2, 8, 3, 4), None, 3), ((2, 8, 8, 1), None, 3), ((2, 1, 8, 8), None, 1),
+    ],
+)  # fmt: skip
+def test_which_axis_is_the_colours(small, shape, given, axis):
+    """Where two could be, three channels behind go before one or four in front."""
+    found = small(
+        noise(*shape), num_frames=2, do_resize=False, do_center_crop=False, do_convert_rgb=False, do_normalize=False,
+        input_data_format=given, return_tensors="pt",
+    ).pixel_values[0]  # fmt: skip
+    assert found.shape == (2, shape[axis], *(side for i, side in enumerate(shape) if i not in (0, axis)))
+
+
 def test_bad_calls_are_refused(small):
     video = noise(4, 32, 32, 3)
-    with pytest.raises(ValueError, match="`num_crops` = 2 needs frames of at least"):
-        small(video, num_crops=2, crop_size={"height": 64, "width": 64})
+    for height, width in ((64, 64), (64, 16), (16, 64)):
+        with pytest.raises(ValueError, match="`num_crops` = 2 needs frames of at least"):
+            small(video, num_crops=2, crop_size={"height": height, "width": width})
     with pytest.raises(ValueError, match="`data_format` must be"):
         small(video, data_format="channels_last")
     with pytest.raises(ValueError, match="says 9 frames, the video has 4"):
         small(video, video_metadata={"total_num_frames": 9}, num_frames=2)
     with pytest.raises(ValueError, match="2 entries for 1 videos"):
         small(video, video_metadata=[{"total_num_frames": 4}] * 2)
+    with pytest.raises(ValueError, match=r"`video_metadata` has rate\. It may hold total_num_frames, fps"):
+        small(video, video_metadata={"rate": 25})
     with pytest.raises(ValueError, match="cannot be stacked"):
         small([video, noise(5, 32, 32, 3)], do_sample_frames=False, return_tensors="pt")
     small.num_clips = 0

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -58,6 +59,21 @@ def write_videos(folder: Path, count: int = NUM_VIDEOS) -> Path:
         frames = np.stack([np.roll(noise, (i % 5 - 2) * t, axis=1) for t in range(5 + 2 * i)])
         encode(path, frames=frames, width=24, height=16, options={"qp": "4"})
     return folder
+
+
+def write_a_small_one(model: Path, videos: Path, folder: Path) -> tuple[Path, Path]:
+    """A copy of the model that crops and does not resize, and a list whose third of four videos is less than a crop."""
+    from video_files import encode
+
+    copy = shutil.copytree(model, folder / "unresized")
+    processor = VideoMAEv2VideoProcessor.from_pretrained(copy, do_resize=False)
+    processor.save_pretrained(copy)
+    small = encode(folder / "small.mp4", num_frames=6, width=24, height=12)
+    paths = [*sorted(videos.rglob("*.mp4"))[:3]]
+    paths.insert(2, small)
+    lines = folder / "list.txt"
+    lines.write_text("".join(f"{path} {i % 3}\n" for i, path in enumerate(paths)))
+    return copy, lines
 
 
 def arguments(model: Path, videos: Path, output: Path, *more: str) -> list[str]:

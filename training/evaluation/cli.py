@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     except RecipeError as error:
         return _fail(error, 2, first)
 
-    from ..data.faults import TooManyBadVideosError
+    from ..data.faults import DataError
     from .errors import EvaluationError, FailedElsewhereError
     from .run import evaluate
 
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(error, 2, first)  # the same on all processes
     except FailedElsewhereError as error:
         return _fail(error, 1, first)
-    except (TooManyBadVideosError, EvaluationError, FloatingPointError, ImportError, OSError) as error:
+    except (DataError, EvaluationError, FloatingPointError, ImportError, OSError) as error:
         return _fail(error, 1, True)
     return 0
 

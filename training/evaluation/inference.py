@@ -11,6 +11,7 @@ from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.inference.places import check_place
+from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, refuse_unfit_weights
 
 from ..launch import DTYPES
 from ..recipe_parsing import RecipeError
@@ -24,7 +25,8 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
     """The classifier of a checkpoint, fp32, in evaluation mode, on the CPU.
 
     Raises:
-        RecipeError: There is no such checkpoint, it is of another kind, or it has no head.
+        RecipeError: There is no such checkpoint, it is of another kind, it has no head, or its weights do not fit its
+            configuration.
     """
     options = {"attn_implementation": recipe.attention} if recipe.attention else {}
     try:
@@ -32,9 +34,10 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
         model, info = VideoMAEv2ForVideoClassification.from_pretrained(
             recipe.model, dtype=torch.float32, output_loading_info=True, **options
         )
+        refuse_unfit_weights(model, info, recipe.model, allow_mismatch=False, advice=TAKE_ITS_OWN)
     except (OSError, ValueError, ImportError) as error:
         raise RecipeError(f"The model {recipe.model} cannot be loaded: {error}") from error
-    missing = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
+    missing = sorted(info["missing_keys"])
     if missing:
         shown = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
         raise RecipeError(
@@ -103,7 +106,7 @@ class Classifier:
 
     def _prediction(self, sample: Sample, views: torch.Tensor | None) -> Prediction:
         if views is None:
-            return Prediction(sample.number, sample.name, sample.label, error=sample.error or "unknown")
+            return Prediction(sample.number, sample.name, sample.label, error=sample.error)
         multi = views[: len(views) - self.views.single_view]
         return Prediction(
             number=sample.number,

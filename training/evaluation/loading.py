@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..data.clips import unreadable_errors
-from ..data.faults import Fault
+from ..data.faults import DataError, Fault
 from ..data.mixture import Mixture
 from ..data.sources import IndexedSource
 from ..data.workers import out_of_workers_reach, worker_options
@@ -27,18 +27,16 @@ class Sample:
     Attributes:
         number: Its place in the data, over all sources.
         name: Its path, or how messages name it.
-        label: Its class among those of the results, -1 where that is the fault.
+        label: Its class among those of the results.
         views: uint8 `(views, T, C, H, W)`; None where it cannot be read.
         error: Why not.
-        refusal: A fault of the data itself, such as a label that is no class; it ends the evaluation.
     """
 
     number: int
     name: str
-    label: int = -1
+    label: int
     views: torch.Tensor | None = None
     error: str | None = None
-    refusal: str | None = None
 
     def pin_memory(self) -> "Sample":
         """The same with views where a GPU can fetch them; the loader calls it."""
@@ -53,6 +51,9 @@ class ViewDataset(Dataset):
         mixture: The sources; each knows its length.
         make_views: Decodes and cuts.
         classes: Turns labels into classes.
+
+    Raises:
+        DataError: On access to a video that can be read, but not cut into these views.
     """
 
     mixture: Mixture
@@ -74,13 +75,9 @@ class ViewDataset(Dataset):
             views = self.make_views(video, source.sampling_rate)
             return Sample(number, name, self.classes.target(label), views)
         except self._unreadable as error:
-            fault = Fault.of(name, error).reason
+            return Sample(number, name, self.classes.target(label), error=Fault.of(name, error).reason)
         except ValueError as error:
-            return Sample(number, name, refusal=f"{name}: {error}")
-        try:
-            return Sample(number, name, self.classes.target(label), error=fault)
-        except ValueError as error:
-            return Sample(number, name, refusal=f"{name}: {error}")
+            raise DataError(f"{name} cannot be evaluated: {error}") from error
 
 
 def groups_of(length: int, size: int, done: Collection[int]) -> list[list[int]]:

@@ -85,5 +85,5 @@ def _digest_of_source(source: Source) -> dict[str, Any]:
     if isinstance(source, IndexedSource):
         labels = [] if source.labels is None else source.labels.tolist()
         return {**known, "digest": _digest(source.name, repr(labels), *source.paths)}
-    labels = source.labels if isinstance(source, DatasetSource) else source.num_classes()
-    return {**known, "digest": _digest(source.name, repr(source.classes), repr(labels))}
+    assert isinstance(source, DatasetSource)  # the recipe refuses streams
+    return {**known, "digest": _digest(source.name, repr(source.classes), repr(source.labels))}

@@ -21,9 +21,8 @@ from ..data.relabel import with_classes
 from ..data.sources import Source
 from ..recipe_parsing import RecipeError
 from .classes import ClassMap, match_classes, read_names
-from .errors import EvaluationError
 from .inference import Classifier, load_model
-from .loading import Sample, ViewDataset, group_size, groups_of, make_loader, started
+from .loading import ViewDataset, group_size, groups_of, make_loader, started
 from .picture import draw_confusion
 from .processes import joined, leaving_on_sigterm, meet, on_main, precision_of
 from .provenance import describe_run
@@ -79,7 +78,8 @@ def evaluate(recipe: EvaluationRecipe) -> dict[str, Any]:
     Raises:
         RecipeError: Model, data and recipe do not fit together, or `output_dir` belongs to another evaluation.
         TooManyBadVideosError: More videos cannot be read than `data.max_bad_share` allows.
-        EvaluationError: A label is no class, or predictions of other processes are missing.
+        DataError: A video does not fit the settings of the video processor.
+        EvaluationError: Predictions of other processes are missing.
         FloatingPointError: The model's outputs are not finite.
         FailedElsewhereError: Another process has failed.
     """
@@ -106,10 +106,6 @@ def prepare(recipe: EvaluationRecipe, state: PartialState) -> Job:
         num_data = mixture.num_classes() or 0
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise RecipeError(f"The data cannot be opened: {error}") from error
-    if not len(mixture):
-        raise RecipeError(
-            f"{mixture.sources[0].name} does not say how many videos it has, so none can be counted once."
-        )
     classes = match_classes(recipe, model.config, names or mixture.classes, num_data)
     views = ViewMaker.of(recipe, processor_of(recipe, model.config))
     model = model.to(state.device)
@@ -128,7 +124,7 @@ def predict(job: Job, done: set[int]) -> None:
         done: Videos that need no more work.
 
     Raises:
-        EvaluationError: A label is no class.
+        DataError: A video does not fit the settings of the video processor.
         TooManyBadVideosError: This process alone has met more unreadable videos than there may be.
     """
     recipe, state, length = job.recipe, job.state, len(job.dataset)
@@ -141,7 +137,6 @@ def predict(job: Job, done: set[int]) -> None:
     loader = make_loader(job.dataset, own, recipe.data, pin)
     with PartWriter(job.folder, recipe.save_every) as writer, started(loader) as batches, progress:
         for samples in batches:
-            refuse(samples)
             found = job.classifier(samples)
             writer.add(found)
             for prediction in found:
@@ -150,19 +145,6 @@ def predict(job: Job, done: set[int]) -> None:
                     logger.warning("Unreadable video %s: %s", prediction.path, prediction.error)
             check_share(faults, length, recipe.data.max_bad_share)
             progress.add(found)
-
-
-def refuse(samples: list[Sample]) -> None:
-    """End the evaluation where the data itself is wrong.
-
-    Raises:
-        EvaluationError: It is.
-    """
-    for sample in samples:
-        if sample.refusal:
-            raise EvaluationError(
-                f"The data cannot be evaluated: {sample.refusal}. Correct it, or leave the video out."
-            )
 
 
 def check_share(faults: list[Fault], length: int, max_share: float) -> None:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.inference.places import check_place
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
+from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, UnfitWeightsError, refuse_unfit_weights
 
 from ..class_names import are_names, names_of
 from ..recipe import unknown_attention
@@ -138,11 +139,14 @@ class Teacher:
             model, info = VideoMAEv2ForVideoClassification.from_pretrained(
                 path, dtype=torch.float32, output_loading_info=True, **options
             )
+            refuse_unfit_weights(model, info, path, allow_mismatch=False, advice=TAKE_ITS_OWN)
+        except UnfitWeightsError as error:
+            raise RecipeError(f"teacher.path ({path}): {error}") from error
         except OSError as error:
             raise unusable(path, error) from error
         except ImportError as error:
             raise RecipeError(f"teacher.attention ({attention}) cannot be used here: {error}") from error
-        missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+        missing = sorted(info["missing_keys"])
         if missing:
             raise RecipeError(
                 f"The teacher {path} is no trained classifier, it lacks {', '.join(missing[:4])}: fine-tune it first."
