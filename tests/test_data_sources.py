@@ -137,6 +137,7 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
         (("a.mp4",), True, "a line must be one of `path label`"),
         (("# path start total", "a.mp4 0 -1"), True, "without the `label`"),
         (("a.mp4 -3",), True, "labels start from 0"),
+        (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296"),
         ((), False, "holds no videos"),
     ],
 )

@@ -22,6 +22,7 @@ COLUMNS = {
     False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
+HIGHEST_LABEL = np.iinfo(np.int32).max  # of the type that labels are kept in
 # Without its videos, training would be on less, and where it is a class the numbers of others would change.
 _WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: list)."
 
@@ -56,10 +57,11 @@ class ListSource(IndexedSource):
         super().__init__(path, self._read(path, labelled, re.compile(path_pattern or ""), numbers), None)
         columns = {name: np.frombuffer(values, dtype=np.int64) for name, values in numbers.items() if values}
         self._starts, self._totals = columns.get("start"), columns.get("total")
-        self.labels = columns["label"].astype(np.int32) if labelled else None
-        if self.labels is not None and self.labels.min() < 0:
-            line = self.paths[int(self.labels.argmin())]
-            raise ValueError(f"{path}: the label of {line} is {self.labels.min()}; labels start from 0.")
+        labels = columns["label"] if labelled else None
+        if labels is not None and not 0 <= labels.min() <= labels.max() <= HIGHEST_LABEL:
+            wrong = int(labels.argmin() if labels.min() < 0 else labels.argmax())
+            raise ValueError(f"{path}: the label of {self.paths[wrong]} is {labels[wrong]}; labels start from 0.")
+        self.labels = None if labels is None else labels.astype(np.int32)
 
     @staticmethod
     def _read(path: str, labelled: bool, wanted: re.Pattern, numbers: dict[str, array]) -> Iterator[str]:
