@@ -320,7 +320,11 @@ def test_damaged_and_wrong_shards(shards: str, tmp_path: Path, caplog: pytest.Lo
     write_shard(tmp_path / "unlabelled.tar", {"a.mp4": b"", "a.json": b'{"caption": "x"}'})
     with pytest.raises(ValueError, match=r"unlabelled.tar/a.mp4 has no label"):
         TarSource(str(tmp_path / "unlabelled.tar"), labelled=True)
-    for label, message in ((b"cat", "a.cls holds b'cat', which is not"), (b"-1", "a.mp4 has the label -1; labels")):
+    for label, message in (
+        (b"cat", "a.cls holds b'cat', which is not"),
+        (b"-1", "a.mp4 has the label -1; labels"),
+        (b"4294967296", "a.mp4 has the label 4294967296"),
+    ):
         write_shard(tmp_path / "wrong.tar", {"a.mp4": b"", "a.cls": label})
         with pytest.raises(ValueError, match=f"wrong.tar/{message}"):
             TarSource(str(tmp_path / "wrong.tar"), labelled=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from modeling_videomae_v2.folders import folder_id, walk_folders
 
-from .sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
+from .sources import HIGHEST_LABEL, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -22,7 +22,6 @@ COLUMNS = {
     False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
-HIGHEST_LABEL = np.iinfo(np.int32).max  # of the type that labels are kept in
 # Without its videos, training would be on less, and where it is a class the numbers of others would change.
 _WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: list)."
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .sources import VIDEO_SUFFIXES, IndexedSource, Video
+from .sources import HIGHEST_LABEL, VIDEO_SUFFIXES, IndexedSource, Video
 
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,9 @@ def _index_shard(shard: str, labelled: bool, path_pattern: str | None) -> ShardI
         if missing is not None:
             raise ValueError(f"{shard}/{missing} has no label beside it. Add `key.cls`, or `key.json` with a `label`.")
         index.labels = [labels[key] for key in index.labels]
-        wrong = next(((name, label) for name, label in zip(index.keys, index.labels) if label < 0), None)
+        wrong = next(
+            ((name, label) for name, label in zip(index.keys, index.labels) if not 0 <= label <= HIGHEST_LABEL), None
+        )
         if wrong is not None:  # where the pattern leaves them out, videos may have such labels
             raise ValueError(f"{shard}/{wrong[0]} has the label {wrong[1]}; labels start from 0.")
     return index
