@@ -29,7 +29,8 @@ BACKENDS = {
     "math": SDPBackend.MATH,
 }
 COMPILED = ("off", "blocks", "model")
-MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+GRAPH_MODES = ("reduce-overhead", "max-autotune")  # in which Inductor records CUDA graphs
+MODES = ("default", *GRAPH_MODES, "max-autotune-no-cudagraphs")
 OPTIMIZERS = ("none", "fused", "foreach")
 CHECKPOINTING = ("none", "selective", "full")
 SWEEP = (16, 64, 112, 256, 512)  # batch sizes to choose from on a GPU
@@ -167,7 +168,7 @@ class Settings:
     @property
     def records_graphs(self) -> bool:
         """Whether compiled models become CUDA graphs."""
-        return self.mode in ("reduce-overhead", "max-autotune")
+        return self.mode in GRAPH_MODES
 
     @property
     def least_warmup(self) -> int:
@@ -257,7 +258,7 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
     on_cuda = args.device.type == "cuda" if args.device is not None else torch.cuda.is_available()
     if args.cpu_time and on_cuda:
         parser.error("--cpu-time needs --device cpu")
-    if args.compile_mode in ("reduce-overhead", "max-autotune") and "blocks" in (args.compile or ("blocks",)):
+    if args.compile_mode in GRAPH_MODES and "blocks" in (args.compile or ("blocks",)):
         parser.error(f"--compile-mode {args.compile_mode} records CUDA graphs of whole models: add --compile model")
     if args.cuda_graph:
         refuse_graphs_in_graphs(parser, args, on_cuda)
@@ -276,7 +277,7 @@ def refuse_graphs_in_graphs(parser: argparse.ArgumentParser, args: argparse.Name
     """What `--cuda-graph` cannot record ends here (`SystemExit`)."""
     if not on_cuda:
         parser.error("--cuda-graph needs a GPU: leave it out, or add --device cuda on a machine that has one")
-    graphs = [f"--compile-mode {args.compile_mode}"] if args.compile_mode in ("reduce-overhead", "max-autotune") else []
+    graphs = [f"--compile-mode {args.compile_mode}"] if args.compile_mode in GRAPH_MODES else []
     graphs += [option for option in args.inductor or () if option.startswith("triton.cudagraph")]
     if graphs:
         parser.error(f"--cuda-graph records the whole call, {graphs[0]} parts of it: leave one of them out")

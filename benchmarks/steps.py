@@ -50,8 +50,9 @@ class Inputs:
 
     def __call__(self, round_number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Clips `(B, frames, channels, height, width)` and class ids `(B,)`."""
-        first = 0 if self.in_place else round_number % (SPARE_CLIPS + 1)
+        first = round_number % (SPARE_CLIPS + 1)
         if self.in_place:
+            first = 0
             self.clips[round_number % self.batch_size].normal_()
         window = slice(first, first + self.batch_size)
         return self.clips[window], self.labels[window]
