@@ -43,7 +43,7 @@ def refuse_unfit_weights(
 
     A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
     reports it as new), or be left over where the model has no such part. Anything else is a checkpoint of another
-    architecture.
+    architecture. Where a model was loaded with an adapter there is nothing to go by.
 
     Args:
         model: A model of this package, loaded.
@@ -55,6 +55,8 @@ def refuse_unfit_weights(
     Raises:
         UnfitWeightsError: With the list of the weights.
     """
+    if _is_of_adapter(model):
+        return
     mismatched = {entry[0]: entry for entry in info.get("mismatched_keys", ())}
     problems = []
     if not allow_mismatch:
@@ -95,7 +97,7 @@ def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, 
     Raises:
         UnfitWeightsError: The numbers of heads differ.
     """
-    if trained is None:
+    if trained is None or _is_of_adapter(model):
         return
     new = set(info.get("missing_keys", ()))
     has_decoder = "encoder_to_decoder.weight" in model.state_dict().keys() - new  # and not one of its own
@@ -106,6 +108,11 @@ def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, 
                 f"`{name}` is {here}, but the weights of {source} were trained with {there}: they load, and compute "
                 f"something else. Leave `{name}` as it is in the checkpoint."
             )
+
+
+def _is_of_adapter(model: nn.Module) -> bool:
+    """Whether what loading tells of is the weights of an adapter, which transformers loads last."""
+    return getattr(model, "_hf_peft_config_loaded", False)
 
 
 def _by_part(keys: Iterable[str], prefix: str) -> dict[str | None, list[str]]:

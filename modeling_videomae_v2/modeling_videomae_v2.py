@@ -125,10 +125,9 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         model, info = super().from_pretrained(
             source, *model_args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
         )
-        if not getattr(model, "_hf_peft_config_loaded", False):  # then it tells of the adapter's weights
-            lists = {**info, "missing_keys": (), "unexpected_keys": ()} if with_info else info
-            refuse_unfit_weights(model, lists, source, allow_mismatch)
-            refuse_other_heads(model, info, trained, source)
+        lists = {**info, "missing_keys": (), "unexpected_keys": ()} if with_info else info
+        refuse_unfit_weights(model, lists, source, allow_mismatch)
+        refuse_other_heads(model, info, trained, source)
         return (model, info) if with_info else model
 
     @classmethod
