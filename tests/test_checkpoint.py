@@ -22,18 +22,13 @@ from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
 from processes import forget_processes
 from safetensors.torch import load_file
 
-from training.checkpoint import (
-    Progress,
-    complete_checkpoints,
-    random_states,
-    remove_leftovers,
-    restore_random_states,
-    what_changes,
-)
+from training.checkpoint import Progress, complete_checkpoints, remove_leftovers
 from training.data.faults import Fault
+from training.export import save_model
 from training.loop import Run, fit, start
+from training.random_states import random_states, restore_random_states
 from training.recipe import RecipeError
-from training.schedule import Plan
+from training.schedule import Plan, plan_changes
 from training.tasks import PreTrainingRecipe, PreTrainingTask
 
 
@@ -45,7 +40,7 @@ PLACES = [
     ("training.checkpoint:random_states", 2),  # weights written, the rest missing
     ("training.checkpoint:force_to_disk", 5),  # all written, not yet renamed
     ("training.checkpoint:force_to_disk", 6),  # renamed
-    ("training.checkpoint:shutil.rmtree", 2),  # an old one half removed
+    ("training.disk:shutil.rmtree", 2),  # an old one half removed
     ("training.loop:save_model", 1),  # trained, the model not written
     ("training.export:force_to_disk", 1),  # the model half written
     ("training.loop:clip_gradients", 5),  # between two checkpoints
@@ -231,6 +226,19 @@ def test_an_old_one_that_cannot_be_removed_ends_no_training(
     assert [path.name for path in folder.iterdir()] == ["step-00000006"]
 
 
+def test_an_older_model_that_cannot_be_removed_keeps_no_newer_one_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above; and whoever loads the model meanwhile finds the one or the other."""
+    run = begin(tmp_path)
+    folder = save_model(run.accelerator, run.model, run.task)
+    with torch.no_grad():
+        run.model.decoder.mask_token.fill_(3.0)
+    monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors=False: None)
+    assert save_model(run.accelerator, run.model, run.task) == folder
+    assert load_file(folder / "model.safetensors")["decoder.mask_token"].eq(3.0).all()
+
+
 def test_each_process_forces_what_it_wrote_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first one does so with the rest, for that one may be on another machine."""
     run, forced = begin(tmp_path), []
@@ -340,7 +348,7 @@ def plan(**changes: Any) -> Plan:
     ],
 )
 def test_what_changes_is_said(changes: dict[str, Any], said: list[str]) -> None:
-    lines = what_changes(dataclasses.asdict(plan()), plan(**changes), Progress(step=50, samples_seen=1200))
+    lines = plan_changes(dataclasses.asdict(plan()), plan(**changes), step=50, samples_seen=1200)
     assert len(lines) == len(said)
     assert all(line.startswith(expected) for line, expected in zip(lines, said))
 

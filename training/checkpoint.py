@@ -15,8 +15,6 @@ The learning rate needs no state: it is a function of the step.
 """
 
 import json
-import os
-import random
 import re
 import secrets
 import shutil
@@ -25,7 +23,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 import torch.distributed.checkpoint as dcp
 from accelerate import Accelerator
@@ -34,9 +31,11 @@ from accelerate.utils import DistributedType, broadcast_object_list, gather_obje
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
+from .disk import REMOVING, force_to_disk, remove_whole, replace_folder
 from .optimizer import group_options, optimizer_changes
+from .random_states import random_states, restore_random_states
 from .recipe import Recipe, RecipeError
-from .schedule import Plan
+from .schedule import Plan, plan_changes
 
 
 logger = get_logger(__name__)
@@ -44,7 +43,7 @@ logger = get_logger(__name__)
 FORMAT = 1
 LISTED_WEIGHTS = 4
 _COMPLETE = re.compile(r"step-(\d{8,})")
-_WRITING, _REMOVING = ".writing", ".removing"
+_WRITING = ".writing"
 
 
 @dataclass
@@ -117,9 +116,7 @@ class CheckpointKeeper:
         if accelerator.is_main_process:
             (writing / "state.json").write_text(json.dumps(self._describe(progress), indent=1), encoding="utf-8")
             force_to_disk(writing)
-            if final.exists():
-                remove_whole(final)
-            writing.rename(final)
+            replace_folder(final, writing)
             force_to_disk(self.folder, recurse=False)
             self._remove_old()
         accelerator.wait_for_everyone()
@@ -152,7 +149,7 @@ class CheckpointKeeper:
             raise ValueError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
         progress = Progress(**state["progress"])
         logger.info(f"Going on from {folder}: step {progress.step}, {progress.samples_seen} videos taken.")
-        changes = what_changes(state["plan"], self.plan, progress)
+        changes = plan_changes(state["plan"], self.plan, progress.step, progress.samples_seen)
         for line in changes + optimizer_changes(state["recipe"]["optimizer"], self.recipe.optimizer):
             logger.warning(line)
         options = group_options(self.optimizer)
@@ -283,93 +280,11 @@ def complete_checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
 
 
-def what_changes(old: dict[str, Any], plan: Plan, progress: Progress) -> list[str]:
-    """In words, what is different when a run goes on under another plan.
-
-    Args:
-        old: The plan that the checkpoint was written under, as a dict.
-        plan: The plan from here on.
-        progress: How far the run is.
-
-    Returns:
-        Lines for the log; none if nothing changed.
-    """
-    before = Plan(**old)
-    lines = []
-    if before.num_processes != plan.num_processes:
-        lines.append(
-            f"Number of processes: {before.num_processes} -> {plan.num_processes}. Order of the data, crops and masks "
-            "stay as they were; sums are taken in another order, so results agree to rounding only, and dropout draws "
-            "anew on processes that were not there."
-        )
-    for name, unit in (("batch_size", "videos per process and pass"), ("accumulation", "passes per step")):
-        if getattr(before, name) != getattr(plan, name):
-            lines.append(f"{name}: {getattr(before, name)} -> {getattr(plan, name)} {unit}.")
-    if before.views != plan.views:
-        lines.append(
-            f"data.views: {before.views} -> {plan.views}. Clips are numbered by view, so masks differ from here on."
-        )
-    if before.total_batch_size != plan.total_batch_size:
-        lines.append(
-            f"Total batch: {before.total_batch_size} -> {plan.total_batch_size} clips, and with it the peak of the "
-            f"learning rate, {before.peak_lr:.3g} -> {plan.peak_lr:.3g}. Data go on at video {progress.samples_seen}."
-        )
-    rates = [p.learning_rate(progress.step) for p in (before, plan)]
-    if before.max_steps != plan.max_steps or rates[0] != rates[1]:
-        lines.append(
-            f"Schedule: step {progress.step} of {before.max_steps} -> of {plan.max_steps}; the learning rate jumps "
-            f"from {rates[0]:.3g} to {rates[1]:.3g}. Steps are counted on, epochs are not recomputed: set "
-            "schedule.max_steps and schedule.warmup_steps for another end."
-        )
-    return lines
-
-
-def random_states() -> dict[str, Any]:
-    """States of all random generators of this process, in types that load without pickle."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()
-    states: dict[str, Any] = {
-        "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
-        "torch": torch.get_rng_state(),
-    }
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def restore_random_states(states: dict[str, Any]) -> None:
-    """The inverse of `random_states`."""
-    random.setstate(states["python"])
-    name, keys, position, has_gauss, gauss = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    torch.set_rng_state(states["torch"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
-
-
-def force_to_disk(folder: Path, recurse: bool = True) -> None:
-    """Wait until a folder, and all that it holds, or a file, would survive a power cut."""
-    for path in [*folder.rglob("*"), folder] if recurse else [folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def remove_whole(path: Path) -> None:
-    """Remove a folder such that it is never seen half removed."""
-    aside = path.with_name(f"{_REMOVING}-{path.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    path.rename(aside)
-    shutil.rmtree(aside)
-
-
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed left half written or half removed."""
     for path in folder.glob(".*") if folder.is_dir() else []:
-        if path.name.startswith((_WRITING, _REMOVING)):
-            shutil.rmtree(path, ignore_errors=path.name.startswith(_REMOVING))
+        if path.name.startswith((_WRITING, REMOVING)):
+            shutil.rmtree(path, ignore_errors=path.name.startswith(REMOVING))
 
 
 class quiet(warnings.catch_warnings):

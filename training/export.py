@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from accelerate.logging import get_logger
 from torch import nn
 
-from .checkpoint import force_to_disk
+from .disk import force_to_disk, replace_folder
 from .tasks import Task
 
 
@@ -35,8 +35,8 @@ def save_model(accelerator: Accelerator, model: nn.Module, task: Task, name: str
         weights = {name: tensor.detach().float().contiguous().cpu() for name, tensor in weights.items()}
         task.save_model(weights, writing)
         force_to_disk(writing)
-        shutil.rmtree(folder, ignore_errors=True)
-        writing.rename(folder)
+        replace_folder(folder, writing)
+        force_to_disk(folder.parent, recurse=False)
         logger.info(f"Model saved to {folder}.")
     accelerator.wait_for_everyone()
     return folder

@@ -4,6 +4,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from .recipe import Recipe, RecipeError
 
@@ -131,3 +132,45 @@ class Plan:
             start=self.warmup_lr,
             floor=self.min_lr,
         )
+
+
+def plan_changes(old: dict[str, Any], plan: Plan, step: int, samples_seen: int) -> list[str]:
+    """In words, what is different when a run goes on under another plan.
+
+    Args:
+        old: The plan that the checkpoint was written under, as a dict.
+        plan: The plan from here on.
+        step: Optimizer steps done so far.
+        samples_seen: Videos taken so far.
+
+    Returns:
+        Lines for the log; none if nothing changed.
+    """
+    before = Plan(**old)
+    lines = []
+    if before.num_processes != plan.num_processes:
+        lines.append(
+            f"Number of processes: {before.num_processes} -> {plan.num_processes}. Order of the data, crops and masks "
+            "stay as they were; sums are taken in another order, so results agree to rounding only, and dropout draws "
+            "anew on processes that were not there."
+        )
+    for name, unit in (("batch_size", "videos per process and pass"), ("accumulation", "passes per step")):
+        if getattr(before, name) != getattr(plan, name):
+            lines.append(f"{name}: {getattr(before, name)} -> {getattr(plan, name)} {unit}.")
+    if before.views != plan.views:
+        lines.append(
+            f"data.views: {before.views} -> {plan.views}. Clips are numbered by view, so masks differ from here on."
+        )
+    if before.total_batch_size != plan.total_batch_size:
+        lines.append(
+            f"Total batch: {before.total_batch_size} -> {plan.total_batch_size} clips, and with it the peak of the "
+            f"learning rate, {before.peak_lr:.3g} -> {plan.peak_lr:.3g}. Data go on at video {samples_seen}."
+        )
+    rates = [p.learning_rate(step) for p in (before, plan)]
+    if before.max_steps != plan.max_steps or rates[0] != rates[1]:
+        lines.append(
+            f"Schedule: step {step} of {before.max_steps} -> of {plan.max_steps}; the learning rate jumps "
+            f"from {rates[0]:.3g} to {rates[1]:.3g}. Steps are counted on, epochs are not recomputed: set "
+            "schedule.max_steps and schedule.warmup_steps for another end."
+        )
+    return lines

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..checkpoint import force_to_disk
+from ..disk import force_to_disk
 from ..recipe_parsing import RecipeError
 from .errors import EvaluationError
 
@@ -74,11 +74,7 @@ def write_whole(path: Path, write: Any) -> None:
     """Have `write(path)` make a file that is there in full or not at all."""
     aside = path.with_name(f"{_WRITING}{uuid.uuid4().hex[:8]}-{path.name}")
     write(aside)
-    handle = os.open(aside, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    force_to_disk(aside, recurse=False)
     os.replace(aside, path)
     force_to_disk(path.parent, recurse=False)
 
