@@ -9,6 +9,7 @@ the same clips and crops:
 
 - ours: `training.data`, uint8 views; normalised on the GPU in training, and here once more with that on the CPU;
 - decord, Pillow crop and resize of every frame, float and normalisation (where `pip install decord` was run);
+- torchcodec, torchvision's crop and resize of a clip, float and normalisation (where `pip install torchcodec` was run);
 - transformers' `load_video` (PyAV) and `VideoMAEVideoProcessor`, which has one centre crop for all views.
 
 Each decodes once for all views. Time is processor time, summed over all threads, so that what else the machine does
@@ -16,6 +17,7 @@ matters little. Then the loader with worker processes, as training uses it.
 """
 
 import argparse
+import importlib
 import os
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.transforms.v2.functional import resized_crop
 from transformers import VideoMAEVideoProcessor
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.video_utils import load_video
@@ -97,6 +100,18 @@ class Clips:
             views.append(clip.contiguous().float().div_(255).sub_(MEAN).div_(STD))
         return torch.stack(views)
 
+    def run_torchcodec(self, number: int) -> torch.Tensor:
+        """float32 `(views, T, C, H, W)`."""
+        from torchcodec.decoders import VideoDecoder
+
+        decoder, rng, views = VideoDecoder(self.path(number), num_ffmpeg_threads=1), np.random.default_rng(number), []
+        frames = decoder.get_frames_at(self.frames(number, len(decoder))).data
+        for _ in range(self.views):
+            crop = multi_scale_crop(*frames.shape[2:], SIZE, rng)
+            box = (crop.top, crop.left, crop.height, crop.width)
+            views.append(resized_crop(frames, *box, [SIZE, SIZE]).float().div_(255).sub_(MEAN).div_(STD))
+        return torch.stack(views)
+
     def run_transformers(self, number: int) -> torch.Tensor:
         """float32 `(views, T, C, H, W)`."""
 
@@ -114,12 +129,18 @@ def on_one_core(clips: Clips, args: argparse.Namespace, settings: Settings) -> l
         "ours, normalised on the CPU": clips.run_ours_normalised,
         "transformers": clips.run_transformers,
     }
-    try:
-        import decord  # noqa: F401
-
-        variants["decord + Pillow"] = clips.run_decord
-    except ImportError:
-        print("decord is not installed (`pip install decord`), so it is left out")
+    for name, module, run in (
+        ("decord + Pillow", "decord", clips.run_decord),
+        ("torchcodec + torchvision", "torchcodec.decoders", clips.run_torchcodec),
+    ):
+        package = module.partition(".")[0]
+        try:
+            importlib.import_module(module)
+            variants[name] = run
+        except ImportError:
+            print(f"{package} is not installed (`pip install {package}`), so it is left out")
+        except (OSError, RuntimeError) as error:  # torchcodec without FFmpeg's libraries
+            print(f"{package} does not load, so it is left out: {str(error).strip().splitlines()[0]}")
     seconds = interleaved(variants, args.repeats, args.warmup, CPU, time.process_time, lambda: settings.late)
     others = [name for name in variants if not name.startswith("ours")]
     best = min(others, key=lambda name: Summary.of(seconds[name]).median)

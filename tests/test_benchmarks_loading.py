@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +16,8 @@ from tiny_benchmark import CPU_NAME, QUICK
 from benchmarks import data_loading, end_to_end, features
 from benchmarks.settings import Settings
 from benchmarks.synthetic_videos import write_videos
+from modeling_videomae_v2.video_decoding_videomae_v2 import read_video
+from training.data.augment import Crop
 
 
 def test_end_to_end_from_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -115,6 +117,52 @@ def test_processor_time_where_python_has_no_resource_module(monkeypatch: pytest.
     before = found["processor_time"]()
     subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
     assert found["processor_time"]() - before > 0.03  # of a process that has ended
+
+
+def test_peers_that_are_missing_or_do_not_load_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    pytest.importorskip("av")
+    from video_files import encode
+
+    def load(module: str) -> None:
+        raise ImportError if module == "decord" else RuntimeError("\nCould not load libtorchcodec.\nThe reasons: ...")
+
+    monkeypatch.setattr(data_loading, "importlib", SimpleNamespace(import_module=load))
+    encode(tmp_path / "a.mp4", num_frames=70)
+    rows = data_loading.main(
+        ["--folder", str(tmp_path), "--workers", "0", "--warmup", "0", "--repeats", "1", "--views", "1"]
+    )
+    assert [row["variant"] for row in rows] == ["ours", "ours, normalised on the CPU", "transformers"]
+    printed = capsys.readouterr().out
+    assert "decord is not installed (`pip install decord`), so it is left out" in printed
+    assert "torchcodec does not load, so it is left out: Could not load libtorchcodec." in printed
+
+
+def test_torchcodec_gives_the_views_that_ours_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a decoder of the same interface: the package needs libraries that are seldom there."""
+    pytest.importorskip("av")
+    from video_files import encode
+
+    class VideoDecoder:
+        def __init__(self, path: str, num_ffmpeg_threads: int) -> None:
+            self.frames = read_video(path)[0]
+
+        def __len__(self) -> int:
+            return len(self.frames)
+
+        def get_frames_at(self, indices: list[int]) -> SimpleNamespace:
+            return SimpleNamespace(data=self.frames[indices])
+
+    monkeypatch.setitem(sys.modules, "torchcodec", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", SimpleNamespace(VideoDecoder=VideoDecoder))
+    for module in ("benchmarks.data_loading", "training.data.augment"):
+        monkeypatch.setattr(f"{module}.multi_scale_crop", lambda *_: Crop(8, 20, 40, 36))
+    encode(tmp_path / "a.mp4", num_frames=70)
+    clips = data_loading.Clips(tmp_path, views=1)
+    found, ours = clips.run_torchcodec(5), clips.run_ours_normalised(5)
+    assert found.shape == (1, 16, 3, 224, 224)
+    torch.testing.assert_close(found, ours, atol=0.05, rtol=0)  # uint8 rounded differently
 
 
 def test_the_loader_is_measured_within_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
