@@ -23,6 +23,7 @@ Rows = list[dict[str, Any]]
 PRESETS = (*PRESET_NAMES, TINY)
 TITLES = {"pretraining": "Pre-training step", "finetuning": "Fine-tuning step", "inference": "Inference"}
 COLOURS = {"ours": "#1b6ca8", "transformers": "#c8553d", "research": "#8a8a8a"}
+TITLE_INCHES = 0.07  # between the top of a picture and its title
 LINES = ("-", "--", ":", "-.")
 SHARE_COLOURS = ("#1b6ca8", "#5fa8d3", "#f2a65a", "#c8b8a0", "#8f5da8", "#d9d9d9")
 
@@ -51,11 +52,15 @@ def short(rate: float) -> str:
 
 def caption(rows: Rows) -> str:
     threads = "" if "cpu" not in str(rows[0].get("clock", "cpu")) else f", {rows[0]['threads']:g} threads, CPU time"
-    return f"{rows[0]['device']}{threads}; torch {rows[0]['torch']}, {rows[0]['date']}"
+    torch, date = (" and ".join(sorted({str(row[name]) for row in rows})) for name in ("torch", "date"))
+    return f"{rows[0]['device']}{threads}; torch {torch}, {date}"
 
 
 def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
-    """One panel for each size of model with more than one batch size; False if there is none."""
+    """One panel for each size of model with more than one batch size; False if there is none.
+
+    Of a variant that was measured at several, what was measured at one alone (compiled, say) is left out.
+    """
     rows = measured(rows, section)
     presets = [p for p in PRESETS if len({row["batch_size"] for row in rows if row["preset"] == p}) > 1]
     if not presets:
@@ -63,11 +68,14 @@ def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
     figure, panels = new_figure(len(presets))
     for panel, preset in zip(panels, presets):
         labels = list(dict.fromkeys(label(row) for row in rows))
-        for name in labels:
-            points = sorted(
-                (r["batch_size"], r["clips_per_s"]) for r in rows if label(r) == name and r["preset"] == preset
-            )
-            if points:
+        lines: dict[str, Rows] = {}
+        for row in sorted(rows, key=lambda row: row["batch_size"]):
+            if row["preset"] == preset:
+                lines.setdefault(label(row), []).append(row)
+        swept = {line[0]["variant"] for line in lines.values() if len(line) > 1}
+        for name, line in lines.items():
+            if len(line) > 1 or line[0]["variant"] not in swept:
+                points = [(row["batch_size"], row["clips_per_s"]) for row in line]
                 panel.plot(*zip(*points), label=name, **style(name, labels))
         panel.set(xlabel="clips per call", ylabel="clips per second", title=preset, xscale="log", ylim=(0, None))
         sizes = sorted({row["batch_size"] for row in rows if row["preset"] == preset})
@@ -78,14 +86,14 @@ def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
 
 
 def against_model_size(rows: Rows, section: str, path: Path) -> bool:
-    """Bars of the best speed of every variant, relative to the baseline; False if nothing was measured."""
+    """Bars of the best speed of every variant, the fastest on top; False if nothing was measured."""
     rows = [row for row in measured(rows, section) if row["best_batch"] in (True, "True")]
     if not rows:
         return False
     presets = [p for p in PRESETS if any(row["preset"] == p for row in rows)]
     figure, panels = new_figure(len(presets), height=0.6 + 0.28 * len({label(row) for row in rows}))
     for panel, preset in zip(panels, presets):
-        chosen = [row for row in rows if row["preset"] == preset][::-1]
+        chosen = sorted((row for row in rows if row["preset"] == preset), key=lambda row: row["clips_per_s"])
         colours = [style(label(row), [label(row)])["color"] for row in chosen]
         bars = panel.barh([label(row) for row in chosen], [row["clips_per_s"] for row in chosen], color=colours)
         texts = [f"{short(row['clips_per_s'])} ({100 * row['utilisation']:.0f}% of peak)" for row in chosen]
@@ -141,7 +149,8 @@ def save(figure: Any, panels: list[Any], title: str, note: str, path: Path, lege
             handles |= dict(zip(*reversed(panel.get_legend_handles_labels())))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(f"{title}\n", fontsize=12)
-    figure.text(0.5, 0.985, f"\n\n{note}", ha="center", va="top", fontsize=8, color="#555555")
+    below = 1 - TITLE_INCHES / figure.get_figheight()
+    figure.text(0.5, below, f"\n\n{note}", ha="center", va="top", fontsize=8, color="#555555")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
