@@ -205,12 +205,12 @@ class VideoMAEv2Config(PreTrainedConfig):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """As in `PreTrainedConfig`, for other VideoMAE repositories too: OpenGVLab's and those of transformers."""
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
-        return translate_config(config_dict, cls.model_type), kwargs
+        return cls._translate(config_dict), kwargs
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2Config":
         """As in `PreTrainedConfig`. Foreign keys, as other versions and tools write them, are kept as attributes."""
-        config_dict = translate_config(config_dict, cls.model_type)  # the Auto classes come here directly
+        config_dict = cls._translate(config_dict)  # the Auto classes come here directly
         for key in (*config_dict, *kwargs):
             if not cls._is_known(key) and cls._nearest_field(key):
                 cls._refuse(key)
@@ -221,6 +221,13 @@ class VideoMAEv2Config(PreTrainedConfig):
             setattr(config, key, value)
         config.validate_architecture()  # `kwargs` were set after construction
         return result
+
+    @classmethod
+    def _translate(cls, config_dict: dict[str, Any]) -> dict[str, Any]:
+        """Content of a `config.json` in our fields; a subclass with a model type of its own takes ours as its own."""
+        if config_dict.get("model_type") == VideoMAEv2Config.model_type:
+            config_dict = {**config_dict, "model_type": cls.model_type}
+        return translate_config(config_dict, cls.model_type)
 
     def __post_init__(self, **kwargs: Any) -> None:
         for key in kwargs:

@@ -52,11 +52,15 @@ class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
 
 
 class VideoMAEv2CubeProjection(nn.Conv3d):
-    """Linear map of single cubes, with the parameters of the convolution whose kernel and stride are one cube."""
+    """The convolution whose kernel and stride are one cube, of single cubes: a linear map.
+
+    Shapes are those of a convolution, so that adapters, which run convolutions beside this one, get what they expect.
+    """
 
     def forward(self, cubes: torch.Tensor) -> torch.Tensor:
-        """`(B, K, channels, tubelet_size, patch_size, patch_size)` to `(B, K, D)`."""
-        return nn.functional.linear(cubes.flatten(2).to(self.weight.dtype), self.weight.flatten(1), self.bias)
+        """`(cubes, channels, tubelet_size, patch_size, patch_size)` to `(cubes, D, 1, 1, 1)`."""
+        tokens = nn.functional.linear(cubes.flatten(1).to(self.weight.dtype), self.weight.flatten(1), self.bias)
+        return tokens[..., None, None, None]
 
 
 class VideoMAEv2PatchEmbeddings(nn.Module):
@@ -70,7 +74,8 @@ class VideoMAEv2PatchEmbeddings(nn.Module):
 
     def forward(self, pixel_values: torch.Tensor, visible: torch.LongTensor | None = None) -> torch.Tensor:
         """`(B, frames, channels, height, width)` to `(B, K, D)`; `visible` are token indices `(B, K)`, default all."""
-        return self.projection(cut_cubes(pixel_values, self.tubelet_size, self.patch_size, visible))
+        cubes = cut_cubes(pixel_values, self.tubelet_size, self.patch_size, visible)
+        return self.projection(cubes.flatten(0, 1)).view(*cubes.shape[:2], -1)
 
 
 class VideoMAEv2Embeddings(nn.Module):

@@ -8,19 +8,20 @@ from typing import Any
 from torch import nn
 
 
-# Parts that a checkpoint of another kind may lack or have on its own, each as a whole. All else belongs to the encoder.
+# Parts that a checkpoint of another kind may lack or have on its own, each as a whole.
 PARTS = {
     "classifier": ("classifier.",),
     "decoder": ("decoder.", "encoder_to_decoder."),
     "norm of the pooled feature": ("fc_norm.",),
     "norm of the tokens": ("layernorm.",),
 }
+ENCODER = ("embeddings.", "layers.")  # what no checkpoint may lack
 
 
 ADVICE = (
-    "Correct the configuration (width, depth, patch size, layer scale, number of classes). For a head with another "
-    "number of classes pass `ignore_mismatched_sizes=True`; `output_loading_info=True` returns the lists of what is "
-    "missing or left over, instead of raising."
+    "Correct the configuration (width, depth, patch size, layer scale, number of classes). For a head of another "
+    "shape, as for other classes, pass `ignore_mismatched_sizes=True`; `output_loading_info=True` returns the lists of "
+    "what is missing or left over, instead of raising."
 )
 # to those who only use a checkpoint
 TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
@@ -31,9 +32,13 @@ class UnfitWeightsError(ValueError, RuntimeError):
 
 
 def part_of(key: str, prefix: str) -> str | None:
-    """The part of a model, of those in `PARTS`, that a parameter belongs to; None for the encoder's."""
+    """The part of a model, of those in `PARTS`, that a parameter belongs to; None for the encoder's.
+
+    What a subclass adds is a part under its own name.
+    """
     bare = key.removeprefix(f"{prefix}.")
-    return next((part for part, starts in PARTS.items() if bare.startswith(starts)), None)
+    own = None if bare.startswith(ENCODER) else bare.partition(".")[0]
+    return next((part for part, starts in PARTS.items() if bare.startswith(starts)), own)
 
 
 def refuse_unfit_weights(
@@ -42,14 +47,16 @@ def refuse_unfit_weights(
     """Raise if loading left a weight to chance, or threw one away, other than a whole head or decoder.
 
     A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
-    reports it as new), or be left over where the model has no such part. Anything else is a checkpoint of another
-    architecture. Where a model was loaded with an adapter there is nothing to go by.
+    reports it as new), or be left over where the model has no such part. What a subclass adds may be missing, too.
+    Anything else is a checkpoint of another architecture. Where a model was loaded with an adapter there is nothing to
+    go by.
 
     Args:
         model: A model of this package, loaded.
         info: What `from_pretrained(..., output_loading_info=True)` gives.
         source: Name of the checkpoint, for the message.
-        allow_mismatch: Whether the caller asked for weights of another shape to be drawn anew.
+        allow_mismatch: Whether the caller asked for weights of another shape to be drawn anew; so is then a head, or
+            another part, of which the checkpoint has one with other names (a subclass with an MLP for a head).
         advice: The way out, for the message.
 
     Raises:
@@ -68,11 +75,12 @@ def refuse_unfit_weights(
     owned = _by_part(model.state_dict(), prefix)
     missing = _by_part((key for key in info.get("missing_keys", ()) if key not in mismatched), prefix)
     unexpected = _by_part(info.get("unexpected_keys", ()), prefix)
+    new = {part for part, keys in missing.items() if part is not None and set(keys) == set(owned[part])}
     for part, keys in missing.items():
-        if part is None or set(keys) != set(owned[part]):
+        if part not in new:
             problems += [f"{key}: not in the checkpoint" for key in sorted(keys)]
     for part, keys in unexpected.items():
-        if part is None or part in owned:
+        if part not in PARTS or (part in owned and not (allow_mismatch and part in new)):
             problems += [f"{key}: not in the model" for key in sorted(keys)]
     if problems:
         raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, advice))

@@ -109,9 +109,10 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     ) -> "VideoMAEv2PreTrainedModel":
         """As in transformers, with the OpenGVLab repositories and those of transformers' own VideoMAE as well.
 
-        A whole head, decoder or final norm may be missing, which transformers reports. Any other weight that is
-        missing, left over or of another shape is an error that lists it; with `output_loading_info=True` the lists of
-        what is missing and left over are returned instead. The model is built with as many heads as were trained.
+        A whole head, decoder, final norm or part that a subclass adds may be missing, which transformers reports. Any
+        other weight that is missing, left over or of another shape is an error that lists it; with
+        `output_loading_info=True` the lists of what is missing and left over are returned instead. The model is built
+        with as many heads as were trained.
 
         Raises:
             UnfitWeightsError: See above; a `ValueError` and a `RuntimeError`.
@@ -137,7 +138,7 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
             return None
         places = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
         try:
-            return VideoMAEv2Config.from_pretrained(source, **{name: kwargs[name] for name in places if name in kwargs})
+            return cls.config_class.from_pretrained(source, **{name: kwargs[name] for name in places if name in kwargs})
         except OSError:  # weights alone, or an adapter's folder: nothing to compare with
             return None
 
@@ -457,6 +458,8 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         if not isinstance(labels, torch.Tensor):
             raise ValueError(f"`labels` must be a tensor, got {type(labels).__name__}: call `torch.tensor` on them.")
         logits = at_least_fp32(logits)
+        if hasattr(self, "_loss_function"):  # the user's, by `model.loss_function = ...`
+            return self.loss_function(labels, logits, self.config)
         if not self._has_exclusive_classes:
             if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
                 raise ValueError(

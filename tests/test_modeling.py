@@ -174,6 +174,17 @@ def test_class_ids_and_soft_targets_equal_a_float64_reference():
     torch.testing.assert_close(model(clips(4), labels=one_hot).loss, model(clips(4), labels=ids).loss)
 
 
+def test_a_loss_of_the_users_own_is_taken():
+    def weighted(labels: torch.Tensor, logits: torch.Tensor, config: VideoMAEv2Config, **_: object) -> torch.Tensor:
+        return F.cross_entropy(logits, labels, weight=torch.arange(1.0, 1 + config.num_labels))
+
+    model, ids = tiny_model(VideoMAEv2ForVideoClassification), torch.tensor([0, 4])
+    plain = model(clips(), labels=ids)
+    model.loss_function = weighted
+    outputs = model(clips(), labels=ids)
+    assert outputs.loss == weighted(ids, outputs.logits, model.config) != plain.loss
+
+
 def test_float_label_of_a_single_output_is_regression_as_everywhere():
     """The cross entropy of one class is always zero: such a model would not train, without a word."""
     model = tiny_model(VideoMAEv2ForVideoClassification, num_labels=1)

@@ -15,9 +15,21 @@ from tiny import MODEL_CLASSES, clips, inputs_for, tiny_config, tiny_model
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AutoModel, AutoModelForPreTraining, AutoModelForVideoClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForPreTraining,
+    AutoModelForVideoClassification,
+    PreTrainedModel,
+)
 
-from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from modeling_videomae_v2 import (
+    VideoMAEv2Config,
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+)
+from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
 
 
 each_model = pytest.mark.parametrize("model_class", MODEL_CLASSES)
@@ -208,6 +220,69 @@ def test_head_of_another_size(tmp_path: Path):
     assert torch.equal(main_output(loaded.videomae_v2), main_output(model.videomae_v2))
     assert 0 < loaded.classifier.weight.abs().max() < 1e-3
     assert (loaded.classifier.bias == 0).all()
+
+
+# ---- subclasses
+
+
+class WithMore(VideoMAEv2ForVideoClassification):
+    """What it adds is in no checkpoint of ours."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__(config)
+        self.extra = nn.Linear(config.hidden_size, 3)
+        self.post_init()
+
+
+class WithMLP(VideoMAEv2ForVideoClassification):
+    """Its head has other names than ours."""
+
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__(config)
+        self.classifier = nn.Sequential(nn.Linear(config.hidden_size, 8), nn.GELU(), nn.Linear(8, config.num_labels))
+        self.post_init()
+
+
+def test_what_a_subclass_adds_is_new(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    model.save_pretrained(tmp_path / "ours")
+    loaded = WithMore.from_pretrained(tmp_path / "ours")
+    assert "extra.weight" in caplog.text
+    assert 0 < loaded.extra.weight.abs().max() < 1
+    assert torch.equal(loaded(clips()).logits, model(clips()).logits)
+    half = {name: value for name, value in loaded.state_dict().items() if name != "extra.bias"}
+    loaded.save_pretrained(tmp_path / "half", state_dict=half)
+    with pytest.raises(UnfitWeightsError, match=r"extra\.bias: not in the checkpoint"):
+        WithMore.from_pretrained(tmp_path / "half")
+
+
+def test_head_with_other_names(tmp_path: Path):
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(UnfitWeightsError, match=r"classifier\.weight: not in the model\n.*ignore_mismatched_sizes"):
+        WithMLP.from_pretrained(tmp_path)
+    loaded = WithMLP.from_pretrained(tmp_path, ignore_mismatched_sizes=True)
+    assert torch.equal(main_output(loaded.videomae_v2), main_output(model.videomae_v2))
+
+
+def test_a_model_type_of_ones_own(tmp_path: Path):
+    class OwnConfig(VideoMAEv2Config):
+        model_type = "one_of_our_own"
+
+    class OwnModel(VideoMAEv2ForVideoClassification):
+        config_class = OwnConfig
+
+    AutoConfig.register(OwnConfig.model_type, OwnConfig, exist_ok=True)
+    AutoModelForVideoClassification.register(OwnConfig, OwnModel, exist_ok=True)
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    model.save_pretrained(tmp_path / "ours")
+    own = OwnModel.from_pretrained(tmp_path / "ours")
+    assert own.config.model_type == OwnConfig.model_type
+    own.save_pretrained(tmp_path / "own")
+    for loaded in (own, AutoModelForVideoClassification.from_pretrained(tmp_path / "own")):
+        assert type(loaded) is OwnModel
+        assert torch.equal(loaded(clips()).logits, model(clips()).logits)
 
 
 # ---- nothing is left uninitialised

@@ -160,6 +160,24 @@ def test_lora(targets: Any, adapted: int, checkpointing: bool, tmp_path: Path):
     torch.testing.assert_close(loaded.merge_and_unload()(clips()).logits, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["LoRA", "DoRA", "IA3"])
+def test_adapters_of_the_cube_embedding(kind: str):
+    """They run convolutions beside the one of the model, which only looks at single cubes."""
+    peft = pytest.importorskip("peft")
+    config = {
+        "LoRA": peft.LoraConfig(r=2, target_modules=["projection"], init_lora_weights=False),
+        "DoRA": peft.LoraConfig(r=2, target_modules=["projection"], init_lora_weights=False, use_dora=True),
+        "IA3": peft.IA3Config(target_modules=["projection"], feedforward_modules=[], init_ia3_weights=False),
+    }[kind]
+    plain = tiny_model(VideoMAEv2ForVideoClassification)(clips()).logits
+    model = peft.get_peft_model(tiny_model(VideoMAEv2ForVideoClassification), config).eval()
+    outputs = model(clips(), labels=torch.tensor([0, 1]))
+    outputs.loss.backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    assert not torch.allclose(outputs.logits, plain)
+    torch.testing.assert_close(model.merge_and_unload()(clips()).logits, outputs.logits, atol=1e-4, rtol=1e-4)
+
+
 def test_lora_of_the_pretraining_model():
     peft = pytest.importorskip("peft")
     config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"])
