@@ -288,3 +288,7 @@ class TestOptions:
         with pytest.raises(SystemExit):
             main([str(tmp_path / "other"), "--size", "33"])
         assert "`size` must be even" in capsys.readouterr().err
+        (tmp_path / "file").write_text("keep")
+        with pytest.raises(SystemExit):
+            main([str(tmp_path / "file/data"), *arguments])
+        assert "Not a directory" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 bar.update(done - bar.n)
 
             write_motion_dataset(folder, MotionOptions(**values), workers, show)
-    except (ValueError, FileExistsError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     logging.getLogger(__name__).info("%s is complete.", folder)
 

@@ -153,8 +153,11 @@ def encode_mp4(frames: np.ndarray, fps: int) -> bytes:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is either there in full or not at all, whenever the process ends."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_bytes(data)
-    os.replace(aside, path)
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    except OSError as error:  # that of a full disk names no file
+        raise OSError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _write_clip(clip: Clip, folder: Path, options: MotionOptions) -> None:
