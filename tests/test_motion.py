@@ -4,6 +4,10 @@
 
 import functools
 import json
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -237,6 +241,20 @@ class TestFolder:
         write_motion_dataset(tmp_path / "one", SMALL, workers=1)
         write_motion_dataset(tmp_path / "two", SMALL, workers=2)
         assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+    @pytest.mark.slow
+    @pytest.mark.multiprocess
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+    def test_workers_end_with_the_command(self, tmp_path: Path, number: signal.Signals) -> None:
+        pytest.importorskip("av")
+        command = [sys.executable, "-m", "training.motion", str(tmp_path / "data"), "--workers", "2"]
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE)
+        while not list(tmp_path.rglob("*.mp4")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.communicate(timeout=60)  # the workers have the other end of the pipe
+        assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
 
     def test_foreign_folders_are_refused(self, tmp_path: Path) -> None:
         options = MotionOptions(train_clips_per_class=0, test_clips_per_class=1, size=32, min_frames=8, max_frames=8)

@@ -5,6 +5,8 @@
 import argparse
 import logging
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,4 +47,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the workers end, too
     main()
