@@ -485,6 +485,8 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(finetuned, tmp_path: Path
     with full_disk():
         said = refusal(tmp_path / "a.pth", tmp_path / "theirs.pth", "--to", "official", *TINY)
     assert "theirs.pth cannot be written: File too large" in said
+    with full_disk(100):  # config.json comes first
+        assert "ours cannot be written: File too large" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
 
 
@@ -492,6 +494,24 @@ def test_options_that_mean_nothing(finetuned, tmp_path: Path) -> None:
     save(tmp_path / "a.pth", finetuned)
     assert "`--revision` 'v2'" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--revision", "v2")
     assert "`--shard-size` must be" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", "much")
+    for size in ("-1GB", "infGB"):
+        assert "`--shard-size` must be" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", size)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", "[]", "config.json must hold a JSON object, not list"),
+        ("config.json", '{"model_type": "videomae_v2", "hidden_size": "32"}', "source: `hidden_size` has a value of"),
+        ("video_preprocessor_config.json", "{", "video_preprocessor_config.json is not valid JSON"),
+        ("video_preprocessor_config.json", '{"sampling": "x"}', "source cannot be used: `sampling`"),
+    ],
+)
+def test_a_damaged_file_of_a_folder_is_named(finetuned, tmp_path: Path, name: str, content: str, said: str) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    run(tmp_path / "a.pth", tmp_path / "source", *TINY)
+    (tmp_path / "source" / name).write_text(content)
+    assert said in refusal(tmp_path / "source", tmp_path / "ours")
 
 
 def test_from_python(finetuned, tmp_path: Path) -> None:

@@ -64,6 +64,31 @@ def test_a_folder_that_holds_something_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scale", "nan"], "--scale must be above 0, got nan"),
+        (["--scale", "inf"], "--scale must be above 0, got inf"),
+        (["--seed", "-1"], "--seed must lie in [0, 2147483648), got -1"),
+    ],
+)
+def test_numbers_that_have_no_meaning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--output-dir", str(tmp_path / "demo"), *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # of the test run
+    (tmp_path / "file").write_text("keep")
+    assert main(["--output-dir", str(tmp_path / "file/demo"), "--mixed-precision", "no"]) == 1
+    assert "Not a directory" in capsys.readouterr().out
+
+
 def test_without_pyav_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -341,6 +341,23 @@ def test_the_teacher_is_in_no_checkpoint(tmp_path: Path, teacher: Path) -> None:
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.safetensors", "cut", r"cannot be loaded: .*model.safetensors is no whole safetensors file"),
+        ("video_preprocessor_config.json", "{", "video_preprocessor_config.json is not valid JSON"),
+        ("video_preprocessor_config.json", '{"num_frames": 0}', r"processor of teacher.path \(.*`num_frames`"),
+    ],
+)
+def test_a_damaged_file_of_the_teacher_is_named(
+    tmp_path: Path, teacher: Path, name: str, content: str, said: str
+) -> None:
+    copy = shutil.copytree(teacher, tmp_path / "teacher")
+    (copy / name).write_text(content)
+    with pytest.raises(RecipeError, match=said):
+        begin(tmp_path / "run", copy)
+
+
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("engine", ["ddp", "fsdp2"])

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from full_disk import full_disk
 from tiny import tiny_model
 
 
@@ -440,6 +441,18 @@ def test_damaged_part(model: Path, videos: Path, tmp_path: Path, capsys: pytest.
     assert "predictions.parquet is damaged" in capsys.readouterr().err
 
 
+def test_a_part_that_another_evaluation_takes_away(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    assert main(arguments(model, videos, tmp_path)) == 0
+    monkeypatch.setattr("training.evaluation.store.pq.read_table", gone)
+    assert main(arguments(model, videos, tmp_path)) == 2
+    assert f"has gone meanwhile: another evaluation writes to {tmp_path}" in capsys.readouterr().err
+
+
 def test_bf16(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
     assert main(arguments(model, videos, tmp_path, "--mixed_precision", "bf16")) == 0
     for row, expected in zip(rows(tmp_path), rows(plain)):
@@ -512,6 +525,24 @@ def test_weights_that_do_not_fit_the_configuration(
     assert "videomae_v2.layers." in message
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "video_preprocessor_config.json"])
+def test_a_damaged_file_of_the_model_is_named(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    (copy / name).write_bytes((copy / name).read_bytes()[:100])
+    assert main(arguments(copy, videos, tmp_path / "output")) == 2
+    assert f"cannot be loaded: {copy / name} is no" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_said(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "output"
+    with full_disk(100):
+        assert main(arguments(model, videos, output)) == 1
+    assert f"{output / 'evaluation.json'} cannot be written: File too large." in capsys.readouterr().err
+    assert [path for path in output.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_video_that_no_view_fits_into(
     model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, workers: int
@@ -540,10 +571,15 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--data.sources", "[]"], "data.sources is empty"),
         (["--data.sources", "[{kind: folder, path: nowhere}]"], "nowhere"),
         (["--data.sources", "[{kind: datasets, path: x, streaming: true}]"], "streaming must be false"),
+        (["--data.sources.0.path_pattern", "("], "data.sources.0.path_pattern (() is no regular expression"),
+        (["--data.sources.0.pattern", "x.jpg"], "data.sources.0.pattern (x.jpg) must hold the place of a number"),
         (["--match", "id", "--renames", "x.json"], "renames has no effect"),
         (["--mixed_precision", "fp16"], "fp16 needs a GPU"),
         (["--data.classes", "nowhere.txt"], "data.classes: There is no label file nowhere.txt"),
         (["--data.max_bad_share", "2"], "must lie in [0, 1]"),
+        (["--data.num_frames", "3"], "data.num_frames (or what the video processor of"),
+        (["--data.image_size", "18"], "is 18; it must be a multiple of the model's patch_size, 4"),
+        (["--attention", "flsh"], "attention (flsh) is no attention function; there are: eager, "),
         (["--output_dir", "''"], "output_dir is missing"),
     ],
 )

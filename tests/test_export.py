@@ -186,6 +186,10 @@ def test_what_is_there_stays_unless_asked(classifier: Path, tmp_path: Path) -> N
     assert path.read_text() == "mine"
     assert run(classifier, path, "--overwrite").exit_code == 0
     assert path.stat().st_size > 1000
+    device = tmp_path / "device.pt2"
+    device.symlink_to("/dev/null")
+    assert "is no file that can be replaced" in " ".join(run(classifier, device, "--overwrite").stderr.split())
+    assert device.is_symlink()
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnxruntime", "onnxscript"])

@@ -153,6 +153,24 @@ def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
         task_for(tmp_path, tmp_path / "nowhere", labels=OLD)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", b'{"hidden_size": "32"}', r"old\) cannot be loaded: `hidden_size` has a value of a wrong type"),
+        ("video_preprocessor_config.json", b"{", r"old\) cannot be loaded: .*config.json is not valid JSON"),
+        ("model.safetensors", b"cut", r"old\) cannot be loaded: .*model.safetensors is no whole safetensors file"),
+        ("pytorch_model.bin", b"junk", r"old\) cannot be loaded: The weights .*pytorch_model.bin cannot be read"),
+    ],
+)
+def test_a_damaged_file_of_a_checkpoint_is_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    checkpoint(tmp_path / "old", OLD)
+    if name.endswith(".bin"):
+        (tmp_path / "old/model.safetensors").unlink()
+    (tmp_path / "old" / name).write_bytes(content)
+    with pytest.raises(RecipeError, match=said):
+        task_for(tmp_path, tmp_path / "old", labels=OLD).build_model()
+
+
 def test_the_saved_model_classifies_alike(tmp_path: Path) -> None:
     checkpoint(tmp_path / "old", OLD)
     task = task_for(tmp_path, tmp_path / "old", labels=OLD[1:])

@@ -138,6 +138,7 @@ def test_lists_of_files_that_are_wrong(tmp_path: Path, content: str, message: st
         (["--train", "400=GOOD", "--video-path", "{name}.mp4"], "no template of a path: 'name'"),
         (["--train", "400=GOOD", "--video-path", "a.mp4"], "gives all videos one path"),
         (["--train", "400=GOOD", "--video-path", "{id"], "no template of a path"),
+        (["--train", "400=GOOD", "--video-path", "{id[x]}{id}"], "no template of a path"),
         (["--train", "400=GOOD", "--check", "some"], "--check takes a number above 0 or `all`, got 'some'"),
         (["--train", "400=GOOD", "--label-map", "GOOD"], "is not in the label map"),
         (["--train", "400=GOOD", "--renames", "GOOD"], "not valid JSON"),
@@ -175,6 +176,7 @@ def test_parts_that_are_wrong(tmp_path: Path, option: str, content: str, message
     ("name", "content", "message"),
     [
         ("a.json", '[{"id": "1"}, {"ID": "2"}]', "entry 2: there is no `id`"),
+        ("a.json", '[{"id": {"a": 1}}]', "entry 1: `id` must be text or a number, got {'a': 1}"),
         ("a.json", '{"id": "1"}', "must hold a list of objects"),
         ("a.json", "[", "not valid JSON"),
     ],
@@ -183,6 +185,15 @@ def test_json_lists_that_are_wrong(tmp_path: Path, name: str, content: str, mess
     result = run("unlabeled", "--ssv2", write(tmp_path / name, content), "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert message in said(result)
+
+
+def test_numbers_that_no_table_can_hold(tmp_path: Path) -> None:
+    content = f"# path start total\na.mp4 {10**20} 3\n"
+    result = run("unlabeled", "--ssv2", write(tmp_path / "a.txt", content), "-o", tmp_path / "out")
+    assert (result.exit_code, "a.txt, line 2: expected `path start total`" in said(result)) == (1, True)
+    content = f"path,start,total\na.mp4,1,{10**20}\n"
+    result = run("unlabeled", "--self-collected", write(tmp_path / "a.csv", content), "-o", tmp_path / "out")
+    assert (result.exit_code, "a.csv, line 2: `start` and `total` must be" in said(result)) == (1, True)
 
 
 def test_no_lists_and_unknown_parts(tmp_path: Path) -> None:
@@ -310,7 +321,20 @@ def test_check_command_and_the_list_without_bad_videos(videos: Path) -> None:
     assert "--good writes one list" in said(run("check", videos, "--sample", 2, "--good", good))
     assert run("check", videos, "--good", good, "--force").exit_code == 1
     assert "broken.mp4" in good.read_text()
-    assert not list(videos.parent.glob("*.unfinished"))
+    assert [path for path in videos.parent.glob(".*") if path.is_file()] == []
+
+
+def test_results_of_a_check_have_a_place_before_it_begins(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = videos.parent
+    run("check", videos, "--bad", folder / "new/folder/bad.txt")
+    assert (folder / "new/folder/bad.txt").is_file()
+    monkeypatch.setattr("training.build_hybrid.check_list", None)  # nothing is looked at
+    before = videos.read_text()
+    assert "would be lost" in said(run("check", videos, "--bad", videos, "--force"))
+    assert "would be lost" in said(run("check", videos, "--good", folder / "a.txt", "--bad", folder / "a.txt"))
+    assert "is a folder or a device. Name a file" in said(run("check", videos, "--good", folder, "--force"))
+    assert "list.txt" in said(run("check", videos, "--bad", videos / "bad.txt"))
+    assert videos.read_text() == before
 
 
 def test_check_after_building(videos: Path) -> None:

@@ -4,6 +4,10 @@
 
 import functools
 import json
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -238,6 +242,20 @@ class TestFolder:
         write_motion_dataset(tmp_path / "two", SMALL, workers=2)
         assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
+    @pytest.mark.slow
+    @pytest.mark.multiprocess
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+    def test_workers_end_with_the_command(self, tmp_path: Path, number: signal.Signals) -> None:
+        pytest.importorskip("av")
+        command = [sys.executable, "-m", "training.motion", str(tmp_path / "data"), "--workers", "2"]
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE)
+        while not list(tmp_path.rglob("*.mp4")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.communicate(timeout=60)  # the workers have the other end of the pipe
+        assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+
     def test_foreign_folders_are_refused(self, tmp_path: Path) -> None:
         options = MotionOptions(train_clips_per_class=0, test_clips_per_class=1, size=32, min_frames=8, max_frames=8)
         write_motion_dataset(tmp_path / "data", options)
@@ -288,3 +306,7 @@ class TestOptions:
         with pytest.raises(SystemExit):
             main([str(tmp_path / "other"), "--size", "33"])
         assert "`size` must be even" in capsys.readouterr().err
+        (tmp_path / "file").write_text("keep")
+        with pytest.raises(SystemExit):
+            main([str(tmp_path / "file/data"), *arguments])
+        assert "Not a directory" in capsys.readouterr().err

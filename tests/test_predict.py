@@ -395,8 +395,11 @@ def spoil(folder: Path, name: str, content: bytes) -> Path:
         ("model.safetensors", b"version https://git-lfs"),
         ("model.safetensors", b""),
         ("pytorch_model.bin", b""),
+        ("pytorch_model.bin", b"junk"),
         ("pytorch_model.bin", b"\x80\x02cos\nsystem\n."),
         ("model.safetensors.index.json", b"{}"),
+        ("model.safetensors.index.json", b'{"weight_map": {"a": "b"}}'),
+        ("video_preprocessor_config.json", b"{"),
         ("config.json", b"{"),
         ("config.json", b"[]"),
         ("config.json", b'{"model_type": "videomae_v2", "hidden_size": "32"}'),
@@ -411,6 +414,31 @@ def test_a_damaged_file_of_a_model_is_named(film: Path, tmp_path: Path, name: st
         assert isinstance(result.exception, SystemExit), result.exception
         words = " ".join(result.stderr.split())
         assert str(spoiled if b"32" not in content else folder) in words, words
+
+
+def test_weights_that_an_index_names_and_that_are_not_there(film: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    result = run(folder, film)
+    assert result.exit_code == 1
+    assert "lacks model-1.safetensors and 1 more, which model.safetensors.index.json" in " ".join(result.stderr.split())
+
+
+def test_what_is_no_file_is_not_replaced(film: Path, model: Path, tmp_path: Path) -> None:
+    for name in ("device", "device.csv"):
+        device = tmp_path / name
+        device.symlink_to("/dev/null")
+        result = run(model, film, "--csv", device, "--overwrite")
+        assert (result.exit_code, device.is_symlink()) == (1, True)
+        assert "is no file that can be replaced" in " ".join(result.stderr.split())
+
+
+def test_an_address_that_is_none_is_named(model: Path) -> None:
+    result = run(model, "http://[::1", "--csv", "unused")
+    assert result.exit_code == 1
+    assert "http://[::1 is no address (Invalid IPv6 URL)" in " ".join(result.stderr.split())
 
 
 def test_a_folder_without_configuration_is_no_model(film: Path, tmp_path: Path) -> None:

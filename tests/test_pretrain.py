@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import torch
 import yaml
 from fake_clips import TINY
+from full_disk import full_disk
 from PIL import Image
 from processes import forget_processes
 from safetensors.torch import load_file
@@ -137,6 +139,25 @@ def test_a_checkpoint_to_start_from_that_is_none(
         assert run_here(config_file, "--output_dir", str(tmp_path / "run"), "--model.init_from", str(start)) == 2
         assert f"model.init_from ({start}) cannot be loaded: " in capsys.readouterr().err
         forget_processes()
+
+
+def test_a_full_disk_is_said(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with full_disk(20):
+        assert run_here(config_file, "--output_dir", str(tmp_path), "--tracking.trackers", "[]") == 1
+    assert f"{tmp_path / 'metrics.jsonl'} cannot be written: File too large." in capsys.readouterr().err
+
+
+def test_steps_that_are_done_again_stand_in_the_metrics_once(config_file: Path, tmp_path: Path) -> None:
+    """As after a process was killed, or its disk was full, after its last checkpoint and in the midst of a line."""
+    arguments = ["--output_dir", str(tmp_path), "--schedule.max_steps", "4", "--tracking.trackers", "[]",
+                 "--checkpoint.every", "2", "--checkpoint.keep", "2"]  # fmt: skip
+    assert run_here(config_file, *arguments) == 0
+    shutil.rmtree(tmp_path / "checkpoints" / "step-00000004")
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("of somebody else\n" + metrics.read_text() + '{"step": 5, "lo')
+    assert run_here(config_file, *arguments) == 0
+    first, *others = metrics.read_text().splitlines()
+    assert (first, [json.loads(line)["step"] for line in others]) == ("of somebody else", [1, 2, 3, 4])
 
 
 def test_a_recipe_that_cannot_be_run(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -202,6 +202,8 @@ def _broken_json(folder: Path) -> None:
         (_adapter, "is an adapter, not a whole model"),
         (_foreign, "`model_type` 'videomae', not 'videomae_v2'.*videomae-v2 convert"),
         (lambda folder: change_json(folder / "config.json", architectures=None), "one of VideoMAEv2Model"),
+        (lambda folder: change_json(folder / "config.json", architectures=5), "`architectures`, got 5"),
+        (lambda folder: change_json(folder / "config.json", architectures=[[]]), r"`architectures`, got \[\[\]\]"),
         (lambda folder: (folder / "model.safetensors").unlink(), "has no weights in model.safetensors"),
         (_pickled, "pytorch_model.bin, which may run code"),
         (_cut_short, "model.safetensors is no whole safetensors file"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 from click.testing import Result
+from full_disk import full_disk
 from hub_server import READ_TOKEN, TOKEN, HubServer
 from published_models import change_json, save_model
 from typer.testing import CliRunner
@@ -109,6 +110,12 @@ def test_dry_run_shows_everything_and_sends_nothing(folder: Path, hub: HubServer
     assert "Nothing was sent" in words(result)
     assert checked
     assert not [line for line in hub.log if not line.startswith("GET")]
+
+
+def test_a_full_disk_names_the_folder(folder: Path, hub: HubServer) -> None:
+    with full_disk(100):
+        result = publish(folder, REPO, "--dry-run")
+    refused(result, "cannot be written: File too large.", "set the environment variable TMPDIR")
 
 
 def test_dry_run_needs_no_token(folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,12 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--optimizer.clip_grad", "tight"], "must be a number, got 'tight'. It may also be null"),
         (["--data.workers"], "has no value"),
         (["stray"], "Expected `--key value`"),
+        (["--config", "other.yaml"], "`--config` takes one file, got "),
+        (["--seed", "2024-13-45"], "The value of `--seed`, '2024-13-45', is not valid YAML; put it in quotes"),
+        (["--ema", "{decay: 0.9, decay: 0.99}"], "is not valid YAML"),
+        (["--tracking.project", "2024-01-02"], "`tracking.project` must be text, got 2024-01-02. Write it in quotes"),
+        (["--schedule.epochs", ".nan"], "schedule.epochs must be above 0, got nan"),
+        (["--schedule.epochs", ".inf", "--schedule.max_steps", "null"], "schedule.epochs must be above 0, got inf"),
         (["--seed.deep", "1"], "`seed` must be a whole number, got {'deep': 1}"),
         (["--batch_size.deep", "1"], "`--batch_size.deep` leads into 2, which has no keys"),
         (["--optimizer.betas", "[0.9, 1.5]"], "optimizer.betas must be two numbers in [0, 1)"),
@@ -132,10 +138,26 @@ def test_the_number_of_processes_is_checked_before_they_meet(
 def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"nothing.yaml cannot be read"):
         load(tmp_path / "nothing.yaml")
-    for text, message in (("- a\n- b\n", "must hold a mapping"), ("a: [", "not valid YAML")):
+    (tmp_path / "above.yaml").write_text("extends: bad.yaml\n")
+    for text, message in (
+        ("- a\n- b\n", "must hold a mapping"),
+        ("a: [", "not valid YAML"),
+        ("ema:\n  decay: 0.9\n  decay: 0.99\n", r"(?s)not valid YAML: the key 'decay' stands twice.*line 3"),
+        ("seed: 2024-13-45\n", r"bad.yaml is not valid YAML: '2024-13-45' cannot be read"),
+        ("data: &loop {sources: [*loop]}\n", "bad.yaml is not valid YAML"),
+        ("extends: above.yaml\n", "above.yaml extends bad.yaml, which builds on it"),
+        ("extends: [a.yaml, b.yaml]\n", "must name one file, got "),
+    ):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(RecipeError, match=message):
             load(tmp_path / "bad.yaml")
+
+
+def test_what_an_alias_repeats_can_be_overridden_alone(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("output_dir: x\nnum_labels: 2\ndata:\n  sources: &videos [{path: a}]\ndata_eval: *videos\n")
+    recipe = load(path, "--data_eval.0.path", "b", recipe_class=FineTuningRecipe)
+    assert (recipe.data.sources[0].path, recipe.data_eval[0].path) == ("a", "b")
 
 
 def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ python -m training.build_hybrid unlabeled --k710 data/k710/train.txt --ssv2 ssv2
 python -m training.build_hybrid check data/unlabeled_hybrid/webvid.txt --root data/webvid --decode
 """  # noqa: E501
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,9 +185,16 @@ def check_command(
     """Look whether the videos of lists are there and, with --decode, can be decoded. Exit code 1: some are not."""
     if good is not None and (len(lists) > 1 or sample is not None):
         raise ValueError("--good writes one list and needs all of its videos checked: pass one list, and no --sample.")
-    for target in (good, bad):
-        if target is not None and target.exists() and not force:
+    if bad is not None and bad in (good, *lists):
+        raise ValueError(f"--bad names {bad}, which is a list of videos and would be lost. Name another file.")
+    for target in (target for target in (good, bad) if target is not None):
+        if target.exists() and not target.is_file():
+            raise ValueError(f"{target} is a folder or a device. Name a file.")
+        if target.exists() and not force:
             raise FileExistsError(f"{target} is there already. Pass --force to replace it, or another name.")
+        target.parent.mkdir(parents=True, exist_ok=True)  # not after hours of decoding
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(f"Nothing can be written to {target.parent}. Name a file in another folder.")
     results = [_check(path, root, sample, decode, workers, seed, pattern) for path in lists]
     if good is not None:
         write_good(str(lists[0]), results[0], str(good))

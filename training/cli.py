@@ -30,7 +30,7 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
         argv: Arguments; default: those of the process.
 
     Returns:
-        Exit status: 0, 2 if the recipe cannot be run, or 1 if the data or the numbers ended the training.
+        Exit status: 0, 2 if the recipe cannot be run, or 1 if the data, the numbers or the disk ended the training.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
@@ -46,7 +46,7 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
         return _fail(error, 2)
     except FloatingPointError as error:
         return _fail(error, 1)
-    except DataError as error:
+    except (DataError, OSError) as error:
         return _fail(error, 1, alone=True)
     return 0
 

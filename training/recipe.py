@@ -96,7 +96,7 @@ class ScheduleRecipe:
         found = []
         if self.max_steps is not None and self.max_steps < 1:
             found.append(f"schedule.max_steps must be at least 1, got {self.max_steps}")
-        if self.max_steps is None and self.epochs <= 0:
+        if not 0 < self.epochs < math.inf and (self.max_steps is None or self.epochs != 0):
             found.append(f"schedule.epochs must be above 0, got {self.epochs}")
         found += below_zero("schedule", self, "warmup_epochs", "warmup_steps", "warmup_lr", "min_lr")
         for part, whole in (("warmup_epochs", "epochs"), ("warmup_steps", "max_steps")):
@@ -277,12 +277,10 @@ class Recipe:
         start = self.model.init_from
         try:
             check_place(start)
+            VideoMAEv2Config.from_pretrained(start)  # by itself: what is wrong in it is not the fault of `fields`
         except (OSError, ValueError) as error:
             raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
-        try:
-            return VideoMAEv2Config.from_pretrained(start, **fields)
-        except OSError as error:
-            raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
+        return VideoMAEv2Config.from_pretrained(start, **fields)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, as YAML and JSON take it."""
@@ -310,9 +308,10 @@ def load_recipe(argv: Sequence[str], recipe_class: type[RecipeT]) -> RecipeT:
         sys.stdout.write("\n".join([*lines, *describe(recipe_class)]) + "\n")
         raise SystemExit(0)
     pairs = split_arguments(argv)
-    values: dict[str, Any] = {}
-    for _, path in (pair for pair in pairs if pair[0] == "config"):
-        values = read_yaml(str(path))
+    files = [str(path) for key, path in pairs if key == "config"]
+    if len(files) > 1:
+        raise RecipeError(f"`--config` takes one file, got {', '.join(files)}; a file names another in `extends`.")
+    values = read_yaml(files[0]) if files else {}
     for key, value in pairs:
         if key != "config":
             assign(values, key, value)

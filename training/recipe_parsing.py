@@ -11,6 +11,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -111,28 +112,79 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
         bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list, such as [a, b]",
         dict: "a mapping, such as {key: value}",
     }  # fmt: skip
-    raise RecipeError(f"`{where}` must be {wanted[kind]}, got {value!r}.")
+    shown, way_out = repr(value), ""
+    if kind is str and isinstance(value, (bool, int, float, date)):  # YAML has seen more in it than letters
+        shown, way_out = str(value), f""" Write it in quotes, "'{value}'" on the command line."""
+    raise RecipeError(f"`{where}` must be {wanted[kind]}, got {shown}.{way_out}")
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+class _Loader(yaml.SafeLoader):
+    """Refuses keys that stand twice, of which PyYAML takes the last and says nothing; names what cannot be read."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # what looks like a number or a date, and is none
+            problem = f"{node.value!r} cannot be read ({error}); write it in quotes if it is text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text says; an anchor and its aliases become values of their own, so that one can be overridden.
+
+    Raises:
+        yaml.YAMLError: It is no valid YAML.
+    """
+    try:
+        return _apart(yaml.load(text, _Loader))
+    except RecursionError as error:
+        raise yaml.YAMLError("lists and mappings stand in each other without end") from error
+
+
+def _apart(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items()}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
+
+
+def read_yaml(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     A file may build on another one, named relative to it under the key `extends`: mappings are merged, anything else
     (lists too) is replaced.
 
+    Args:
+        path: The file.
+        above: Files that build on this one.
+
     Raises:
-        RecipeError: There is no such file, or it holds something else.
+        RecipeError: There is no such file, it holds something else, or it builds on itself.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe {path} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"The recipe {path} must hold a mapping of keys to values.")
-    below = values.pop("extends", None)
-    return values if below is None else merged(read_yaml(Path(path).parent / str(below)), values)
+    below, files = values.pop("extends", None), (*above, Path(path).resolve())
+    if below is None:
+        return values
+    if not isinstance(below, str):
+        raise RecipeError(f"`extends` in the recipe {path} must name one file, got {below!r}.")
+    if (Path(path).parent / below).resolve() in files:
+        raise RecipeError(f"The recipe {path} extends {below}, which builds on it: take one of the `extends` out.")
+    return merged(read_yaml(Path(path).parent / below, files), values)
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +214,7 @@ def split_arguments(argv: Sequence[str]) -> list[tuple[str, Any]]:
             text = argv[position]
         position += 1
         try:
-            pairs.append((key, yaml.safe_load(text)))
+            pairs.append((key, parse_yaml(text)))
         except yaml.YAMLError as error:
             raise RecipeError(f"The value of `--{key}`, {text!r}, is not valid YAML; put it in quotes.") from error
     return pairs
@@ -216,7 +268,7 @@ def describe(cls: type, prefix: str = "") -> Iterator[str]:
 
 
 def _index(place: list, part: str, key: str) -> int:
-    if not part.isdigit() or int(part) > len(place):
+    if not part.isdecimal() or int(part) > len(place):
         raise RecipeError(f"`--{key}`: {part!r} is no place in a list of {len(place)} (they count from 0).")
     return int(part)
 

@@ -15,6 +15,8 @@ from accelerate.logging import get_logger
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
+from modeling_videomae_v2.writing import naming, written_aside
+
 from .checkpoint import Progress
 from .pictures import save_picture
 from .recipe import Recipe
@@ -31,6 +33,7 @@ PEAK_TFLOPS = {
     "L40": 181.0, "L4": 121.0, "RTX 4090": 165.2, "RTX 3090": 71.0, "V100": 125.0, "T4": 65.0,
 }  # fmt: skip
 SMALLEST_LOSS_SCALE = 1.0
+METRICS, EVALUATIONS = "metrics.jsonl", "evaluation.jsonl"
 
 
 class Monitor:
@@ -60,6 +63,9 @@ class Monitor:
             unit="step",
             disable=not (accelerator.is_main_process and recipe.tracking.progress_bar and sys.stderr.isatty()),
         )
+        if accelerator.is_main_process:
+            for name in (METRICS, EVALUATIONS):
+                forget_lines(self.output_dir / name, progress.step)
         if recipe.tracking.trackers:
             accelerator.init_trackers(recipe.tracking.project, config=flat(recipe.as_dict()))
 
@@ -104,7 +110,8 @@ class Monitor:
         self.accelerator.log(values, step=step)
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
-            with open(self.output_dir / "evaluation.jsonl", "a", encoding="utf-8") as file:
+            path = self.output_dir / EVALUATIONS
+            with naming(path), open(path, "a", encoding="utf-8") as file:
                 file.write(json_line({"step": step, **values}))
             text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             logger.info(f"step {step}/{self.plan.max_steps}: {text}")
@@ -165,7 +172,8 @@ class Monitor:
 
     def _write_lines(self, rows: list[dict[str, float]], first: int) -> None:
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        with open(self.output_dir / "metrics.jsonl", "a", encoding="utf-8") as file:
+        path = self.output_dir / METRICS
+        with naming(path), open(path, "a", encoding="utf-8") as file:
             for i, row in enumerate(rows):
                 file.write(json_line({"step": first + i + 1, **row, "lr": self.plan.learning_rate(first + i)}))
 
@@ -176,6 +184,31 @@ class Monitor:
             text = ", ".join(f"{name} {value}" for name, value in shown.items())
             left = duration(values["hours_left"])
             logger.info(f"step {self.progress.step}/{self.plan.max_steps}: {text}, {left} left")
+
+
+def forget_lines(path: Path, step: int) -> None:
+    """Take out of a file of JSON lines what a run that was cut off left behind the checkpoint that it goes on from.
+
+    These are lines of later steps, which are going to be done again, and one that ends in its midst. A run that begins
+    anew leaves the lines of an earlier one alone.
+
+    Args:
+        path: The file; it need not be there.
+        step: That of the checkpoint; 0 without one.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    whole = [line for line in lines if line.endswith(b"\n")]
+    kept = [line for line in whole if not step or not _is_later(line, step)]
+    if len(kept) < len(lines):
+        with written_aside(path) as aside:
+            aside.write_bytes(b"".join(kept))
+
+
+def _is_later(line: bytes, step: int) -> bool:
+    try:
+        return json.loads(line)["step"] > step
+    except (ValueError, LookupError, TypeError):  # not written here
+        return False
 
 
 def json_line(values: dict[str, float]) -> str:

@@ -56,6 +56,8 @@ def export(
     require_exporter(chosen, dtype)
     if out.is_dir():
         raise ValueError(f"{out} is a folder. Name the file in it, such as {out / f'model{SUFFIXES[chosen]}'}.")
+    if out.exists() and not out.is_file():
+        raise ValueError(f"{out} is no file that can be replaced. Name another.")
     task = task or _task_of(model, revision)
     if task not in OUTPUTS:
         raise ValueError(f"`--task` must be one of {', '.join(OUTPUTS)}, got {task!r}.")
@@ -74,10 +76,10 @@ def _task_of(model: str, revision: str | None) -> str:
     from transformers import PreTrainedConfig
 
     try:
-        architectures = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("architectures") or []
+        architectures = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("architectures")
     except (OSError, ValueError):
         return "classification"  # loading it will tell what is wrong
-    return "classification" if any("Classification" in name for name in architectures) else "features"
+    return "classification" if "Classification" in str(architectures) else "features"
 
 
 def _report(reporter: Reporter, exported: "Exported") -> None:

@@ -35,6 +35,7 @@ from ..convert_videomae_v2 import (
     recipes_to_ours,
     recipes_to_transformers,
 )
+from ..inference.places import check_settings
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
 from ..writing import file_for_torch
 from .architecture import UnseenSettings, check_fit, model_class_of, read_architecture
@@ -170,6 +171,8 @@ def draft_checkpoint(
     """Find a checkpoint, and out what it is. Arguments and errors as for `convert_checkpoint`."""
     unseen = unseen or UnseenSettings()
     source = find_source(source_name, revision)
+    if source.folder is not None:
+        check_settings(source.folder)
     theirs = source.shapes()
     with _named(source):
         recipes = recipes_to_ours(theirs)
@@ -183,7 +186,8 @@ def draft_checkpoint(
             "there."
         )
     else:
-        config = VideoMAEv2Config.from_pretrained(source.folder)
+        with _named(source):
+            config = VideoMAEv2Config.from_pretrained(source.folder)
     check_fit(shapes, empty_model(model_class, config).state_dict(), source.name, model_class.__name__)
     draft = Draft(
         source=source,
@@ -240,6 +244,8 @@ def _processor(folder: Path | None, config: VideoMAEv2Config, settings: Mapping[
             return VideoMAEv2VideoProcessor.from_pretrained(folder, **settings)
         except OSError:  # it has none
             pass
+        except ValueError as error:
+            raise ValueError(f"The video processor of {folder} cannot be used: {error}") from error
     side = config.image_size
     return VideoMAEv2VideoProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **settings)
 

@@ -41,8 +41,10 @@ def new_folder(destination: Path) -> Iterator[Path]:
         if destination.is_dir():
             destination.rmdir()
         folder.rename(destination)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno is not None:  # that of a full disk names no file, or one aside
+            raise OSError(f"{destination} cannot be written: {error.strerror}.") from error
         raise
 
 
@@ -89,8 +91,10 @@ def write_weights(
         OSError: A file could not be written.
     """
     try:
+        if not shard_size.strip()[:1].isdecimal():  # below 0 or infinite
+            raise ValueError
         plan = split_torch_state_dict_into_shards(shapes, filename_pattern=SHARD_PATTERN, max_shard_size=shard_size)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"`--shard-size` must be a size such as 500MB or 1GB, got {shard_size!r}.") from error
     for file, names in plan.filename_to_tensors.items():
         with source.open() as tensors:

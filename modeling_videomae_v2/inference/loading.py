@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from .. import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2VideoProcessor
 from ..loading_videomae_v2 import TAKE_ITS_OWN, refuse_unfit_weights
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
-from .places import check_place, errors_in_words, refuse_missing_path
+from .places import check_place, check_settings, errors_in_words, refuse_missing_path
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -90,6 +91,7 @@ def load_checkpoint(
 
 def load_processor(name: str, settings: dict[str, Any]) -> VideoMAEv2VideoProcessor:
     """Load a video processor and change some of its settings."""
+    check_settings(Path(name))
     try:
         with _quiet():
             return VideoMAEv2VideoProcessor.from_pretrained(name, **settings)

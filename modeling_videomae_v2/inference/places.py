@@ -14,6 +14,10 @@ from ..model_files import open_weights, read_json
 
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+# In the order in which transformers looks for them.
+WEIGHTS = ("model.safetensors", INDEXES[0], "pytorch_model.bin", INDEXES[1])
+SETTINGS = ("config.json", "video_preprocessor_config.json", "processor_config.json", "preprocessor_config.json")
+PICKLED = "*_model*.bin"
 
 
 def refuse_missing_path(name: str) -> None:
@@ -48,10 +52,32 @@ def check_place(name: str, revision: str | None = None) -> None:
         raise FileNotFoundError(
             f"{name} is not a model: it has no config.json. Give a folder that `save_pretrained` wrote."
         )
-    for file in filter(Path.is_file, (path / "config.json", *(path / index for index in INDEXES))):
-        values = read_json(file)
-        if file.name in INDEXES and not isinstance(values.get("weight_map"), dict):
-            raise ValueError(f"{file} has no `weight_map`. Save the model again with `save_pretrained`.")
+    check_settings(path)
+    there = [file for file in WEIGHTS if (path / file).is_file()]
+    for file in there:
+        if file in INDEXES:
+            _check_index(path / file, is_used=file == there[0])
+
+
+def check_settings(folder: Path) -> None:
+    """Refuse damaged settings of a model or a video processor, which transformers takes for missing ones.
+
+    Raises:
+        ValueError: One of the JSON files in a folder holds something else; it is named.
+    """
+    for file in filter(Path.is_file, (folder / name for name in SETTINGS)):
+        read_json(file)
+
+
+def _check_index(index: Path, is_used: bool) -> None:
+    values = read_json(index)
+    files = values.get("weight_map")
+    if not isinstance(files, dict) or not files or not isinstance(values.get("metadata"), dict):
+        raise ValueError(f"{index} has no `weight_map` or no `metadata`. Save the model again with `save_pretrained`.")
+    missing = sorted({str(name) for name in files.values() if not (index.parent / str(name)).is_file()})
+    if missing and is_used:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise FileNotFoundError(f"{index.parent} lacks {missing[0]}{more}, which {index.name} names. Copy it again.")
 
 
 @contextlib.contextmanager
@@ -72,18 +98,37 @@ def errors_in_words(name: str) -> Iterator[None]:
         if name in str(error):
             raise
         raise ValueError(f"{name}: {error}") from error
+    except Exception as error:  # a pickle that is cut short or holds something else fails in many ways
+        found = _find_damaged(Path(name))
+        if found is None:
+            raise
+        raise found from error
 
 
 def _damaged(name: str, error: Exception) -> ValueError:
-    folder = Path(name)
+    return _find_damaged(Path(name)) or _unreadable(f"of {name}", error)
+
+
+def _find_damaged(folder: Path) -> ValueError | None:
+    """An error that names the file with weights in a folder that cannot be read; None where all can."""
+    import torch
+
     try:
         for path in sorted(folder.glob("*.safetensors")):
             open_weights(path)
     except ValueError as found:
         return found
-    pickled = ", ".join(str(path) for path in sorted(folder.glob("*.bin"))) or f"of {name}"
+    for path in sorted(folder.glob(PICKLED)):
+        try:
+            dict(torch.load(path, map_location="meta", weights_only=True))
+        except Exception as error:
+            return _unreadable(str(path), error)
+    return None
+
+
+def _unreadable(weights: str, error: Exception) -> ValueError:
     first = (str(error).splitlines() or ["it ends too early"])[0]
-    return ValueError(f"The weights {pickled} cannot be read ({first}). Copy or save them again.")
+    return ValueError(f"The weights {weights} cannot be read ({first}). Copy or save them again.")
 
 
-__all__ = ["check_place", "errors_in_words", "refuse_missing_path"]
+__all__ = ["check_place", "check_settings", "errors_in_words", "refuse_missing_path"]

@@ -107,7 +107,10 @@ def _in_folder(folder: Path) -> list[Source]:
 def _name_of(address: str) -> str:
     if "://" not in address:
         return _cut(Path(address).name)
-    name = urllib.parse.unquote(PurePosixPath(urllib.parse.urlparse(address).path).name)
+    try:
+        name = urllib.parse.unquote(PurePosixPath(urllib.parse.urlparse(address).path).name)
+    except ValueError as error:
+        raise ValueError(f"{address} is no address ({error}). Correct it.") from error
     name = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "video"
     if address.lower().startswith("file:"):
         return _cut(name)

@@ -33,6 +33,9 @@ def choose_targets(
         raise ValueError(f"{path} is a file, and there are {len(sources)} videos. Name a folder for their time lines.")
     targets = [path] if is_file else [path / f"{source.name}{suffix}" for source in sources]
     _keep_videos(option, targets, sources)
+    for place in (path, *targets):
+        if place.exists() and not (place.is_file() or (place == path and place.is_dir())):  # such as /dev/stdout
+            raise ValueError(f"`{option}`: {place} is no file that can be replaced. Name another place.")
     taken = [str(target) for target in targets if target.exists()]
     if taken and not overwrite:
         more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""

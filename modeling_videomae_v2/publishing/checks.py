@@ -160,7 +160,7 @@ def _architecture(path: Path, values: dict[str, Any]) -> str:
             f"checkpoint into this form first: videomae-v2 convert {path} NEW_FOLDER"
         )
     names = values.get("architectures") or []
-    if len(names) != 1 or names[0] not in ARCHITECTURES:
+    if names not in [[name] for name in ARCHITECTURES]:
         raise ValueError(
             f"{path / 'config.json'} must name one of {', '.join(ARCHITECTURES)} in `architectures`, got {names!r}. "
             "Save the model with `save_pretrained`."

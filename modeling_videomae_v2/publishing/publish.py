@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model folder to the Hub: put together, compared, checked in a clean process, sent."""
 
+import contextlib
+import errno
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from .upload import (
     upload,
     who_publishes,
 )
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Progress:
@@ -77,7 +83,8 @@ def publish_folder(
     if "/" not in repo_id:
         repo_id = resolve_repo_id(repo_id, who_publishes(api, must_write=not dry_run))
     with tempfile.TemporaryDirectory(prefix="videomae-v2-publish-") as staged:
-        repository = stage_repository(folder, staged, repo_id, **content)
+        with _room_in(staged):
+            repository = stage_repository(folder, staged, repo_id, **content)
         try:
             plan = _compare(api, repository, repo_id, revision, dry_run)
         except OSError as error:
@@ -96,6 +103,20 @@ def publish_folder(
             return None
         progress.starts(f"Sending it to {api.endpoint}/{repo_id}")
         return upload(api, repository, plan, private=private, create_pr=create_pr, message=message)
+
+
+@contextlib.contextmanager
+def _room_in(staged: str) -> Iterator[None]:
+    """Have the error of a full disk name the folder for temporary files (`OSError`)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OSError(
+            f"{staged} cannot be written: {error.strerror}. Make room there, or set the environment variable TMPDIR to "
+            "another folder for temporary files."
+        ) from error
 
 
 def _compare(api: HfApi, repository: StagedRepository, repo_id: str, revision: str | None, dry_run: bool) -> Plan:

@@ -7,6 +7,7 @@ and compares all of it on held-out clips. Every stage is a command of its own, w
 """
 
 import argparse
+import math
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ from .plan import Plan
 from .precision import fastest_precision
 from .stages import Stage, StageError, run
 
+
+LARGEST_SEED = 2**31  # that of a recipe, whose module takes seconds to import in every worker
 
 console = Console(highlight=False)
 
@@ -122,8 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--mixed-precision", choices=("no", "bf16"), help="of all stages; default: what this machine is faster in"
     )
     options = parser.parse_args(arguments)
-    if options.scale <= 0:
+    if not 0 < options.scale < math.inf:
         parser.error(f"--scale must be above 0, got {options.scale}")
+    if not 0 <= options.seed < LARGEST_SEED:
+        parser.error(f"--seed must lie in [0, {LARGEST_SEED}), got {options.seed}")
     output = options.output_dir.resolve()
     if output.exists() and not (output / "data" / "target" / "dataset.json").exists():
         parser.error(f"{output} exists and holds no demo; choose another --output-dir, or delete it")
@@ -138,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train_all(plan, clock)
         evaluate_all(plan, clock)
         report(plan, clock)
-    except (StageError, FileExistsError, ImportError) as error:
+    except (StageError, OSError, ImportError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
     clock.announce("Done")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from modeling_videomae_v2.compiling import CompileMode
 
-from ..recipe import SourceRecipe
+from ..recipe import SourceRecipe, unknown_attention
 from ..recipe_parsing import RecipeError, knob
 
 
@@ -47,10 +47,7 @@ class EvaluationDataRecipe:
         if not self.sources:
             found.append('data.sources is empty; name a collection: `--data.sources "[{kind: folder, path: FOLDER}]"`')
         for i, source in enumerate(self.sources):
-            if not source.path:
-                found.append(f"data.sources.{i}.path is missing")
-            if source.sampling_rate is not None and source.sampling_rate < 1:
-                found.append(f"data.sources.{i}.sampling_rate must be at least 1, got {source.sampling_rate}")
+            found += [f"data.sources.{i}.{problem}" for problem in source.problems()]
             if source.streaming:
                 found.append(
                     f"data.sources.{i}.streaming must be false: each video is counted once, by its number, and a "
@@ -117,7 +114,7 @@ class EvaluationRecipe:
             found.append(f"save_every must not be negative, got {self.save_every}")
         if self.match == "id" and self.renames:
             found.append("renames has no effect with match: id; leave it out, or set match to name")
-        return found
+        return found + unknown_attention("attention", self.attention)
 
     @property
     def multi_view(self) -> bool:

@@ -21,6 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modeling_videomae_v2.writing import naming
+
 from ..disk import force_to_disk
 from ..recipe_parsing import RecipeError
 from .errors import EvaluationError
@@ -73,10 +75,14 @@ class Prediction:
 def write_whole(path: Path, write: Any) -> None:
     """Have `write(path)` make a file that is there in full or not at all."""
     aside = path.with_name(f"{_WRITING}{uuid.uuid4().hex[:8]}-{path.name}")
-    write(aside)
-    force_to_disk(aside, recurse=False)
-    os.replace(aside, path)
-    force_to_disk(path.parent, recurse=False)
+    try:
+        with naming(path):
+            write(aside)
+            force_to_disk(aside, recurse=False)
+            os.replace(aside, path)
+            force_to_disk(path.parent, recurse=False)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 class PartWriter:
@@ -197,6 +203,11 @@ def _read(folder: Path, columns: list[str]) -> pa.Table:
     for path in paths:
         try:
             tables.append(pq.read_table(path, columns=columns).cast(pa.schema([SCHEMA.field(c) for c in columns])))
+        except FileNotFoundError as error:
+            raise RecipeError(
+                f"{path} has gone meanwhile: another evaluation writes to {folder}. Wait for its end, then run this "
+                "command again."
+            ) from error
         except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
             raise RecipeError(f"{path} is damaged: {error}. Remove it; its videos are then computed anew.") from error
     schema = pa.schema([SCHEMA.field(column) for column in columns])

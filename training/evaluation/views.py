@@ -24,7 +24,7 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
         config: Configuration of the model, for the frames and the size of the default.
 
     Raises:
-        RecipeError: Its settings have no meaning.
+        RecipeError: Its settings have no meaning, or clips of that size do not fit the model.
     """
     data = recipe.data
     given = {name: getattr(data, name) for name in ("num_frames", "sampling", "sampling_rate")}
@@ -34,12 +34,24 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
     changes |= {"num_clips": 1, "num_crops": 1, "fps": None}
     try:
         try:
-            return VideoMAEv2VideoProcessor.from_pretrained(recipe.model, **changes)
+            processor = VideoMAEv2VideoProcessor.from_pretrained(recipe.model, **changes)
         except OSError:  # the checkpoint has no video processor
             own = {"num_frames": config.num_frames, **_square(config.image_size)}
-            return VideoMAEv2VideoProcessor(**{**own, **changes})
+            processor = VideoMAEv2VideoProcessor(**{**own, **changes})
     except ValueError as error:
         raise RecipeError(f"The video processor of {recipe.model} cannot be used: {error}") from error
+    sides = (processor.crop_size.height, processor.crop_size.width) if processor.do_center_crop else ()
+    for name, values, unit in (
+        ("num_frames", (processor.num_frames,), "tubelet_size"),
+        ("image_size", sides, "patch_size"),
+    ):
+        wrong = [value for value in values if value % getattr(config, unit)]
+        if wrong:
+            raise RecipeError(
+                f"data.{name} (or what the video processor of {recipe.model} says) is {wrong[0]}; it must be a "
+                f"multiple of the model's {unit}, {getattr(config, unit)}."
+            )
+    return processor
 
 
 def _square(side: int) -> dict[str, dict[str, int]]:

@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
+from modeling_videomae_v2.writing import written_aside
 
 from ..data.faults import Fault
 from ..data.files import ListSource
@@ -114,10 +116,11 @@ def write_good(path: str, result: CheckResult, target: str) -> None:
 
 def write_aside(target: str, texts: Iterable[str]) -> None:
     """Write a file under another name, and rename it when it is whole."""
-    aside = f"{target}.unfinished"
-    with open(aside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+    with (
+        written_aside(Path(target)) as aside,
+        open(aside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
+    ):
         file.writelines(texts)
-    os.replace(aside, target)
 
 
 def _in_order(

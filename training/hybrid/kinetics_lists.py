@@ -231,7 +231,7 @@ def template_fields(template: str) -> frozenset[str]:
     try:
         fields = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
         template.format(id="-" * 11, start=0, end=10, label="", version=400, split="")
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise ValueError(f"{template!r} is no template of a path: {error}. It may hold {known}.") from None
     if "id" not in fields:
         raise ValueError(f"The template {template!r} gives all videos one path: put {{id}} into it.")

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 
 
 WIDE_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
+LARGEST = 2**63 - 1
 QUOTED = re.compile(r'"((?:[^"]|"")*)"(.*)', re.DOTALL)
+
+
+def whole(text: str) -> int:
+    """A whole number that a table can hold; `ValueError` for anything else."""
+    value = int(text)
+    if not -LARGEST <= value <= LARGEST:
+        raise ValueError(f"{text} is too large.")
+    return value
 
 
 def fault(path: str, line: int, reason: str) -> ValueError:
@@ -121,7 +130,7 @@ class Layout:
 
 
 def find_layout(
-    path: str, layouts: Mapping[int, tuple[str, ...]], convert: Callable[[str], float] = int, hint: str = ""
+    path: str, layouts: Mapping[int, tuple[str, ...]], convert: Callable[[str], float] = whole, hint: str = ""
 ) -> Layout:
     """Layout of a plain list, from a first line such as `# path total label`, or by its first video.
 
@@ -154,7 +163,7 @@ def find_layout(
 
 
 def read_list(
-    path: str, layout: Layout, convert: Callable[[str], float] = int
+    path: str, layout: Layout, convert: Callable[[str], float] = whole
 ) -> Iterator[tuple[int, str, list[float]]]:
     """Line number, path and numbers of every line of a plain list; remarks (`# ...`) and empty lines are left out.
 

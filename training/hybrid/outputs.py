@@ -51,10 +51,12 @@ class OutputFolder:
         """Write a text file."""
         self.file(name).write_text(text, encoding="utf-8", newline="\n")
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
             if kind is None and self._aside is not None:
                 self._publish(self._aside)
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # of a full disk
+                raise OSError(f"{self.path} cannot be written: {error.strerror}.") from error
         finally:
             shutil.rmtree(self._aside or "", ignore_errors=True)
             self._aside = None

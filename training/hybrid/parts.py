@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .lists import Header, columns_at, fault, find_layout, read_csv, read_header, read_list
+from .lists import Header, columns_at, fault, find_layout, read_csv, read_header, read_list, whole
 
 
 LAYOUTS = {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")}
@@ -80,7 +80,7 @@ def template_columns(template: str) -> list[str]:
     try:
         fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
         template.format(**dict.fromkeys(fields, "0"))
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise ValueError(f"{template!r} is no template of a path: {error}.") from None
     if not fields:
         raise ValueError(f"The template {template!r} gives all videos one path: put a column into it, as {{id}}.")
@@ -110,8 +110,8 @@ def _read_paths(path: str, header: Header) -> Iterator[Piece]:
         if not video:
             raise fault(path, line, "the path is empty.")
         try:
-            start = 0 if start_at is None else max(int(row[start_at]), 0)
-            total = -1 if total_at is None else int(row[total_at])
+            start = 0 if start_at is None else max(whole(row[start_at]), 0)
+            total = -1 if total_at is None else whole(row[total_at])
         except ValueError:
             raise fault(path, line, f"`start` and `total` must be whole numbers, got {','.join(row)!r}.") from None
         yield video, start, total if total > 0 else -1
@@ -143,4 +143,7 @@ def _read_json(path: str, template: str | None) -> Iterator[Piece]:
         missing = [f for f in fields if not isinstance(entry, dict) or entry.get(f) in (None, "")]
         if missing:
             raise ValueError(f"{path}, entry {number}: there is no `{missing[0]}`, which {template!r} needs.")
+        wrong = [field for field in fields if not isinstance(entry[field], (str, int, float))]
+        if wrong:
+            raise ValueError(f"{path}, entry {number}: `{wrong[0]}` must be text or a number, got {entry[wrong[0]]!r}.")
         yield template.format(**{field: str(entry[field]) for field in fields}), 0, -1

@@ -5,6 +5,8 @@
 import argparse
 import logging
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,10 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 bar.update(done - bar.n)
 
             write_motion_dataset(folder, MotionOptions(**values), workers, show)
-    except (ValueError, FileExistsError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     logging.getLogger(__name__).info("%s is complete.", folder)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the workers end, too
     main()

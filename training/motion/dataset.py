@@ -9,6 +9,7 @@ import json
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -153,8 +154,11 @@ def encode_mp4(frames: np.ndarray, fps: int) -> bytes:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is either there in full or not at all, whenever the process ends."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_bytes(data)
-    os.replace(aside, path)
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    except OSError as error:  # that of a full disk names no file
+        raise OSError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _write_clip(clip: Clip, folder: Path, options: MotionOptions) -> None:
@@ -167,12 +171,23 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
     if workers == 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
         try:
             yield functools.partial(pool.map, chunksize=8)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when its parent is killed, and not wait for work for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _claim(folder: Path, record: dict[str, Any]) -> None:

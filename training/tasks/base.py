@@ -4,16 +4,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
+from modeling_videomae_v2.inference.places import errors_in_words
 
 from ..recipe import Recipe, RecipeError
 from ..transfer import FrameTransfer
@@ -54,10 +55,11 @@ class Task(ABC):
         """
         attention, start = self.recipe.model.attention, self.recipe.model.init_from
         try:
-            model = self.load_model(**({"attn_implementation": attention} if attention else {}))
+            with errors_in_words(start) if start is not None else nullcontext():
+                model = self.load_model(**({"attn_implementation": attention} if attention else {}))
         except ImportError as error:
             raise RecipeError(f"model.attention ({attention}) cannot be used here: {error}") from error
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError) as error:
             if start is None or isinstance(error, RecipeError):
                 raise
             raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
@@ -132,8 +134,12 @@ class Task(ABC):
         )
 
 
-def statistics_of(start: str | None) -> dict[str, list[float]]:
-    """Mean and standard deviation that a model to start from is used to, as its video processor says; else nothing.
+def statistics_of(start: str | None, key: str = "model.init_from") -> dict[str, list[float]]:
+    """Mean and standard deviation that a model is used to, as its video processor says; else nothing.
+
+    Args:
+        start: Folder or Hub repository of the model.
+        key: What names it in the recipe.
 
     Raises:
         RecipeError: It has a video processor that cannot be used.
@@ -145,5 +151,5 @@ def statistics_of(start: str | None) -> dict[str, list[float]]:
     except OSError:
         return {}
     except ValueError as error:
-        raise RecipeError(f"The video processor of model.init_from ({start}) cannot be used: {error}") from error
+        raise RecipeError(f"The video processor of {key} ({start}) cannot be used: {error}") from error
     return {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}

@@ -10,13 +10,14 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.inference.places import check_place
+from modeling_videomae_v2.inference.places import check_place, errors_in_words
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, UnfitWeightsError, refuse_unfit_weights
 
 from ..class_names import are_names, names_of
 from ..recipe import unknown_attention
 from ..recipe_parsing import RecipeError, knob
+from .base import statistics_of
 
 
 _SHOWN = 8
@@ -136,14 +137,17 @@ class Teacher:
     def _load(self, path: str, attention: str | None, compiled: bool) -> PreTrainedModel:
         options = {"attn_implementation": attention} if attention else {}
         try:
-            model, info = VideoMAEv2ForVideoClassification.from_pretrained(
-                path, dtype=torch.float32, output_loading_info=True, **options
-            )
+            with errors_in_words(path):
+                model, info = VideoMAEv2ForVideoClassification.from_pretrained(
+                    path, dtype=torch.float32, output_loading_info=True, **options
+                )
             refuse_unfit_weights(model, info, path, allow_mismatch=False, advice=TAKE_ITS_OWN)
         except UnfitWeightsError as error:
             raise RecipeError(f"teacher.path ({path}): {error}") from error
         except OSError as error:
             raise unusable(path, error) from error
+        except ValueError as error:
+            raise RecipeError(f"teacher.path ({path}) cannot be loaded: {error}") from error
         except ImportError as error:
             raise RecipeError(f"teacher.attention ({attention}) cannot be used here: {error}") from error
         missing = sorted(info["missing_keys"])
@@ -188,15 +192,15 @@ def renormalisation(path: str, processor: VideoMAEv2VideoProcessor) -> tuple[tor
 
     Returns:
         Factors and summands, each fp32 `(3, 1, 1)`; None: nothing need be done.
+
+    Raises:
+        RecipeError: The teacher has a video processor that cannot be used.
     """
-    try:
-        theirs = VideoMAEv2VideoProcessor.from_pretrained(path)
-    except OSError:
+    theirs = statistics_of(path, "teacher.path")
+    ours = {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}
+    if theirs in ({}, ours):
         return None
-    ours = processor
-    if (list(theirs.image_mean), list(theirs.image_std)) == (list(ours.image_mean), list(ours.image_std)):
-        return None
-    values = (ours.image_mean, ours.image_std, theirs.image_mean, theirs.image_std)
+    values = (*ours.values(), *theirs.values())
     mean, std, their_mean, their_std = (torch.tensor(value, dtype=torch.float64).view(-1, 1, 1) for value in values)
     return (std / their_std).float(), ((mean - their_mean) / their_std).float()
 
