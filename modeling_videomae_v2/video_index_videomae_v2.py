@@ -16,7 +16,9 @@ from .video_sources_videomae_v2 import read_packets
 DURATION_IN_HEADER = frozenset({"matroska,webm", "flv"})
 # Program streams: their packets hold pieces of pictures, so that FFmpeg gets the times after a seek wrong.
 NO_SEEKING = frozenset({"mpeg"})
-# Containers that may give reordered pictures the times at which they are decoded, as if these were those of the display.
+# More frames than a video has: writers that cannot go back to the header announce so many, and damaged headers do.
+UNBELIEVABLE = 10_000_000
+# Containers that may give reordered pictures the times at which they are decoded, as if they were shown then.
 DECODING_TIMES = frozenset({"asf", "mxf"})
 
 
@@ -126,7 +128,7 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
     keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key, _ in packets if is_key) if ordered else []
     if container.format.name in NO_SEEKING:
         keys = keys[:1]
-    truncated = missing > max(5, 0.1 * (count + missing))  # headers are seldom exact
+    truncated = max(5, 0.1 * (count + missing)) < missing < UNBELIEVABLE  # headers are seldom exact
     declared = count + missing if truncated else count
     return FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], declared, ordered)
 

@@ -332,6 +332,19 @@ def test_a_header_that_is_wrong_by_a_few_frames(tmp_path, more):
         assert reader.num_frames == 40
 
 
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+def test_a_header_that_announces_more_frames_than_a_video_has(tmp_path, name):
+    """As in an avi file that was written to a pipe, or where the header is damaged: what is there counts."""
+    data = bytearray(encode(tmp_path / name, "mpeg4").read_bytes())
+    if name == "a.avi":
+        struct.pack_into("<I", data, data.index(b"strh") + 40, 0x40000000)
+    else:
+        struct.pack_into(">d", data, data.index(b"\x44\x89\x88") + 3, 1e15)
+    with VideoReader(bytes(data)) as reader:
+        assert reader.num_frames == 30
+    assert read_numbers(read_video(bytes(data))[0]) == list(range(30))
+
+
 def test_a_stream_that_begins_late(tmp_path):
     path = encode(tmp_path / "a.ts", options=B_FRAMES)
     data = path.read_bytes()
