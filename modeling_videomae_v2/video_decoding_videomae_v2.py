@@ -10,6 +10,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,8 @@ class VideoReader:
             index = index_from_packets(self._container, self._stream, self._av.error.FFmpegError)
         if not index.timestamps:
             raise VideoDecodingError(self.name, "it holds no video frames", "Record or export it again.")
+        if self._stream.codec_context.pix_fmt == "pal8":  # its palette may come with the first packet, and only then
+            index = replace(index, keys=[], key_times=[], ordered=False)
         self._index = index
         self._measure()
 

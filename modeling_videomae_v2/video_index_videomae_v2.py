@@ -16,6 +16,10 @@ from .video_sources_videomae_v2 import read_packets
 DURATION_IN_HEADER = frozenset({"matroska,webm", "flv"})
 # Program streams: their packets hold pieces of pictures, so that FFmpeg gets the times after a seek wrong.
 NO_SEEKING = frozenset({"mpeg"})
+# More frames than a video has: writers that cannot go back to the header announce so many, and damaged headers do.
+UNBELIEVABLE = 10_000_000
+# Containers that may give reordered pictures the times at which they are decoded, as if they were shown then.
+DECODING_TIMES = frozenset({"asf", "mxf"})
 
 
 @dataclass
@@ -76,9 +80,10 @@ def index_from_sample_table(stream: Any, file_size: int) -> FrameIndex | None:
     times = [entry[0] for entry in entries]
     steps = {after - before for before, after in itertools.pairwise(times)}
     shift = start - times[0]
-    if len(steps) == 1 and (step := steps.pop()) > 0 and shift >= 0 and shift % step == 0:
+    step = min(steps, default=1)
+    if len(steps) == 1 and step > 0 and shift >= 0 and shift % step == 0:
         timestamps: Sequence[int] = range(start, start + step * len(times), step)
-    elif shift == 0 and not stream.codec_context.has_b_frames and (not steps or min(steps) > 0):
+    elif shift == 0 and not stream.codec_context.has_b_frames and step > 0:
         timestamps = times
     else:
         return None
@@ -96,7 +101,7 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
         failure: What PyAV raises where the data is damaged or cut off; what was read before counts.
     """
     packets: list[tuple[int, int, bool, bool]] = []
-    ordered, end = True, 0.0
+    ordered, end, before = True, 0.0, None
     try:
         for packet in read_packets(container):
             if packet.pts is not None and packet.time_base:
@@ -106,6 +111,9 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
             pts, dts = packet.pts, packet.dts
             # avi has no presentation times; where packets are reordered, those that FFmpeg makes up are wrong
             ordered &= pts is not None and not (container.format.name == "avi" and pts != dts)
+            if dts is not None and not packet.is_discard:
+                ordered &= before is None or dts >= before  # else two recordings in one file, each with its own clock
+                before = dts
             packets.append((pts or 0, pts or 0 if dts is None else dts, packet.is_keyframe, packet.is_discard))
     except failure:
         pass
@@ -115,10 +123,12 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
     timestamps = sorted(packet[0] for packet in packets if not packet[3])  # an edit list hides the others
     count = len(timestamps)
     ordered &= len(set(timestamps)) == count
+    if container.format.name in DECODING_TIMES and stream.codec_context.has_b_frames:
+        ordered &= any(after[0] < earlier[0] for earlier, after in itertools.pairwise(packets))
     keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key, _ in packets if is_key) if ordered else []
     if container.format.name in NO_SEEKING:
         keys = keys[:1]
-    truncated = missing > max(5, 0.1 * (count + missing))  # headers are seldom exact
+    truncated = max(5, 0.1 * (count + missing)) < missing < UNBELIEVABLE  # headers are seldom exact
     declared = count + missing if truncated else count
     return FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], declared, ordered)
 

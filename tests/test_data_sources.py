@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from video_files import encode, numbered_frame, read_numbers
 
+from modeling_videomae_v2.inference.sources import find_sources
 from training.data import Mixture, Source, open_source, open_sources
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
@@ -213,6 +214,16 @@ def test_folder_per_class(tmp_path: Path) -> None:
     assert everything(FolderSource(str(tmp_path)))[0] == (str(tmp_path / "jump/c.avi"), None)
     only = FolderSource(str(tmp_path), labelled=True, path_pattern="run")
     assert (only.length, only.classes, only.get(0, 0).label, only.num_classes()) == (2, ("jump", "run"), 1, 2)
+
+
+def test_a_folder_has_the_same_videos_in_training_as_in_prediction(tmp_path: Path) -> None:
+    """A class whose videos training did not know would be missing without a word, and later ones get its number."""
+    for name in ("1/a.mxf", "2/b.vob", "3/c.f4v", "4/d.m2v", "5/e.mj2", "6/f.mp4", "7/g.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    source = FolderSource(str(tmp_path), labelled=True)
+    assert source.classes == ("1", "2", "3", "4", "5", "6")
+    assert [name for name, _ in everything(source)] == [found.address for found in find_sources([str(tmp_path)])]
 
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:

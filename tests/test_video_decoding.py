@@ -259,6 +259,60 @@ def test_a_recording_that_begins_in_the_middle(tmp_path, monkeypatch, suffix):
     assert len(decoded) < 40  # it still seeks
 
 
+def test_equal_times_in_a_sample_table(tmp_path):
+    """Some recorders leave all durations at zero: the pictures can only be counted."""
+    data = bytearray(encode(tmp_path / "a.mp4", options={"bf": "0"}).read_bytes())
+    place = data.index(b"stts") + 16  # behind version, number of entries and number of samples
+    assert struct.unpack_from(">I", data, place)[0] > 0
+    struct.pack_into(">I", data, place, 0)
+    assert read_numbers(read_video(bytes(data))[0]) == list(range(30))
+    assert read_numbers(read_video(bytes(data), lambda _: [7, 21])[0]) == [7, 21]
+
+
+def test_two_recordings_in_one_file(tmp_path):
+    """Where the clock of the second one goes back, frames come in the order of the file, from whichever way."""
+    pictures = numbered_video(60)
+    parts = [
+        encode(tmp_path / f"{start}.ts", frames=pictures[first : first + 30], times=[start + 40 * i for i in range(30)])
+        for first, start in ((0, 9000), (30, 0))
+    ]
+    data = b"".join(part.read_bytes() for part in parts)
+    assert read_numbers(read_video(data)[0]) == list(range(60))
+    for i in (3, 31, 58):
+        assert read_numbers(read_video(data, lambda _, i=i: [i])[0]) == [i]
+
+
+@pytest.mark.parametrize("suffix", ["asf", "mxf"])
+def test_containers_that_tell_when_to_decode_but_not_when_to_show(tmp_path, suffix):
+    path = encode(tmp_path / f"a.{suffix}", width=160, height=96, options={**B_FRAMES, "x264-params": "scenecut=0"})
+    assert read_numbers(read_video(path)[0]) == list(range(30))
+    for i in range(30):
+        assert read_numbers(read_video(path, lambda _, i=i: [i])[0]) == [i]
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mov"])
+def test_a_palette_that_comes_with_the_first_packet(tmp_path, suffix):
+    """Microscopes record uncompressed pictures of 8 bits with one table of colours."""
+    levels = np.arange(256, dtype=np.uint8)
+    palette = np.stack([np.full_like(levels, 255), levels, 255 - levels, np.full_like(levels, 100)], axis=1)
+    pictures = numbered_video(12)
+    path = tmp_path / f"a.{suffix}"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 80, 48, "pal8"
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray((np.ascontiguousarray(picture[..., 0]), palette), "pal8")
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    expected = torch.from_numpy(palette[pictures[..., 0]][..., 1:]).permute(0, 3, 1, 2)
+    for i in (11, 0, 5):
+        assert torch.equal(read_video(path, lambda _, i=i: [i])[0], expected[[i]])
+    with VideoReader(path) as reader:
+        for wanted in ([7, 8], [2]):
+            assert torch.equal(reader.get_frames(wanted), expected[wanted])
+
+
 def test_pictures_that_stand_still_in_avi_are_not_missing(tmp_path):
     times = np.cumsum([0] + [20 + 130 * (i % 5) for i in range(39)]).tolist()
     path = encode(tmp_path / "a.avi", "mpeg4", num_frames=40, times=times)
@@ -276,6 +330,19 @@ def test_a_header_that_is_wrong_by_a_few_frames(tmp_path, more):
     assert metadata.total_num_frames == 40
     with VideoReader(data) as reader:
         assert reader.num_frames == 40
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+def test_a_header_that_announces_more_frames_than_a_video_has(tmp_path, name):
+    """As in an avi file that was written to a pipe, or where the header is damaged: what is there counts."""
+    data = bytearray(encode(tmp_path / name, "mpeg4").read_bytes())
+    if name == "a.avi":
+        struct.pack_into("<I", data, data.index(b"strh") + 40, 0x40000000)
+    else:
+        struct.pack_into(">d", data, data.index(b"\x44\x89\x88") + 3, 1e15)
+    with VideoReader(bytes(data)) as reader:
+        assert reader.num_frames == 30
+    assert read_numbers(read_video(bytes(data))[0]) == list(range(30))
 
 
 def test_a_stream_that_begins_late(tmp_path):

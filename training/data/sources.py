@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from modeling_videomae_v2 import indexed_videos_videomae_v2
+from modeling_videomae_v2.inference import sources as inference_sources
 
 
-VIDEO_SUFFIXES = frozenset(
-    "3gp asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv".split()  # noqa: SIM905
-)
+# the same as for inference: what can be predicted on is not left out of training
+VIDEO_SUFFIXES = frozenset(suffix[1:] for suffix in inference_sources.VIDEO_SUFFIXES)
 HIGHEST_LABEL = np.iinfo(np.int32).max  # of the type in which a table keeps labels
 PICTURE_SUFFIXES = frozenset(suffix[1:] for suffix in indexed_videos_videomae_v2.PICTURE_SUFFIXES)
 
