@@ -298,7 +298,7 @@ def find_weights(checkpoint: Any) -> Mapping[str, torch.Tensor]:
             break
         found = inner
     others = [key for key, value in found.items() if not _is_weight(key, value)] if isinstance(found, Mapping) else []
-    if others or not found or not isinstance(found, Mapping):
+    if not isinstance(found, Mapping) or others or not found:
         what = f"a {type(found).__name__}" if not isinstance(found, Mapping) else "nothing"
         what = f"values that are no tensors: {_listed(others)}" if others else what
         raise ValueError(

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -177,6 +178,41 @@ def test_a_half_written_checkpoint_is_never_taken(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "step-00000002", "step-00000004", "step-00000099", "step-7"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("state.json", b"{"),
+        ("state.json", b"{}"),
+        ("rank-0.pt", b""),
+        ("rank-0.pt", b"not a pickle"),
+        (".metadata", b"x"),
+        ("__0_0.distcp", b""),
+        ("__0_0.distcp", b"PK and no more"),
+    ],
+)
+def test_a_damaged_file_of_a_checkpoint_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    assert fit(begin(tmp_path, schedule__max_steps=2))
+    folder = tmp_path / "checkpoints" / "step-00000002"
+    (folder / name).write_bytes(content)
+    named = folder / ("*.distcp" if name.endswith("distcp") else name)
+    with pytest.raises(RecipeError, match=rf"^{re.escape(str(named))} is damaged: .+\. Remove the folder {folder};"):
+        begin(tmp_path, schedule__max_steps=4)
+    shutil.rmtree(folder)
+    assert begin(tmp_path, schedule__max_steps=4).progress == Progress()
+
+
+@pytest.mark.parametrize("place", ["training.checkpoint.dcp.FileSystemWriter.finish", "training.checkpoint.torch.save"])
+def test_a_checkpoint_that_finds_no_room_is_named(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(tmp_path)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(OSError, match=r"checkpoints/\.writing.* cannot be written: .*No space left on device\.$"):
+        run.keeper.save(Progress(step=1, samples_seen=4))
 
 
 def test_unreadable_videos_of_processes_that_are_no_more_stay_known(tmp_path: Path) -> None:

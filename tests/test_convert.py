@@ -1,6 +1,7 @@
 """Conversion of checkpoint keys, proved by numbers: every layout computes the same as ours after it."""
 
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 import torch
@@ -148,8 +149,16 @@ def test_same_parameter_twice_is_refused() -> None:
         convert_state_dict({**official, "module.head.bias": official["head.bias"]})
 
 
-@pytest.mark.parametrize(("checkpoint", "found"), [({}, "nothing"), ({"epoch": 3, "args": None}, "'epoch', 'args'")])
-def test_checkpoint_without_weights_is_refused(checkpoint: dict, found: str) -> None:
+@pytest.mark.parametrize(
+    ("checkpoint", "found"),
+    [
+        ({}, "nothing"),
+        ({"epoch": 3, "args": None}, "'epoch', 'args'"),
+        (torch.zeros(2, 2), "a Tensor"),
+        ([torch.zeros(2)], "a list"),
+    ],
+)
+def test_checkpoint_without_weights_is_refused(checkpoint: Any, found: str) -> None:
     with pytest.raises(ValueError, match=found):
         convert_state_dict(checkpoint)
 

@@ -138,7 +138,8 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
         (("a.mp4",), True, "a line must be one of `path label`"),
         (("# path start total", "a.mp4 0 -1"), True, "without the `label`"),
         (("a.mp4 -3",), True, "labels start from 0"),
-        (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296"),
+        (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296; .* end at 2147483647"),
+        (("a.mp4 1", f"b.mp4 {10**20}"), True, "line 2: expected `path label`"),
         ((), False, "holds no videos"),
     ],
 )
@@ -446,6 +447,29 @@ def test_a_stream_is_told_how_many_videos_it_has(video: Path, tmp_path: Path) ->
     assert open_source(recipe, labelled=True, seed=0, shuffle=True).length is None
     found = DataRecipe(sources=[SourceRecipe(path="x", num_videos=0)]).problems()
     assert found == ["data.sources.0.num_videos must be at least 1, got 0"]
+
+
+@pytest.mark.parametrize(
+    ("video", "label", "column"),
+    [
+        (3, 0, "video_column"),
+        ([b"x"], 0, "video_column"),
+        ("a.mp4", [0], "label_column"),
+        ("a.mp4", b"0", "label_column"),
+    ],
+)
+def test_columns_of_another_type(video: object, label: object, column: str) -> None:
+    rows = datasets.Dataset.from_dict({"video": [video], "label": [label]})
+    for source, found in ((DatasetSource, rows), (StreamSource, rows.to_iterable_dataset())):
+        with pytest.raises(ValueError, match=rf"the column `{column[:5]}` \(.*\) holds no .* Set `{column}`"):
+            source(found, label_column="label")
+
+
+def test_a_split_that_is_not_there(video: Path, tmp_path: Path) -> None:
+    datasets.DatasetDict({"train": video_dataset(video)}).save_to_disk(str(tmp_path))
+    recipe = SourceRecipe(kind="datasets", path=str(tmp_path), split="test", video_column="film")
+    with pytest.raises(ValueError, match=r"has no split `test`, it has: train\. Set `split`"):
+        open_source(recipe, labelled=False, seed=0, shuffle=False)
 
 
 @pytest.mark.parametrize("labels", [[0, None], [0, -1], [0.0, 1.5], ["run", None]])

@@ -19,8 +19,11 @@ import re
 import secrets
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -29,7 +32,10 @@ from accelerate import Accelerator
 from accelerate.logging import get_logger
 from accelerate.utils import DistributedType, broadcast_object_list, gather_object
 from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+from modeling_videomae_v2.writing import file_for_torch, naming
 
 from .disk import REMOVING, force_to_disk, remove_whole, replace_folder
 from .optimizer import group_options, optimizer_changes
@@ -41,6 +47,11 @@ from .schedule import Plan, plan_changes
 logger = get_logger(__name__)
 
 FORMAT = 1
+STATE = "state.json"
+# what reading a file raises that was cut off, or holds something else
+DAMAGE = (
+    CheckpointException, UnpicklingError, EOFError, OSError, ValueError, LookupError, TypeError, RuntimeError,
+)  # fmt: skip
 LISTED_WEIGHTS = 4
 _COMPLETE = re.compile(r"step-(\d{8,})")
 _WRITING = ".writing"
@@ -110,11 +121,13 @@ class CheckpointKeeper:
         self._write_weights(writing)
         states = {name: extra.state_dict() for name, extra in self.per_process.items()}
         own = writing / f"rank-{accelerator.process_index}.pt"
-        torch.save({"random": random_states(), **states}, own)
+        with naming(own), file_for_torch(own) as file:
+            torch.save({"random": random_states(), **states}, file)
         force_to_disk(own, recurse=False)  # another machine cannot do it for this one
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            (writing / "state.json").write_text(json.dumps(self._describe(progress), indent=1), encoding="utf-8")
+            with naming(writing / STATE):
+                (writing / STATE).write_text(json.dumps(self._describe(progress), indent=1), encoding="utf-8")
             force_to_disk(writing)
             replace_folder(final, writing)
             force_to_disk(self.folder, recurse=False)
@@ -144,13 +157,15 @@ class CheckpointKeeper:
         return self._load(self.folder / newest)
 
     def _load(self, folder: Path) -> Progress:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        if state["format"] != FORMAT:
-            raise ValueError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
-        progress = Progress(**state["progress"])
+        with naming_damaged(folder / STATE):
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            if state["format"] != FORMAT:
+                raise RecipeError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
+            progress = Progress(**state["progress"])
+            changes = plan_changes(state["plan"], self.plan, progress.step, progress.samples_seen)
+            changes += optimizer_changes(state["recipe"]["optimizer"], self.recipe.optimizer)
         logger.info(f"Going on from {folder}: step {progress.step}, {progress.samples_seen} videos taken.")
-        changes = plan_changes(state["plan"], self.plan, progress.step, progress.samples_seen)
-        for line in changes + optimizer_changes(state["recipe"]["optimizer"], self.recipe.optimizer):
+        for line in changes:
             logger.warning(line)
         options = group_options(self.optimizer)
         self._read_weights(folder)
@@ -160,11 +175,12 @@ class CheckpointKeeper:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         rank = self.accelerator.process_index
         while (own := folder / f"rank-{rank}.pt").is_file():  # not on processes that are new
-            states = torch.load(own, weights_only=True)
-            if rank == self.accelerator.process_index:
-                restore_random_states(states["random"])
-            for name, extra in self.per_process.items():
-                extra.load_state_dict(states[name])
+            with naming_damaged(own):
+                states = torch.load(own, weights_only=True)
+                if rank == self.accelerator.process_index:
+                    restore_random_states(states["random"])
+                for name, extra in self.per_process.items():
+                    extra.load_state_dict(states[name])
             rank += self.accelerator.num_processes  # of a process that is no more
         self.accelerator.step = 0  # a checkpoint lies between two optimizer steps
         return progress
@@ -190,19 +206,24 @@ class CheckpointKeeper:
         if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
             self.model.save_checkpoint(str(folder), tag="deepspeed")
             return
-        with quiet():
-            dcp.save(self._state(), storage_writer=dcp.FileSystemWriter(folder, sync_files=True))
+        try:
+            with quiet():
+                dcp.save(self._state(), storage_writer=dcp.FileSystemWriter(folder, sync_files=True))
+        except CheckpointException as error:
+            raise OSError(f"{folder} cannot be written: {_reason(error)}.") from error
 
     def _read_weights(self, folder: Path) -> None:
         if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
             self.model.load_checkpoint(str(folder), tag="deepspeed")
             return
         state = self._state()
-        self._demand_same_model(folder, state["model"])
-        for name in self._missing_extras(folder):
+        with naming_damaged(folder / ".metadata"):
+            self._demand_same_model(folder, state["model"])
+            missing = self._missing_extras(folder)
+        for name in missing:
             logger.warning(f"{folder} holds no `{name}`: it starts from here.")
             del state["extras"][name]
-        with quiet():
+        with quiet(), naming_damaged(folder / "*.distcp"):
             dcp.load(state, storage_reader=dcp.FileSystemReader(folder))
         set_state_dict(
             self.model,
@@ -276,7 +297,7 @@ def complete_checkpoints(folder: Path) -> list[Path]:
     """The complete checkpoints in a folder, oldest first."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if _COMPLETE.fullmatch(path.name) and (path / "state.json").is_file()]
+    found = [path for path in folder.iterdir() if _COMPLETE.fullmatch(path.name) and (path / STATE).is_file()]
     return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
 
 
@@ -285,6 +306,35 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.glob(".*") if folder.is_dir() else []:
         if path.name.startswith((_WRITING, REMOVING)):
             shutil.rmtree(path, ignore_errors=path.name.startswith(REMOVING))
+
+
+@contextmanager
+def naming_damaged(file: Path) -> Iterator[None]:
+    """Have an error of reading `file`, of a checkpoint, name it and the way out.
+
+    Raises:
+        RecipeError: It is damaged, or is not there any more.
+    """
+    try:
+        yield
+    except RecipeError:
+        raise
+    except DAMAGE as error:
+        raise RecipeError(
+            f"{file} is damaged: {_reason(error)}. Remove the folder {file.parent}; the same command then goes on from "
+            "the checkpoint before, if there is one."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What is wrong, in a line."""
+    if isinstance(error, UnpicklingError):  # torch's message advises to run what is in it
+        return "it holds something else"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # below the stacks of all processes
+    return lines[-1 if isinstance(error, CheckpointException) else 0].rstrip(".")
 
 
 class quiet(warnings.catch_warnings):

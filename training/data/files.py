@@ -12,9 +12,10 @@ import numpy as np
 
 from modeling_videomae_v2.folders import folder_id, walk_folders
 
-from .sources import HIGHEST_LABEL, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
+from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
+_LARGEST = np.iinfo(np.int64).max  # number that a list may hold
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
@@ -59,7 +60,7 @@ class ListSource(IndexedSource):
         labels = columns["label"] if labelled else None
         if labels is not None and not 0 <= labels.min() <= labels.max() <= HIGHEST_LABEL:
             wrong = int(labels.argmin() if labels.min() < 0 else labels.argmax())
-            raise ValueError(f"{path}: the label of {self.paths[wrong]} is {labels[wrong]}; labels start from 0.")
+            raise ValueError(f"{path}: the label of {self.paths[wrong]} is {labels[wrong]}; {LABELS}.")
         self.labels = None if labels is None else labels.astype(np.int32)
 
     @staticmethod
@@ -77,7 +78,7 @@ class ListSource(IndexedSource):
             video, *values = line.rsplit(separator, len(columns) - 1)
             try:
                 values = [int(value) for value in values]
-                if len(values) != len(columns) - 1:
+                if len(values) != len(columns) - 1 or any(abs(value) > _LARGEST for value in values):
                     raise ValueError
             except ValueError:
                 raise ValueError(

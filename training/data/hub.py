@@ -206,6 +206,8 @@ def open_hub_source(
     is_saved = any(os.path.isfile(os.path.join(recipe.path, name)) for name in ("state.json", "dataset_dict.json"))
     if is_saved:
         found = datasets.load_from_disk(recipe.path)
+        if isinstance(found, datasets.DatasetDict) and recipe.split not in found:
+            raise ValueError(f"{recipe.path} has no split `{recipe.split}`, it has: {', '.join(found)}. Set `split`.")
         dataset = found[recipe.split] if isinstance(found, datasets.DatasetDict) else found
         dataset = dataset.to_iterable_dataset() if recipe.streaming else dataset
     elif recipe.path.endswith(".parquet"):
@@ -228,6 +230,9 @@ def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | N
     for option, column in zip(("video_column", "label_column"), wanted):
         if column not in features:
             raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
+        if not FITTING[option](features[column]):
+            holds = "labels: numbers or names" if option == "label_column" else "videos: files, paths or bytes"
+            raise ValueError(f"{name}: the column `{column}` ({features[column]}) holds no {holds}. Set `{option}`.")
     dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
     if isinstance(features[video_column], VideoFeature):
         dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
@@ -245,6 +250,24 @@ def _is_text(feature: Any) -> bool:
 
 def _is_whole(feature: Any) -> bool:
     return getattr(feature, "dtype", "").startswith("int")
+
+
+def _can_be_labels(feature: Any) -> bool:
+    kind = getattr(feature, "dtype", "")
+    return feature is None or kind == "null" or _is_text(feature) or _is_number(kind)
+
+
+def _can_be_videos(feature: Any) -> bool:
+    kind = getattr(feature, "dtype", "")
+    return feature is None or isinstance(feature, Mapping) or bool(kind and not _is_number(kind))
+
+
+def _is_number(kind: str) -> bool:
+    return kind.startswith(("int", "uint", "float", "bool"))
+
+
+# Where a stream knows no types, nothing is known to be wrong.
+FITTING = {"video_column": _can_be_videos, "label_column": _can_be_labels}
 
 
 def _announced_length(dataset: "IterableDataset") -> int | None:

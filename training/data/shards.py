@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .sources import HIGHEST_LABEL, VIDEO_SUFFIXES, IndexedSource, Video
+from .sources import HIGHEST_LABEL, LABELS, VIDEO_SUFFIXES, IndexedSource, Video
 
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _index_shard(shard: str, labelled: bool, path_pattern: str | None) -> ShardI
             ((name, label) for name, label in zip(index.keys, index.labels) if not 0 <= label <= HIGHEST_LABEL), None
         )
         if wrong is not None:  # where the pattern leaves them out, videos may have such labels
-            raise ValueError(f"{shard}/{wrong[0]} has the label {wrong[1]}; labels start from 0.")
+            raise ValueError(f"{shard}/{wrong[0]} has the label {wrong[1]}; {LABELS}.")
     return index
 
 

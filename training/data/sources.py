@@ -21,6 +21,7 @@ from modeling_videomae_v2.inference import sources as inference_sources
 # the same as for inference: what can be predicted on is not left out of training
 VIDEO_SUFFIXES = frozenset(suffix[1:] for suffix in inference_sources.VIDEO_SUFFIXES)
 HIGHEST_LABEL = np.iinfo(np.int32).max  # of the type in which a table keeps labels
+LABELS = f"labels start from 0, and end at {HIGHEST_LABEL}"
 PICTURE_SUFFIXES = frozenset(suffix[1:] for suffix in indexed_videos_videomae_v2.PICTURE_SUFFIXES)
 
 
