@@ -143,8 +143,8 @@ class CheckpointKeeper:
             How far the run is; step 0 if it only begins.
 
         Raises:
-            RecipeError: It is of another model, the optimizer now sorts the parameters into other groups, or
-                `checkpoint.resume` is off.
+            RecipeError: It is damaged, or of another model, the optimizer now sorts the parameters into other groups,
+                or `checkpoint.resume` is off.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
