@@ -48,8 +48,8 @@ logger = get_logger(__name__)
 
 FORMAT = 1
 STATE = "state.json"
-# what reading a file raises that was cut off, or holds something else
-DAMAGE = (
+# what reading a file raises, one that was cut off or holds something else among others
+UNREADABLE = (
     CheckpointException, UnpicklingError, EOFError, OSError, ValueError, LookupError, TypeError, RuntimeError,
 )  # fmt: skip
 LISTED_WEIGHTS = 4
@@ -157,7 +157,7 @@ class CheckpointKeeper:
         return self._load(self.folder / newest)
 
     def _load(self, folder: Path) -> Progress:
-        with naming_damaged(folder / STATE):
+        with naming_unreadable(folder / STATE):
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             if state["format"] != FORMAT:
                 raise RecipeError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
@@ -175,7 +175,7 @@ class CheckpointKeeper:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         rank = self.accelerator.process_index
         while (own := folder / f"rank-{rank}.pt").is_file():  # not on processes that are new
-            with naming_damaged(own):
+            with naming_unreadable(own):
                 states = torch.load(own, weights_only=True)
                 if rank == self.accelerator.process_index:
                     restore_random_states(states["random"])
@@ -217,13 +217,13 @@ class CheckpointKeeper:
             self.model.load_checkpoint(str(folder), tag="deepspeed")
             return
         state = self._state()
-        with naming_damaged(folder / ".metadata"):
+        with naming_unreadable(folder / ".metadata"):
             self._demand_same_model(folder, state["model"])
             missing = self._missing_extras(folder)
         for name in missing:
             logger.warning(f"{folder} holds no `{name}`: it starts from here.")
             del state["extras"][name]
-        with quiet(), naming_damaged(folder / "*.distcp"):
+        with quiet(), naming_unreadable(folder / "*.distcp"):
             dcp.load(state, storage_reader=dcp.FileSystemReader(folder))
         set_state_dict(
             self.model,
@@ -309,20 +309,20 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @contextmanager
-def naming_damaged(file: Path) -> Iterator[None]:
+def naming_unreadable(file: Path) -> Iterator[None]:
     """Have an error of reading `file`, of a checkpoint, name it and the way out.
 
     Raises:
-        RecipeError: It is damaged, or is not there any more.
+        RecipeError: It is damaged, is not there any more, or something else kept it from being read (rights, memory).
     """
     try:
         yield
     except RecipeError:
         raise
-    except DAMAGE as error:
+    except UNREADABLE as error:
         raise RecipeError(
-            f"{file} is damaged: {_reason(error)}. Remove the folder {file.parent}; the same command then goes on from "
-            "the checkpoint before, if there is one."
+            f"{file} cannot be read: {_reason(error)}. If it is damaged, remove the folder {file.parent}; the same "
+            "command then goes on from the checkpoint before, if there is one."
         ) from error
 
 

@@ -22,19 +22,20 @@ def force_to_disk(folder: Path, recurse: bool = True) -> None:
 
 def remove_whole(path: Path) -> None:
     """Remove a folder such that it is never seen half removed."""
-    aside = path.with_name(f"{REMOVING}-{path.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    path.rename(aside)
-    shutil.rmtree(aside)
+    shutil.rmtree(_set_aside(path))
 
 
 def replace_folder(folder: Path, writing: Path) -> None:
     """Put the folder `writing` in the place of `folder`, which need not be there."""
-    if not folder.exists():
-        writing.rename(folder)
-        return
-    aside = folder.with_name(f"{REMOVING}-{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    folder.rename(aside)
+    aside = _set_aside(folder) if folder.exists() else None
     writing.rename(folder)
-    shutil.rmtree(aside, ignore_errors=True)  # someone may read in it, over NFS
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)  # someone may read in it, over NFS
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a folder that is going to be removed."""
+    aside = path.with_name(f"{REMOVING}-{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    return aside

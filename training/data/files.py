@@ -15,7 +15,6 @@ from modeling_videomae_v2.folders import folder_id, walk_folders
 from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
-_LARGEST = np.iinfo(np.int64).max  # number that a list may hold
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
@@ -77,10 +76,10 @@ class ListSource(IndexedSource):
                 columns = _guess_columns(path, line, separator, labelled)
             video, *values = line.rsplit(separator, len(columns) - 1)
             try:
-                values = [int(value) for value in values]
-                if len(values) != len(columns) - 1 or any(abs(value) > _LARGEST for value in values):
+                values = array("q", map(int, values))
+                if len(values) != len(columns) - 1:
                     raise ValueError
-            except ValueError:
+            except (ValueError, OverflowError):
                 raise ValueError(
                     f"{path}, line {place}: expected `{' '.join(columns)}`, got {line!r}. Correct the line, or "
                     "name the columns in a first line such as `# path label`."

@@ -230,8 +230,8 @@ def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | N
     for option, column in zip(("video_column", "label_column"), wanted):
         if column not in features:
             raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
-        if not FITTING[option](features[column]):
-            holds = "labels: numbers or names" if option == "label_column" else "videos: files, paths or bytes"
+        can_be, holds = CONTENTS[option]
+        if features[column] is not None and not can_be(features[column]):  # some streams know no types
             raise ValueError(f"{name}: the column `{column}` ({features[column]}) holds no {holds}. Set `{option}`.")
     dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
     if isinstance(features[video_column], VideoFeature):
@@ -252,22 +252,22 @@ def _is_whole(feature: Any) -> bool:
     return getattr(feature, "dtype", "").startswith("int")
 
 
+def _is_number(feature: Any) -> bool:
+    return getattr(feature, "dtype", "").startswith(("int", "uint", "float", "bool"))
+
+
 def _can_be_labels(feature: Any) -> bool:
-    kind = getattr(feature, "dtype", "")
-    return feature is None or kind == "null" or _is_text(feature) or _is_number(kind)
+    return _is_number(feature) or _is_text(feature) or getattr(feature, "dtype", "") == "null"
 
 
 def _can_be_videos(feature: Any) -> bool:
-    kind = getattr(feature, "dtype", "")
-    return feature is None or isinstance(feature, Mapping) or bool(kind and not _is_number(kind))
+    return isinstance(feature, Mapping) or (hasattr(feature, "dtype") and not _is_number(feature))
 
 
-def _is_number(kind: str) -> bool:
-    return kind.startswith(("int", "uint", "float", "bool"))
-
-
-# Where a stream knows no types, nothing is known to be wrong.
-FITTING = {"video_column": _can_be_videos, "label_column": _can_be_labels}
+CONTENTS = {
+    "video_column": (_can_be_videos, "videos: files, paths or bytes"),
+    "label_column": (_can_be_labels, "labels: numbers or names"),
+}
 
 
 def _announced_length(dataset: "IterableDataset") -> int | None:
