@@ -290,6 +290,22 @@ def test_an_output_dir_that_cannot_be_written_to(tmp_path: Path) -> None:
         begin(tmp_path / "file" / "run")
 
 
+def test_a_folder_that_another_training_writes_to_is_refused_until_it_ends(tmp_path: Path) -> None:
+    """Two at once would remove each other's checkpoints."""
+    folder = tmp_path / "run"
+    other = start_process(tiny_values(folder, {**RUN, "schedule.max_steps": 10_000}), folder.with_suffix(".log"))
+    try:
+        wait_for_life(folder, other)
+        told = rf"a training that still runs \(process {other.pid} on .+\): wait until it has ended, or choose another"
+        with pytest.raises(RecipeError, match=told):
+            begin(folder)
+        assert other.exitcode is None
+    finally:
+        other.kill()
+        other.join(60)
+    assert begin(folder).claim is not None
+
+
 @pytest.mark.slow
 @pytest.mark.multiprocess
 def test_processes_that_share_no_folder_are_told_at_the_start(tmp_path: Path) -> None:

@@ -583,3 +583,9 @@ def test_rows_that_are_parts_of_videos(tmp_path: Path, streaming: bool) -> None:
     source = open_source(recipe, labelled=False, seed=0, shuffle=False)
     assert [(v.start, v.total) for v in (source.get(i, 0) for i in range(3))] == [(0, None), (20, 10), (30, None)]
     assert read_numbers(read_frames(source.get(1, 0), lambda total: np.arange(total))) == list(range(20, 30))
+
+
+def test_parts_may_stand_in_numbers_without_a_sign() -> None:
+    table = pa.table({"path": ["v.mp4"], "start": pa.array([20], pa.uint32()), "total": pa.array([10], pa.uint16())})
+    video = DatasetSource(datasets.Dataset(table), video_column="path").get(0, 0)
+    assert (video.start, video.total) == (20, 10)

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import torch
 import torch.distributed.checkpoint as dcp
@@ -37,7 +37,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 
 from modeling_videomae_v2.writing import file_for_torch, naming
 
-from .disk import REMOVING, force_to_disk, remove_whole, replace_folder
+from .disk import REMOVING, FolderInUse, claim, force_to_disk, remove_whole, replace_folder
 from .optimizer import group_options, optimizer_changes
 from .random_states import random_states, restore_random_states
 from .recipe import Recipe, RecipeError
@@ -267,17 +267,28 @@ class CheckpointKeeper:
                 logger.warning(f"The old checkpoint {path} cannot be removed whole: {error}")
 
 
-def check_folder(accelerator: Accelerator, recipe: Recipe) -> None:
+def claim_folder(accelerator: Accelerator, recipe: Recipe) -> TextIO | None:
     """Find out at the start what would keep a checkpoint from being written; every process calls it.
 
+    Returns:
+        What keeps other trainings out of the folder until it is closed, if anything does.
+
     Raises:
-        RecipeError: `output_dir` cannot be written to, or some processes have another folder of that name.
+        RecipeError: `output_dir` cannot be written to, another training writes to it, or some processes have another
+            folder of that name.
     """
-    folder, problem = Path(recipe.output_dir) / "checkpoints", None
+    folder, held, problem = Path(recipe.output_dir) / "checkpoints", None, None
     trial = folder / f"{_WRITING}-{secrets.token_hex(8)}"  # no machine remembers that it is not there
     if accelerator.is_main_process:
         try:
             trial.mkdir(parents=True)
+            held = claim(folder.parent)
+        except FolderInUse as error:
+            trial.rmdir()
+            problem = (
+                f"output_dir ({recipe.output_dir}) belongs to a training that still runs ({error}): wait until it has "
+                "ended, or choose another output_dir."
+            )
         except OSError as error:
             problem = f"output_dir ({recipe.output_dir}) cannot be written to: {error}"
     name, problem = broadcast_object_list([trial.name, problem])
@@ -291,6 +302,7 @@ def check_folder(accelerator: Accelerator, recipe: Recipe) -> None:
             f"output_dir ({recipe.output_dir}) is another folder for {everywhere.count(False)} of {len(everywhere)} "
             "processes than for the first one: it must lie in a folder that all machines share."
         )
+    return held
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:

@@ -4,10 +4,50 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
+from typing import TextIO
 
 
 REMOVING = ".removing"  # names of folders that are on their way out begin with it
+IN_USE = ".in-use"
+
+
+class FolderInUse(OSError):
+    """Another process works in a folder that only one may write to; the message says which."""
+
+
+def claim(folder: Path) -> TextIO | None:
+    """Keep other processes out of a folder, on all machines that share it.
+
+    The system gives the claim up as soon as the process ends, however it ends.
+
+    Returns:
+        What holds the claim until it is closed; None where the file system has no locks.
+
+    Raises:
+        FolderInUse: Another process has claimed it.
+        OSError: The folder cannot be written to.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return None
+    file = (folder / IN_USE).open("a+", encoding="utf-8")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike `flock`, no forked process inherits it
+    except (BlockingIOError, PermissionError) as error:
+        file.seek(0)
+        owner = file.read().strip()
+        file.close()
+        raise FolderInUse(owner or "another process") from error
+    except OSError:
+        file.close()
+        return None
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
 
 
 def force_to_disk(folder: Path, recurse: bool = True) -> None:

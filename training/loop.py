@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from accelerate import Accelerator
@@ -18,8 +18,9 @@ from torch import nn
 
 from modeling_videomae_v2.compiling import compile_model
 
-from .checkpoint import CheckpointKeeper, Progress, check_folder
+from .checkpoint import CheckpointKeeper, Progress, claim_folder
 from .data import ClipLoader
+from .data.faults import Fault, listing
 from .ema import WeightAverage
 from .export import save_model
 from .launch import make_accelerator, whole_weights
@@ -32,8 +33,6 @@ from .validation import Validation
 
 
 logger = get_logger(__name__)
-
-LISTED_FAULTS = 20
 
 LoaderFactory = Callable[..., ClipLoader]
 
@@ -56,6 +55,7 @@ class Run:
     average: WeightAverage | None = None
     validation: Validation | None = None
     evaluate_every: int | None = None
+    claim: TextIO | None = None  # keeps other trainings out of the folder for as long as the run exists
 
     def exported_weights(self) -> AbstractContextManager[None]:
         """Within it, the model has the weights that are evaluated and saved: the averaged ones, if there are any."""
@@ -210,7 +210,7 @@ def sigterm_as_before() -> Iterator[None]:
 def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     """Join the processes, build model, optimizer and data, and load the newest checkpoint, if there is one."""
     accelerator = make_accelerator(recipe)
-    check_folder(accelerator, recipe)
+    claim = claim_folder(accelerator, recipe)
     set_seed(recipe.seed)  # the same weights on all processes
     with whole_weights(accelerator):
         model = task.build_model()
@@ -261,6 +261,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
         average=average,
         validation=validation,
         evaluate_every=every,
+        claim=claim,
     )
 
 
@@ -303,11 +304,12 @@ def report_faults(run: Run) -> None:
     counts: list[int] = gather_object([faults.bad])
     if not reasons or not run.accelerator.is_main_process:
         return
-    lines = [f"{name}: {reason}" for name, reason in sorted(set(reasons))]
+    found = [Fault(name, reason) for name, reason in sorted(set(reasons))]
     path = Path(run.recipe.output_dir) / "unreadable.txt"
+    lines = "".join(f"{fault.name}: {fault.reason}\n" for fault in found)
     # names of files are bytes, which need not be text
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+    path.write_text(lines, encoding="utf-8", errors="surrogateescape")
     logger.warning(
-        f"{len(lines)} videos could not be read; {sum(counts)} samples got another one instead. They stand in {path}:\n"
-        + "\n".join(f"- {line}" for line in lines[:LISTED_FAULTS])
+        f"{len(found)} videos could not be read; {sum(counts)} samples got another one instead. They stand in {path}:\n"
+        f"{listing(found)}"
     )

@@ -115,15 +115,6 @@ class FaultCounter:
         """The unreadable videos, in the order in which they were met."""
         return [Fault(name, reason) for name, reason in self.reasons.items()]
 
-    def report(self) -> str:
-        """What to tell at the end of a run."""
-        if not self.reasons:
-            return f"All videos of {self.seen} samples could be read."
-        return (
-            f"{self.bad} of {self.seen} samples had a video that cannot be read and was replaced. "
-            f"{len(self.reasons)} videos:\n" + "\n".join(f"- {fault.name}: {fault.reason}" for fault in self.faults)
-        )
-
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {"seen": self.seen, "bad": self.bad, "reasons": dict(self.reasons)}

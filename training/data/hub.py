@@ -6,17 +6,17 @@ import logging
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .chance import Purpose, generator
+from .columns import batches_of, class_names, class_of, is_text, matching_rows, path_of, undecoded, video_of
 from .faults import DataError
 from .sources import Source, Video
 
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
-    from pyarrow import ChunkedArray
 
     from ..recipe import SourceRecipe
 
@@ -26,9 +26,6 @@ logger = logging.getLogger(__name__)
 SHUFFLE_BUFFER = 128
 # Videos that a stream remembers, so that going back a little does not mean starting over.
 REMEMBERED = 64
-ROWS_AT_A_TIME = 10_000
-# Where both are there, as whole numbers, rows are parts of videos: first frame, and frames (-1: to the end).
-PART_COLUMNS = ("start", "total")
 
 
 class DatasetSource(Source):
@@ -50,22 +47,22 @@ class DatasetSource(Source):
         label_column: str | None = None, path_pattern: str | None = None,
     ) -> None:  # fmt: skip
         self.name, self._video, self._label = name, video_column, label_column
-        self._dataset = _undecoded(dataset, name, video_column, label_column)
+        self._dataset = undecoded(dataset, name, video_column, label_column)
         if path_pattern:
-            self._dataset = self._dataset.select(list(_matching_rows(self._dataset, video_column, path_pattern)))
+            self._dataset = self._dataset.select(list(matching_rows(self._dataset, video_column, path_pattern)))
         if not len(self._dataset):
             raise ValueError(f"{name} holds no videos. Check `split` and `path_pattern`.")
-        self.classes = _classes(self._dataset.features, label_column)
+        self.classes = class_names(self._dataset.features, label_column)
         self._numbers: dict[str, int] | None = None
         if label_column is None:
             return
         # not `Dataset.unique`, which copies a selection of rows to a file beside the data
-        batches = _batches(self._dataset, label_column)
+        batches = batches_of(self._dataset, label_column)
         labels = list(dict.fromkeys(label for batch in batches for label in batch.unique().to_pylist()))
-        if _is_text(self._dataset.features[label_column]):
+        if is_text(self._dataset.features[label_column]):
             self.classes = tuple(sorted(label for label in labels if label is not None))
             self._numbers = {name: i for i, name in enumerate(self.classes)}
-        classes = [_class_of(label, self._numbers) for label in labels]
+        classes = [class_of(label, self._numbers) for label in labels]
         if None in classes:  # the first row of this kind says so by its name
             self.get(self.labels.index(None), 0)
         self._count = max(classes) + 1
@@ -79,14 +76,14 @@ class DatasetSource(Source):
         """Class of each video, read anew; None where labels are not wanted."""
         if self._label is None:
             return None
-        batches = _batches(self._dataset, self._label)
-        return [_class_of(label, self._numbers) for batch in batches for label in batch.to_pylist()]
+        batches = batches_of(self._dataset, self._label)
+        return [class_of(label, self._numbers) for batch in batches for label in batch.to_pylist()]
 
     def num_classes(self) -> int | None:
         return None if self._label is None else max(self._count, len(self.classes or ()))
 
     def get(self, index: int, epoch: int) -> Video:
-        return _video(self._dataset[index], self._video, self._label, f"{self.name}[{index}]", self._numbers)
+        return video_of(self._dataset[index], self._video, self._label, f"{self.name}[{index}]", self._numbers)
 
 
 class StreamSource(Source):
@@ -117,15 +114,15 @@ class StreamSource(Source):
         seed: int | None = None,
     ) -> None:  # fmt: skip
         self.name, self._video, self._label, self._seed = name, video_column, label_column, seed
-        self._dataset = _undecoded(dataset, name, video_column, label_column)
+        self._dataset = undecoded(dataset, name, video_column, label_column)
         features = self._dataset.features or {}
-        if label_column and _is_text(features.get(label_column)):
+        if label_column and is_text(features.get(label_column)):
             raise ValueError(
                 f"{name}: the column `{label_column}` holds names, and the classes of a stream are not known in "
                 "advance. Cast it to `ClassLabel`, or set `streaming` to false."
             )
         self._wanted = re.compile(path_pattern) if path_pattern else None
-        self.classes = _classes(features, label_column)
+        self.classes = class_names(features, label_column)
         self._length = length if length or self._wanted else _announced_length(dataset)
         self._rows: Iterator[Video] | None = None
         self._epoch, self._next = -1, 0
@@ -157,8 +154,8 @@ class StreamSource(Source):
         while True:
             before = total
             for row in self._read(epoch, number):
-                if self._wanted is None or self._wanted.search(_path_of(row[self._video])):
-                    yield _video(row, self._video, self._label, f"{self.name}[{total}]")
+                if self._wanted is None or self._wanted.search(path_of(row[self._video])):
+                    yield video_of(row, self._video, self._label, f"{self.name}[{total}]")
                     total += 1
             if total == before:
                 raise DataError(f"{self.name} holds no videos. Check `split` and `path_pattern`.")
@@ -220,106 +217,8 @@ def open_hub_source(
     return DatasetSource(dataset, **common)
 
 
-def _undecoded(dataset: Any, name: str, video_column: str, label_column: str | None) -> Any:
-    """The columns that are needed, and those of parts, with files or bytes in place of decoded videos."""
-    from datasets import Video as VideoFeature
-
-    wanted = [video_column] if label_column is None else [video_column, label_column]
-    features = dataset.features or dict.fromkeys(next(dataset.iter(batch_size=1), {}))  # some streams know no types
-    parts = PART_COLUMNS if all(_is_whole(features.get(column)) for column in PART_COLUMNS) else ()
-    for option, column in zip(("video_column", "label_column"), wanted):
-        if column not in features:
-            raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
-        can_be, holds = CONTENTS[option]
-        if features[column] is not None and not can_be(features[column]):  # some streams know no types
-            raise ValueError(f"{name}: the column `{column}` ({features[column]}) holds no {holds}. Set `{option}`.")
-    dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
-    if isinstance(features[video_column], VideoFeature):
-        dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
-    return dataset
-
-
-def _classes(features: Mapping[str, Any], label_column: str | None) -> tuple[str, ...] | None:
-    names = getattr(features.get(label_column), "names", None) if label_column else None
-    return tuple(names) if names else None
-
-
-def _is_text(feature: Any) -> bool:
-    return getattr(feature, "dtype", "") in ("string", "large_string")
-
-
-def _is_whole(feature: Any) -> bool:
-    return getattr(feature, "dtype", "").startswith("int")
-
-
-def _is_number(feature: Any) -> bool:
-    return getattr(feature, "dtype", "").startswith(("int", "uint", "float", "bool"))
-
-
-def _can_be_labels(feature: Any) -> bool:
-    return _is_number(feature) or _is_text(feature) or getattr(feature, "dtype", "") == "null"
-
-
-def _can_be_videos(feature: Any) -> bool:
-    return isinstance(feature, Mapping) or (hasattr(feature, "dtype") and not _is_number(feature))
-
-
-CONTENTS = {
-    "video_column": (_can_be_videos, "videos: files, paths or bytes"),
-    "label_column": (_can_be_labels, "labels: numbers or names"),
-}
-
-
 def _announced_length(dataset: "IterableDataset") -> int | None:
     """Number of rows in the description of a stream, None where it is not there."""
     splits = dataset.info.splits or {}
     split = splits.get(str(dataset.split)) if dataset.split else None
     return getattr(split, "num_examples", None) or None
-
-
-def _path_of(value: Any) -> str:
-    path = value.get("path") if isinstance(value, dict) else value
-    return os.fsdecode(path) if isinstance(path, (str, os.PathLike)) else ""
-
-
-def _batches(dataset: "Dataset", column: str) -> Iterator["ChunkedArray"]:
-    """What the rows hold in one column."""
-    for batch in dataset.select_columns(column).with_format("arrow").iter(batch_size=ROWS_AT_A_TIME):
-        yield batch[column]
-
-
-def _matching_rows(dataset: "Dataset", column: str, path_pattern: str) -> Iterator[int]:
-    """Numbers of the rows whose path matches; the bytes of the videos are not copied."""
-    wanted, row = re.compile(path_pattern), 0
-    for batch in _batches(dataset, column):
-        values = batch.combine_chunks()
-        paths = values.field("path") if hasattr(values, "field") else values
-        for path in paths.to_pylist():
-            if wanted.search(_path_of(path)):
-                yield row
-            row += 1
-
-
-def _video(
-    row: dict[str, Any], video_column: str, label_column: str | None, name: str, numbers: dict[str, int] | None = None
-) -> Video:
-    """The video of one row."""
-    value = row[video_column]
-    content = (value.get("bytes") or value.get("path")) if isinstance(value, dict) else value
-    path = _path_of(value)
-    label = _class_of(row[label_column], numbers) if label_column else None
-    if label is None and label_column:
-        raise DataError(
-            f"{path or name} has the label {row[label_column]!r} in the column `{label_column}`. Labels are whole "
-            "numbers from 0, or names: correct it, or drop the row."
-        )
-    start, total = (row.get(column) for column in PART_COLUMNS)
-    start, total = max(int(start or 0), 0), int(total) if total and total > 0 else None
-    piece = f" (frames {start} to {start + total - 1})" if total and start else ""
-    return Video(path + piece if path else name, content, label, start, total)
-
-
-def _class_of(label: Any, numbers: Mapping[str, int] | None) -> int | None:
-    """Number of a class from what a row says; None where that is none (data sets write None, or -1)."""
-    number = label if numbers is None else numbers.get(label)
-    return int(number) if isinstance(number, (int, float)) and number >= 0 and number % 1 == 0 else None

@@ -1,0 +1,118 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Columns of a data set of `datasets`: what they may hold, and the video that a row is."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .faults import DataError
+from .sources import Video
+
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from pyarrow import ChunkedArray
+
+ROWS_AT_A_TIME = 10_000
+# Where both are there, as whole numbers, rows are parts of videos: first frame, and frames (-1: to the end).
+PART_COLUMNS = ("start", "total")
+
+
+def undecoded(dataset: Any, name: str, video_column: str, label_column: str | None) -> Any:
+    """The columns that are needed, and those of parts, with files or bytes in place of decoded videos."""
+    from datasets import Video as VideoFeature
+
+    wanted = [video_column] if label_column is None else [video_column, label_column]
+    features = dataset.features or dict.fromkeys(next(dataset.iter(batch_size=1), {}))  # some streams know no types
+    parts = PART_COLUMNS if all(_is_whole(features.get(column)) for column in PART_COLUMNS) else ()
+    for option, column in zip(("video_column", "label_column"), wanted):
+        if column not in features:
+            raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
+        can_be, holds = CONTENTS[option]
+        if features[column] is not None and not can_be(features[column]):  # some streams know no types
+            raise ValueError(f"{name}: the column `{column}` ({features[column]}) holds no {holds}. Set `{option}`.")
+    dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
+    if isinstance(features[video_column], VideoFeature):
+        dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
+    return dataset
+
+
+def class_names(features: Mapping[str, Any], label_column: str | None) -> tuple[str, ...] | None:
+    names = getattr(features.get(label_column), "names", None) if label_column else None
+    return tuple(names) if names else None
+
+
+def is_text(feature: Any) -> bool:
+    return getattr(feature, "dtype", "") in ("string", "large_string")
+
+
+def _is_whole(feature: Any) -> bool:
+    return getattr(feature, "dtype", "").startswith(("int", "uint"))
+
+
+def _is_number(feature: Any) -> bool:
+    return _is_whole(feature) or getattr(feature, "dtype", "").startswith(("float", "bool"))
+
+
+def _can_be_labels(feature: Any) -> bool:
+    return _is_number(feature) or is_text(feature) or getattr(feature, "dtype", "") == "null"
+
+
+def _can_be_videos(feature: Any) -> bool:
+    return isinstance(feature, Mapping) or (hasattr(feature, "dtype") and not _is_number(feature))
+
+
+CONTENTS = {
+    "video_column": (_can_be_videos, "videos: files, paths or bytes"),
+    "label_column": (_can_be_labels, "labels: numbers or names"),
+}
+
+
+def path_of(value: Any) -> str:
+    path = value.get("path") if isinstance(value, dict) else value
+    return os.fsdecode(path) if isinstance(path, (str, os.PathLike)) else ""
+
+
+def batches_of(dataset: "Dataset", column: str) -> Iterator["ChunkedArray"]:
+    """What the rows hold in one column."""
+    for batch in dataset.select_columns(column).with_format("arrow").iter(batch_size=ROWS_AT_A_TIME):
+        yield batch[column]
+
+
+def matching_rows(dataset: "Dataset", column: str, path_pattern: str) -> Iterator[int]:
+    """Numbers of the rows whose path matches; the bytes of the videos are not copied."""
+    wanted, row = re.compile(path_pattern), 0
+    for batch in batches_of(dataset, column):
+        values = batch.combine_chunks()
+        paths = values.field("path") if hasattr(values, "field") else values
+        for path in paths.to_pylist():
+            if wanted.search(path_of(path)):
+                yield row
+            row += 1
+
+
+def video_of(
+    row: dict[str, Any], video_column: str, label_column: str | None, name: str, numbers: dict[str, int] | None = None
+) -> Video:
+    """The video of one row."""
+    value = row[video_column]
+    content = (value.get("bytes") or value.get("path")) if isinstance(value, dict) else value
+    path = path_of(value)
+    label = class_of(row[label_column], numbers) if label_column else None
+    if label is None and label_column:
+        raise DataError(
+            f"{path or name} has the label {row[label_column]!r} in the column `{label_column}`. Labels are whole "
+            "numbers from 0, or names: correct it, or drop the row."
+        )
+    start, total = (row.get(column) for column in PART_COLUMNS)
+    start, total = max(int(start or 0), 0), int(total) if total and total > 0 else None
+    piece = f" (frames {start} to {start + total - 1})" if total and start else ""
+    return Video(path + piece if path else name, content, label, start, total)
+
+
+def class_of(label: Any, numbers: Mapping[str, int] | None) -> int | None:
+    """Number of a class from what a row says; None where that is none (data sets write None, or -1)."""
+    number = label if numbers is None else numbers.get(label)
+    return int(number) if isinstance(number, (int, float)) and number >= 0 and number % 1 == 0 else None
