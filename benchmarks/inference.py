@@ -5,8 +5,9 @@
     python -m benchmarks.inference [--presets base] [--batch-sizes 1] [--dtype bf16] [--compile off model]
 
 Our 8-bit layers take part: int8 on a CPU, in bf16 rounds where it has bf16, else in fp32 rounds; float8 on a GPU, in
-bf16 rounds. Where torchao is installed, its own do, in bf16 rounds. Beside the times stands how far the logits are from
-those of the same weights in fp32.
+bf16 rounds. Where torchao is installed, its own do, in bf16 rounds. On a CPU, `--only ours ONNX OpenVINO` measures our
+exported model in these programs as well (`runtimes.py`). Beside the times stands how far the logits are from those of
+the same weights in fp32.
 """
 
 import copy
@@ -25,6 +26,7 @@ from benchmarks.machine import processor
 from benchmarks.measuring import measure
 from benchmarks.profiling import profile_piece
 from benchmarks.row_file import RowFile
+from benchmarks.runtimes import runtime_competitors
 from benchmarks.settings import Settings, parse, stored_dtype
 from benchmarks.tables import print_machine, print_steps
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
@@ -63,7 +65,7 @@ def run(settings: Settings) -> list[dict[str, Any]]:
     print_machine(settings.device)
     if settings.freeze:
         torch._inductor.config.freezing = True
-    extra = partial(eight_bit_competitors, settings.device)
+    extra = partial(extra_competitors, settings)
     results = RowFile("inference", settings.device, settings.output)
     timing = settings.before_profiles()
     for dtype in settings.inference_precisions():
@@ -85,6 +87,15 @@ def run(settings: Settings) -> list[dict[str, Any]]:
 def quantized(build: Callable[[], nn.Module], variant: str, dtype: torch.dtype) -> Callable[[], nn.Module]:
     """Build a model in `dtype` whose blocks have the 8-bit linear layers of a variant."""
     return lambda: QUANTIZE[variant](build().to(dtype).eval())
+
+
+def extra_competitors(settings: Settings, preset: str, dtype: str) -> list[Competitor]:
+    """What takes part beside the models in plain floating point."""
+    exported = settings.device.type == "cpu" and dtype == "fp32" and settings.compiled == ("off",)
+    return [
+        *eight_bit_competitors(settings.device, preset, dtype),
+        *(runtime_competitors(settings.only, preset) if exported else []),
+    ]
 
 
 def eight_bit_competitors(device: torch.device, preset: str, dtype: str) -> list[Competitor]:
