@@ -24,7 +24,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClass
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
 from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils import ModelOutput, TransformersKwargs, logging
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -43,6 +43,11 @@ from .masking_videomae_v2 import MASKS
 from .patching_videomae_v2 import host_values, kept_indices, num_reconstructed, num_visible, token_grid
 from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2ReconstructionLoss, at_least_fp32
 
+
+logger = logging.get_logger(__name__)
+
+# Attention functions that compute no weights.
+FUSED_ATTENTION = ("sdpa", "flash_attention_2", "flex_attention")
 
 # Weights of a pre-training checkpoint that other models have no place for, and need not mention: the decoder, and the
 # norm of the tokens (models that pool have one of the pooled feature instead).
@@ -73,7 +78,8 @@ class VideoMAEv2ForPreTrainingOutput(ModelOutput):
         hidden_states (`tuple[torch.FloatTensor]`, *optional*): Input and output of every encoder block, each of shape
             `(batch_size, visible tokens, hidden_size)`. Returned with `output_hidden_states=True`.
         attentions (`tuple[torch.FloatTensor]`, *optional*): Attention weights of every encoder block, each of shape
-            `(batch_size, heads, visible tokens, visible tokens)`. Returned with `output_attentions=True`.
+            `(batch_size, heads, visible tokens, visible tokens)`. Returned with `output_attentions=True`, by
+            the attention function `"eager"`; the others keep no weights, and the tuple is empty.
     """
 
     loss: torch.FloatTensor | None = None
@@ -183,6 +189,16 @@ def refuse_misspelt(keywords: dict[str, object]) -> None:
             raise TypeError(f"The model has no argument `{key}`; did you mean `{nearest[0]}`?")
 
 
+def warn_without_weights(implementation: str) -> None:
+    """Say once that attention weights will be missing; transformers returns an empty tuple and says nothing."""
+    if implementation in FUSED_ATTENTION:
+        logger.warning_once(
+            f'`output_attentions` returns nothing with the attention function "{implementation}", which keeps no '
+            'weights. Call `model.set_attn_implementation("eager")`, or load the model with '
+            '`attn_implementation="eager"`.'
+        )
+
+
 def init_truncated_normal(tensor: torch.Tensor, std: float) -> None:
     # cut where it is never seen, yet near enough that the sampling by inversion cannot return the bound itself
     init.trunc_normal_(tensor, std=std, a=-5 * std, b=5 * std)
@@ -260,6 +276,8 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
         ```"""
         if not torch.compiler.is_compiling():
             refuse_misspelt(kwargs)
+            if kwargs.get("output_attentions"):
+                warn_without_weights(self.config._attn_implementation)
         hidden_states = self.embeddings(pixel_values, bool_masked_pos)
         for layer in self.layers:
             hidden_states = layer(hidden_states)

@@ -26,7 +26,12 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.attention.flex_attention import flex_attention
 from transformers import PreTrainedModel
 
-from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from modeling_videomae_v2 import (
+    VideoMAEv2ForPreTraining,
+    VideoMAEv2ForVideoClassification,
+    VideoMAEv2Model,
+    modeling_videomae_v2,
+)
 
 
 each_model = pytest.mark.parametrize("model_class", MODEL_CLASSES)
@@ -135,11 +140,19 @@ def test_flex_attention_in_inference(model_class: type[PreTrainedModel]):
     torch.testing.assert_close(main_outputs(model, **inputs_for(model_class)), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_sdpa_falls_back_for_attention_weights():
-    """Only the eager implementation has them; the way to get them is known from all models."""
+def test_missing_attention_weights_are_told(monkeypatch: pytest.MonkeyPatch):
+    """Only the eager implementation keeps them; transformers returns an empty tuple for the others and says nothing."""
+    said: list[str] = []
+    monkeypatch.setattr(modeling_videomae_v2.logger, "warning_once", said.append)
     model = tiny_model(VideoMAEv2Model, attn_implementation="sdpa")
+    model(clips())
+    assert not said
+    assert model(clips(), output_attentions=True).attentions == ()
+    assert ['"sdpa"' in said[0], 'set_attn_implementation("eager")' in said[0]] == [True, True]
+
     model.set_attn_implementation("eager")
     assert len(model(clips(), output_attentions=True).attentions) == 2
+    assert len(said) == 1
 
 
 # ---- torch.compile
