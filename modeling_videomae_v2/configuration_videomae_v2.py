@@ -99,7 +99,7 @@ class VideoMAEv2Config(PreTrainedConfig):
 
     Args:
         image_size (`int`, defaults to 224): Side of the square frames, in pixels. Together with `patch_size`,
-            `num_frames` and `tubelet_size` it fixes the grid of the position table; other sizes are interpolated.
+            `num_frames` and `tubelet_size` it fixes the grid of tokens.
         patch_size (`int`, defaults to 16): Side of a cube, in pixels.
         num_channels (`int`, defaults to 3): Colour channels.
         num_frames (`int`, defaults to 16): Frames per clip.
@@ -134,6 +134,10 @@ class VideoMAEv2Config(PreTrainedConfig):
             for running cells.
         decoder_loss_on (`str`, defaults to `"invisible"`): Kept decoder tokens that enter the loss: those that the
             encoder did not see, or `"all"` (row "Running cell 1" of Table 1).
+        position_grid (`list[int]`, *optional*): Tokens along time, height and width that the sin-cos table of positions
+            is made for; other grids are interpolated from it. Default: those of a clip of the configured size. Where
+            weights are loaded for clips of another size than they were trained on, `from_pretrained` sets it to the
+            grid that they know.
         num_labels (`int`, defaults to 2): Outputs of the classifier. Or `id2label`, their names by number from 0.
         problem_type (`str`, *optional*): `"single_label_classification"`, `"multi_label_classification"` or
             `"regression"`. Default: the first, or regression where there is one output.
@@ -183,6 +187,7 @@ class VideoMAEv2Config(PreTrainedConfig):
     decoder_mask_type: str | None = "running_cell"
     decoder_mask_ratio: float | int = 0.5
     decoder_loss_on: str = "invisible"
+    position_grid: list[int] | tuple[int, ...] | None = None
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> "VideoMAEv2Config":
@@ -265,6 +270,25 @@ class VideoMAEv2Config(PreTrainedConfig):
         side = self.image_size // self.patch_size
         return self.num_frames // self.tubelet_size, side, side
 
+    @property
+    def table_grid(self) -> tuple[int, int, int]:
+        """Tokens along (time, height, width) that the table of positions is made for."""
+        time, height, width = self.position_grid or self.grid_size
+        return time, height, width
+
+    def keep_table_of(self, trained: "VideoMAEv2Config") -> bool:
+        """Set `position_grid`, unless it is set, to what weights of the configuration `trained` know.
+
+        A new table for a larger grid would give nearly every place the code of another one.
+
+        Returns:
+            Whether it was set.
+        """
+        if self.position_grid is not None or self.grid_size == trained.table_grid:
+            return False
+        self.position_grid = list(trained.table_grid)
+        return True
+
     def validate_architecture(self) -> None:
         """Refuse values that are out of range or do not fit together (`ValueError`). Runs in the constructor."""
         self._validate_sizes()
@@ -294,6 +318,12 @@ class VideoMAEv2Config(PreTrainedConfig):
                 raise ValueError(
                     f"`{whole_name}` ({whole}) must be a multiple of `{part_name}` ({part}), for instance {fit}."
                 )
+
+        grid = self.position_grid
+        if grid is not None and (len(grid) != 3 or min(grid) < 1):
+            raise ValueError(
+                f"`position_grid` must be three numbers of tokens (time, height, width), got {list(grid)}."
+            )
 
     def _validate_rates(self) -> None:
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate", "classifier_dropout"):

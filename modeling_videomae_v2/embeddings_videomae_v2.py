@@ -28,27 +28,41 @@ def sin_cos_table(num_positions: int, dim: int) -> torch.FloatTensor:
     return table.to(torch.empty(0).device)  # the default device; `get_default_device` of torch 2.6 sees no `with`
 
 
-class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
-    """Fixed sin-cos position table of a token grid."""
+def resized_table(table: torch.Tensor, grid: Grid, new_grid: Grid) -> torch.Tensor:
+    """Position table `(T*H*W, D)` of `grid` for another grid: bicubic over space, then linear over time."""
+    resized = table.float().view(*grid, -1).permute(0, 3, 1, 2)  # T, D, H, W
+    resized = nn.functional.interpolate(resized, size=new_grid[1:], mode="bicubic", align_corners=False)
+    resized = resized.permute(2, 3, 1, 0).flatten(0, 1)  # H*W, D, T
+    resized = nn.functional.interpolate(resized, size=new_grid[0], mode="linear", align_corners=False)
+    return resized.permute(2, 0, 1).flatten(0, 1).to(table.dtype)
 
-    def __init__(self, grid: Grid, dim: int) -> None:
+
+class VideoMAEv2PositionEmbeddings(VideoMAEv2Constants):
+    """Fixed sin-cos position table of a token grid, and what other grids take from it.
+
+    Args:
+        grid: Tokens along time, height and width of the clips that are expected.
+        dim: Width `D`.
+        table_grid: Grid that the sin-cos table is of.
+    """
+
+    def __init__(self, grid: Grid, dim: int, table_grid: Grid) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid, self.table_grid = grid, table_grid
         self.dim = dim
         self.register_constants()
 
     def constants(self) -> dict[str, torch.Tensor]:
-        return {"table": sin_cos_table(math.prod(self.grid), self.dim)}
+        table = sin_cos_table(math.prod(self.table_grid), self.dim)
+        if self.grid == self.table_grid:
+            return {"table": table}
+        return {"table": table, "expected": resized_table(table, self.table_grid, self.grid)}  # once, not in every pass
 
     def forward(self, grid: Grid) -> torch.Tensor:
-        """Positions `(N, D)` of a grid: bicubic over space, then linear over time, where it is not the table's own."""
-        if grid == self.grid:
+        """Positions `(N, D)` of a grid."""
+        if grid == self.table_grid:
             return self.table
-        table = self.table.float().view(*self.grid, self.dim)  # T, H, W, D
-        table = nn.functional.interpolate(table.permute(0, 3, 1, 2), size=grid[1:], mode="bicubic", align_corners=False)
-        table = table.permute(2, 3, 1, 0).flatten(0, 1)  # H*W, D, T
-        table = nn.functional.interpolate(table, size=grid[0], mode="linear", align_corners=False)
-        return table.permute(2, 0, 1).flatten(0, 1).to(self.table.dtype)
+        return self.expected if grid == self.grid else resized_table(self.table, self.table_grid, grid)
 
 
 class VideoMAEv2CubeProjection(nn.Conv3d):
@@ -85,7 +99,7 @@ class VideoMAEv2Embeddings(nn.Module):
         super().__init__()
         self.config = config
         self.patch_embeddings = VideoMAEv2PatchEmbeddings(config)
-        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, config.hidden_size)
+        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, config.hidden_size, config.table_grid)
 
     def forward(self, pixel_values: torch.Tensor, bool_masked_pos: torch.BoolTensor | None = None) -> torch.Tensor:
         """`(B, frames, channels, height, width)` to `(B, K, D)`."""

@@ -10,6 +10,7 @@ Masks are bool, True = dropped. Token indices `(B, K)` stand for what a mask kee
 configuration, never from data, so nothing here waits for the device and one compiled graph serves all masks.
 """
 
+import copy
 import difflib
 import math
 import os
@@ -19,6 +20,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.modeling_utils import PreTrainedModel
@@ -45,6 +47,9 @@ from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2Reconstruct
 
 
 logger = logging.get_logger(__name__)
+
+HEADS = ("num_attention_heads", "decoder_num_attention_heads")
+GRID = ("image_size", "patch_size", "num_frames", "tubelet_size")  # what a grid of tokens follows from
 
 # Attention functions that compute no weights.
 FUSED_ATTENTION = ("sdpa", "flash_attention_2", "flex_attention")
@@ -118,7 +123,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         A whole head, decoder, final norm or part that a subclass adds may be missing, which transformers reports. Any
         other weight that is missing, left over or of another shape is an error that lists it; with
         `output_loading_info=True` the lists of what is missing and left over are returned instead. The model is built
-        with as many heads as were trained.
+        with as many heads as were trained, and for clips of another size (`num_frames`, `image_size`) it interpolates
+        the positions that were trained (`config.position_grid`).
 
         Raises:
             UnfitWeightsError: See above; a `ValueError` and a `RuntimeError`.
@@ -129,6 +135,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         allow_mismatch = kwargs.pop("ignore_mismatched_sizes", False)
         with_info = kwargs.pop("output_loading_info", False)
         trained = cls._trained_config(source, kwargs)
+        if trained is not None:
+            kwargs |= cls._trained_positions(trained, kwargs)
         model, info = super().from_pretrained(
             source, *model_args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
         )
@@ -140,13 +148,28 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     @classmethod
     def _trained_config(cls, source: str, kwargs: dict) -> VideoMAEv2Config | None:
         """The checkpoint's own configuration, where the model is to be built with another one."""
-        if kwargs.get("config") is None and not kwargs.keys() & {"num_attention_heads", "decoder_num_attention_heads"}:
+        if kwargs.get("config") is None and not kwargs.keys() & {*HEADS, *GRID}:
             return None
         places = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
         try:
             return cls.config_class.from_pretrained(source, **{name: kwargs[name] for name in places if name in kwargs})
         except OSError:  # weights alone, or an adapter's folder: nothing to compare with
             return None
+
+    @classmethod
+    def _trained_positions(cls, trained: VideoMAEv2Config, kwargs: dict) -> dict:
+        """What changes of `kwargs` so that clips of another size get the positions that the weights know."""
+        config = kwargs.get("config")
+        given = isinstance(config, PreTrainedConfig)
+        wanted = copy.deepcopy(config if given else trained)
+        if not given:
+            wanted = wanted if config is None else cls.config_class.from_pretrained(config)
+            for name in kwargs.keys() & {*GRID, "position_grid"}:
+                setattr(wanted, name, kwargs[name])
+        wanted.validate_architecture()
+        if not wanted.keep_table_of(trained):
+            return {}
+        return {"config": wanted} if given else {"position_grid": wanted.position_grid}
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs) -> None:
         """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone."""

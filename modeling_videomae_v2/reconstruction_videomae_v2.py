@@ -32,7 +32,7 @@ class VideoMAEv2Decoder(nn.Module):
         dim = config.decoder_hidden_size
         cube_values = config.tubelet_size * config.patch_size**2 * config.num_channels
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, dim)
+        self.position_embeddings = VideoMAEv2PositionEmbeddings(config.grid_size, dim, config.table_grid)
         self.layers = build_layers(
             config,
             config.decoder_num_hidden_layers,

@@ -269,7 +269,7 @@ class Recipe:
         return config
 
     def start_config(self, **fields: Any) -> VideoMAEv2Config:
-        """Configuration of `model.init_from`, but for `fields`.
+        """Configuration of `model.init_from`, but for `fields`; for other clips, with the positions that it knows.
 
         Raises:
             ValueError: It cannot be loaded, or values do not fit together.
@@ -277,10 +277,12 @@ class Recipe:
         start = self.model.init_from
         try:
             check_place(start)
-            VideoMAEv2Config.from_pretrained(start)  # by itself: what is wrong in it is not the fault of `fields`
+            trained = VideoMAEv2Config.from_pretrained(start)  # by itself: its faults are not those of `fields`
         except (OSError, ValueError) as error:
             raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
-        return VideoMAEv2Config.from_pretrained(start, **fields)
+        config = VideoMAEv2Config.from_pretrained(start, **fields)
+        config.keep_table_of(trained)
+        return config
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, as YAML and JSON take it."""

@@ -143,6 +143,12 @@ def convert_checkpoint(
         raise ValueError(f"`to` must be one of {', '.join(map(repr, TARGETS))}, got {to!r}.")
     _check_destination(destination, to)
     draft = draft_checkpoint(str(source), label_files, unseen, processing, revision)
+    if to != "ours" and draft.config.table_grid != draft.config.grid_size:
+        raise ValueError(
+            f"{source} interpolates its positions from another grid (`position_grid` {draft.config.position_grid}), "
+            "which neither transformers nor the research code do: they would compute something else from its weights. "
+            "Keep it in our format."
+        )
     if to == "official":
         files = _write_official(draft, destination)
     else:
