@@ -1,11 +1,10 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Dual-masked pre-training: its recipe and its loss (paper, section 3.2)."""
+"""Dual-masked pre-training: its masks and its loss (paper, section 3.2)."""
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,27 +15,9 @@ from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 
 from ..masks import MaskDrawer, loss_weight
 from ..pictures import reconstruction_picture
-from ..recipe import Recipe, RecipeError
-from ..recipe_parsing import knob
+from ..recipe_parsing import RecipeError
+from ..recipe_stages import PreTrainingRecipe
 from .base import Batch, Task
-
-
-@dataclass
-class PreTrainingRecipe(Recipe):
-    """A run of `training.pretrain`."""
-
-    decoder_precision: Literal["same", "fp32"] = knob(
-        "same", "fp32: decoder and loss in fp32 beside an encoder in half precision (paper, D.1)"
-    )
-
-    def contradictions(self) -> list[str]:
-        found = super().contradictions()
-        if not found:
-            try:
-                MaskDrawer(self.model_config(), self.seed)
-            except ValueError as error:
-                found.append(str(error).rstrip("."))
-        return found
 
 
 class PreTrainingTask(Task):
