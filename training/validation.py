@@ -72,7 +72,7 @@ class Validation:
             if number % every == 0 and self._any(asked()):
                 return None
             with self.accelerator.autocast():
-                logits = model(pixel_values=clips).logits
+                logits = model(pixel_values=clips, return_dict=True).logits
             best = logits.float().topk(min(TOP, logits.shape[-1])).indices
             right = (best == labels[:, None]) & valid[:, None]
             counts += torch.stack([right[:, 0].sum(), right.sum(), valid.sum()])

@@ -113,7 +113,7 @@ class ClassificationTask(Task):
         return {"pixel_values": clips, "labels": targets}
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:
-        outputs = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"])
+        outputs = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"], return_dict=True)
         right = outputs.logits.detach().argmax(dim=-1) == inputs["labels"].argmax(dim=-1)
         return {"loss": outputs.loss, "accuracy": right.float().mean()}
 

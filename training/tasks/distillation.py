@@ -60,7 +60,7 @@ class DistillationTask(ClassificationTask):
             raise RuntimeError("The teacher is not loaded: call `start` before `loss`.")
         recipe, clips, labels = self.recipe.teacher, inputs["pixel_values"], inputs["labels"]
         taught = self.teacher(clips)
-        logits = model(pixel_values=clips).logits.float()
+        logits = model(pixel_values=clips, return_dict=True).logits.float()
         distillation = distillation_loss(logits, taught, recipe.temperature)
         said = logits.detach().argmax(dim=-1)
         parts = {

@@ -63,14 +63,15 @@ class PreTrainingTask(Task):
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:
         clips = {name: tensor for name, tensor in inputs.items() if name != "weight"}
-        return {"loss": model(**clips).loss * inputs["weight"]}
+        return {"loss": model(**clips, return_dict=True).loss * inputs["weight"]}
 
     @torch.no_grad()
     def picture(self, model: nn.Module, inputs: Batch) -> torch.Tensor:
         """The first clip: as it is, as the encoder sees it, and all of the rest reconstructed."""
         clip, mask = inputs["pixel_values"][:1], inputs["bool_masked_pos"][:1].cpu()
         with torch.compiler.set_stance("force_eager"):  # a compiled graph knows only the number of tokens in training
-            outputs = model(clip, bool_masked_pos=mask, decoder_bool_masked_pos=torch.zeros_like(mask))
+            masks = {"bool_masked_pos": mask, "decoder_bool_masked_pos": torch.zeros_like(mask)}
+            outputs = model(clip, **masks, return_dict=True)
         frames = self.normalise.undo(clip[0]).cpu()
         return reconstruction_picture(frames, outputs.logits[0].float().cpu(), mask[0], self.config)
 

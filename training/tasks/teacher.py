@@ -154,7 +154,7 @@ class Teacher:
             scale, shift = self.factors
             clips = torch.addcmul(shift, clips, scale)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
-            logits = self.model(clips).logits.float()
+            logits = self.model(clips, return_dict=True).logits.float()
         return logits if self.order is None else logits.index_select(1, self.order)
 
 
