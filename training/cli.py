@@ -39,6 +39,8 @@ def run_stage(
         recipe = load_recipe(sys.argv[1:] if argv is None else argv, recipe_class)
     except RecipeError as error:
         return _fail(error, 2)
+    except OSError as error:  # the Hub, where `model.init_from` lies, has gone away
+        return _fail(error, 1, alone=True)
 
     from .data.faults import DataError  # after the arguments: `--help` and a slip of the pen need not wait for PyTorch
     from .launch import check_launch
