@@ -3,15 +3,15 @@
 """Fine-tune on a data set of `datasets` with a video column, in a training loop of `accelerate`.
 
 Any data set with a column of type `Video` and one of type `ClassLabel` will do: one of the Hub, Parquet files, or a
-folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out on a CPU:
+folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out on a CPU (or, with `accelerate launch` in place of
+`python`, on several GPUs):
 
     python -m training.motion data/motion --classes appears,vanishes,approaches,recedes --size 48
     python examples/finetune_datasets.py --data data/motion --output runs/datasets
-
-On several GPUs: `accelerate launch examples/finetune_datasets.py ...`.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,13 +63,22 @@ def main(arguments: Sequence[str] | None = None) -> float:
     options = parse(arguments)
     accelerator = Accelerator()
     set_seed(options.seed)
-    videos = load_dataset(options.data)
+    try:
+        videos = load_dataset(options.data)
+    except (OSError, ValueError) as error:
+        sys.exit(f"--data {options.data} must be a folder or a name on the Hub, and cannot be loaded: {error}")
+    if not {"train", "test"} <= set(videos):
+        sys.exit(f"--data {options.data} must have the splits train and test, and has {', '.join(videos)}.")
     classes = videos["train"].features[options.label_column].names
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     if options.model is None:
         model = VideoMAEv2ForVideoClassification(VideoMAEv2Config(**SMALL, **labels))
     else:  # a head for other classes is replaced by a new one
-        model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+        new_head = {"ignore_mismatched_sizes": True, **labels}
+        try:
+            model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, **new_head)
+        except (OSError, ValueError) as error:
+            sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
     size = model.config.image_size
     processor = VideoMAEv2VideoProcessor(
         num_frames=model.config.num_frames, sampling="uniform", size={"shortest_edge": size},
@@ -77,9 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     )  # fmt: skip
 
     def to_clips(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        films = [
-            row["bytes"] or row["path"] for row in rows[options.video_column]
-        ]  # only the frames needed are decoded
+        films = [row["bytes"] or row["path"] for row in rows[options.video_column]]  # decoded are the frames needed
         return {"pixel_values": list(processor(films, return_tensors="pt")["pixel_values"]),
                 "labels": rows[options.label_column]}  # fmt: skip
 

@@ -63,12 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         **{"activation_checkpointing" if new_name else "gradient_checkpointing": True},
     )  # fmt: skip
     options, training = parser.parse_args_into_dataclasses(arguments)
+    for part in ("train", "test"):
+        if not any((options.data / part).glob("*/*.mp4")):
+            sys.exit(f"--data {options.data} must be a folder with {part}/CLASS/*.mp4, and holds none.")
     classes = sorted(path.name for path in (options.data / "train").glob("*") if path.is_dir())
-    if not classes:
-        parser.error(f"{options.data} holds no train/CLASS folders")
 
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
-    base = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+    try:
+        base = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+    except (OSError, ValueError) as error:
+        sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
     size = base.config.image_size
     processor = VideoMAEv2VideoProcessor(
         num_frames=base.config.num_frames, sampling=options.sampling, size={"shortest_edge": size},

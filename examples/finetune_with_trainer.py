@@ -72,16 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         save_strategy="no", report_to="none",
     )  # fmt: skip
     options, training = parser.parse_args_into_dataclasses(arguments)
+    for part in ("train", "test"):
+        if not any((options.data / part).glob("*/*.mp4")):
+            sys.exit(f"--data {options.data} must be a folder with {part}/CLASS/*.mp4, and holds none.")
     classes = sorted(path.name for path in (options.data / "train").glob("*") if path.is_dir())
-    if not classes:
-        parser.error(f"{options.data} holds no train/CLASS folders")
 
     torch.manual_seed(training.seed)
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     if options.model is None:
         model = VideoMAEv2ForVideoClassification(VideoMAEv2Config(**SMALL, **labels))
     else:  # a head for other classes is replaced by a new one
-        model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+        new_head = {"ignore_mismatched_sizes": True, **labels}
+        try:
+            model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, **new_head)
+        except (OSError, ValueError) as error:
+            sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
     size = model.config.image_size
     processor = VideoMAEv2VideoProcessor(
         num_frames=model.config.num_frames,

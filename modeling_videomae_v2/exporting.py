@@ -54,7 +54,7 @@ class Graph(nn.Module):
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """`(B, frames, channels, height, width)`, or `(B, views, ...)`, to logits or features `(B, ...)`."""
-        outputs = self.model(pixel_values)
+        outputs = self.model(pixel_values, return_dict=True)
         return outputs.logits if self.output == "logits" else outputs.pooler_output
 
 

@@ -153,8 +153,11 @@ def _labels_of_json(path: Path, text: str) -> list[str]:
 
 
 def _hashable(path: Path, content: dict[str, Any]) -> list[tuple[str, Any]]:
-    if not all(isinstance(value, (str, int)) for value in content.values()):
-        raise ValueError(f"{path} must hold names by id or ids by name.")
+    for name, value in content.items():
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            raise ValueError(
+                f"{path} must hold names by id or ids by name; {name!r} has {json.dumps(value)[:40]}, which is neither."
+            )
     return list(content.items())
 
 

@@ -174,7 +174,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs) -> None:
         """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone."""
         if self._auto_class is not None:
-            self.config.auto_map = {**AUTO_MAP, **(getattr(self.config, "auto_map", None) or {})}
+            known = getattr(self.config, "auto_map", None)
+            self.config.auto_map = {**AUTO_MAP, **(known if isinstance(known, dict) else {})}
         super().save_pretrained(save_directory, *args, **kwargs)
 
     @torch.no_grad()

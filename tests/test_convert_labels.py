@@ -53,7 +53,8 @@ def test_names_that_begin_with_numbers_stay(tmp_path: Path) -> None:
         ("broken.json", "[1,", "not valid JSON"),
         ("gap.json", {"a": 0, "b": 2}, "0, 1, 2"),
         ("numbers.json", [1, 2], "list of names"),
-        ("nested.json", {"a": [1], "b": [2]}, "names by id or ids by name"),
+        ("nested.json", {"a": [1], "b": [2]}, r"names by id or ids by name; 'a' has \[1\], which is neither"),
+        ("truth.json", {"a": 0, "b": True}, "names by id or ids by name; 'b' has true, which is neither"),
         ("words.json", {"a": "b", "c": "d"}, "not all numbers"),
     ],
 )

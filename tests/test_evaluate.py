@@ -567,6 +567,7 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     ("more", "message"),
     [
         (["--num_clips", "0"], "num_clips must be at least 1, got 0"),
+        (["--num_clips", "1000000"], "`num_clips` (1000000) x `num_crops` (3) views of 4 frames would take 8.6 GiB"),
         (["--num_crop", "3"], "did you mean `num_crops`"),
         (["--data.sources", "[]"], "data.sources is empty"),
         (["--data.sources", "[{kind: folder, path: nowhere}]"], "nowhere"),

@@ -4,6 +4,7 @@
 
 import ast
 import importlib.util
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -88,3 +89,20 @@ def test_lora(model: Path, films: Path, tmp_path: Path) -> None:
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
     _, info = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model", output_loading_info=True)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_what_is_not_there_is_said(path: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("datasets", "peft"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    main, nowhere, half = example(path.stem).main, str(tmp_path / "nowhere"), tmp_path / "half"
+    shutil.copytree(films / "train", half / "train")
+    for data, start, said in (
+        (nowhere, nowhere, f"--data {nowhere} must be"),
+        (str(half), nowhere, f"--data {half} must .* test"),
+        (str(films), nowhere, f"--model {nowhere} must be a folder or a name on the Hub"),
+    ):
+        with pytest.raises(SystemExit, match=said):
+            main(["--data", data, "--model", start])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["half"]

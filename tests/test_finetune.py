@@ -30,8 +30,9 @@ from training.data.loading import make_view_maker
 from training.erasing import RandomErasing
 from training.mixing import Mixing
 from training.recipe import AugmentRecipe, DataRecipe, RecipeError, SourceRecipe
+from training.recipe_stages import EvalRecipe, eval_data
 from training.tasks import ClassificationTask, FineTuningRecipe
-from training.validation import EvalRecipe, Validation, eval_data
+from training.validation import Validation
 
 
 pytest.importorskip("av")

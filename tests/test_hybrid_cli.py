@@ -328,7 +328,7 @@ def test_results_of_a_check_have_a_place_before_it_begins(videos: Path, monkeypa
     folder = videos.parent
     run("check", videos, "--bad", folder / "new/folder/bad.txt")
     assert (folder / "new/folder/bad.txt").is_file()
-    monkeypatch.setattr("training.build_hybrid.check_list", None)  # nothing is looked at
+    monkeypatch.setattr("training.hybrid.checking.check_list", None)  # nothing is looked at
     before = videos.read_text()
     assert "would be lost" in said(run("check", videos, "--bad", videos, "--force"))
     assert "would be lost" in said(run("check", videos, "--good", folder / "a.txt", "--bad", folder / "a.txt"))

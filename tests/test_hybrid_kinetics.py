@@ -13,8 +13,9 @@ from reference_data import EXTRA
 
 from training.data.files import ListSource
 from training.hybrid.classes import read_renames, unite
-from training.hybrid.kinetics_lists import TRAINING, VALIDATION, KineticsList, Spelling
+from training.hybrid.kinetics_lists import KineticsList, Spelling
 from training.hybrid.labeled import KineticsOptions, build_kinetics710
+from training.hybrid.versions import TRAINING, VALIDATION
 
 
 KINETICS = EXTRA / "kinetics"

@@ -275,8 +275,9 @@ def test_manifest_is_a_data_set(tmp_path: Path, lists: dict[str, str]) -> None:
 
 
 def test_manifest_of_kinetics_is_a_source_with_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.hybrid.kinetics_lists import TRAINING, KineticsList
+    from training.hybrid.kinetics_lists import KineticsList
     from training.hybrid.labeled import KineticsOptions, build_kinetics710
+    from training.hybrid.versions import TRAINING
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     encode(tmp_path / "abcdefghijk.mp4", num_frames=5)

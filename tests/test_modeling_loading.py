@@ -80,6 +80,17 @@ def test_save_and_load_twice(model_class: type[PreTrainedModel], tmp_path: Path)
     assert json.loads((tmp_path / "second/config.json").read_text())["architectures"] == [model_class.__name__]
 
 
+@pytest.mark.parametrize("table", [5, "modeling_videomae_v2", ["AutoModel"]])
+def test_a_table_of_code_that_is_none_is_put_right(table: object, tmp_path: Path):
+    """transformers' own models can be loaded and saved with it, too: they do not look at it."""
+    tiny_model(VideoMAEv2Model).save_pretrained(tmp_path / "first")
+    config = tmp_path / "first/config.json"
+    right = json.loads(config.read_text())
+    config.write_text(json.dumps({**right, "auto_map": table}))
+    VideoMAEv2Model.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    assert json.loads((tmp_path / "second/config.json").read_text())["auto_map"] == right["auto_map"]
+
+
 @each_model
 def test_auto_classes_load_what_was_saved(model_class: type[PreTrainedModel], tmp_path: Path):
     auto_classes = (AutoModel, AutoModelForPreTraining, AutoModelForVideoClassification)

@@ -253,6 +253,7 @@ def test_a_url(model: Path, film: Path) -> None:
     ("arguments", "words"),
     [
         (("--clips", 2, "--window", "4"), "Leave out one"),
+        (("--clips", 2_000_000), "`num_clips` (2000000) x `num_crops` (1) views of 4 frames would take 5.7 GiB"),
         (("--picture", "line.docx"), "cannot be a .docx file"),
         (("--window", "4x"), "must be seconds"),
         (("--stride", "0"), "must be seconds"),

@@ -8,6 +8,9 @@ import pytest
 import torch
 from video_files import encode, read_numbers
 
+from modeling_videomae_v2 import VideoMAEv2VideoProcessor
+from modeling_videomae_v2.inference import windows
+from modeling_videomae_v2.inference.clips import UNFINISHED, Sampling, clips_of
 from modeling_videomae_v2.inference.windows import Length, WindowReader, window_indices, window_starts
 from modeling_videomae_v2.video_processing_videomae_v2 import dense_indices
 from modeling_videomae_v2.video_sources_videomae_v2 import VideoDecodingError
@@ -156,3 +159,31 @@ def test_lengths_are_read_as_written() -> None:
     ]
     assert (str(Length(2.5)), str(frames(64))) == ("2.5s", "64f")
     assert Length(0.001).frames(25) == 1
+
+
+@pytest.mark.parametrize("sampling", ["dense", "uniform"])
+@pytest.mark.parametrize(("num_clips", "num_crops"), [(1, 1), (1, 3), (3, 1), (3, 2), (40, 1)])
+def test_clips_spread_over_a_film_are_those_of_the_processor(
+    sampling: str, num_clips: int, num_crops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whole frames, which may be large, only a few are in memory at a time."""
+    monkeypatch.setattr(windows, "MAX_CHUNK_BYTES", 1)
+    film = encode(tmp_path / "film.mp4", num_frames=30)
+    processor = VideoMAEv2VideoProcessor(
+        num_clips=num_clips, num_crops=num_crops, sampling=sampling, num_frames=4, sampling_rate=3,
+        size={"shortest_edge": 20}, crop_size={"height": 16, "width": 16},
+    )  # fmt: skip
+    expected = processor(film, return_metadata=True, **UNFINISHED)
+    views = expected["pixel_values"].view(num_clips, num_crops, 4, 3, 16, 16)
+    times = [i / 25 for i in expected["video_metadata"][0].frames_indices]
+
+    at_once, decode = [], WindowReader.get_frames
+    monkeypatch.setattr(WindowReader, "get_frames", lambda self, some: at_once.append(len(some)) or decode(self, some))
+    (whole,) = clips_of(film, processor, Sampling())
+    assert torch.equal(whole.views, views.flatten(0, 1))
+    assert (whole.start, whole.end) == (min(times), pytest.approx(max(times) + 1 / 25))
+    clips = list(clips_of(film, processor, Sampling(by_clip=True)))
+    assert [(clip.number, clip.count) for clip in clips] == [(i, num_clips) for i in range(num_clips)]
+    assert torch.equal(torch.stack([clip.views for clip in clips]), views)
+    assert [clip.start for clip in clips] == [min(times[i : i + 4]) for i in range(0, len(times), 4)]
+    assert max(at_once) <= 4

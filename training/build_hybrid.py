@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,17 +19,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from .hybrid.checking import CheckResult, check_list, write_aside, write_good
-from .hybrid.kinetics_lists import FILE_NAME, TRAINING, VALIDATION, VERSIONS, KineticsList
-from .hybrid.labeled import FILE_OF_SPLIT, PREFERENCE, KineticsOptions, build_kinetics710
-from .hybrid.movies import WINDOW
 from .hybrid.parts import PARTS
 from .hybrid.tables import kinetics_remarks, kinetics_tables, unlabeled_remarks, unlabeled_table
-from .hybrid.unlabeled import MovieOptions, UnlabeledOptions, build_unlabeled
+from .hybrid.versions import FILE_NAME, PREFERENCE, TRAINING, VALIDATION, VERSIONS
 
+
+if TYPE_CHECKING:
+    from .hybrid.checking import CheckResult
 
 SHOWN = 10  # bad videos that are named on the screen
-T = TypeVar("T")
 screen = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
 
@@ -88,6 +86,10 @@ def kinetics710(
     workers: Workers = 8,
 ) -> None:
     """Unite Kinetics-400, -600 and -700: one class set, each video once, no validation video in training."""
+    # what imports PyTorch is imported where it is used: arguments are answered without it
+    from .hybrid.kinetics_lists import KineticsList
+    from .hybrid.labeled import FILE_OF_SPLIT, KineticsOptions, build_kinetics710
+
     lists = [
         KineticsList(path, _version(version), split)
         for split, values in ((TRAINING, train), (VALIDATION, val))
@@ -143,6 +145,9 @@ def unlabeled(
     workers: Workers = 8,
 ) -> None:
     """Put UnlabeledHybrid together, as lists for training/recipes/unlabeled_hybrid.yaml and as one manifest."""
+    from .hybrid.movies import WINDOW
+    from .hybrid.unlabeled import MovieOptions, UnlabeledOptions, build_unlabeled
+
     given = {"k710": k710, "ssv2": ssv2, "ava": ava, "webvid": webvid, "self_collected": self_collected}
     sample = _sample(check)
     with _progress() as bar:
@@ -195,6 +200,8 @@ def check_command(
         target.parent.mkdir(parents=True, exist_ok=True)  # not after hours of decoding
         if not os.access(target.parent, os.W_OK):
             raise PermissionError(f"Nothing can be written to {target.parent}. Name a file in another folder.")
+    from .hybrid.checking import write_aside, write_good
+
     results = [_check(path, root, sample, decode, workers, seed, pattern) for path in lists]
     if good is not None:
         write_good(str(lists[0]), results[0], str(good))
@@ -212,7 +219,9 @@ def _check_all(lists: Sequence[tuple[Path, str]], sample: int, decode: bool, wor
 def _check(
     path: Path, root: str, sample: int | None, decode: bool, workers: int, seed: int = 0,
     pattern: str = "img_{:05}.jpg",
-) -> CheckResult:  # fmt: skip
+) -> "CheckResult":  # fmt: skip
+    from .hybrid.checking import check_list
+
     with _progress() as bar:
         task = bar.add_task(f"Checking {escape(path.name)}", total=None)
         result = check_list(
@@ -230,7 +239,7 @@ def _check(
     return result
 
 
-def _leave(results: Sequence[CheckResult]) -> None:
+def _leave(results: Sequence["CheckResult"]) -> None:
     if any(result.bad for result in results):
         raise typer.Exit(1)
 

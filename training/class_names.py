@@ -14,7 +14,7 @@ from .recipe_parsing import RecipeError
 
 
 if TYPE_CHECKING:
-    from .tasks.classification import FineTuningRecipe
+    from .recipe_stages import FineTuningRecipe
 
 NAMING = ("folder", "datasets")  # kinds of sources that may name their classes
 _PLACEHOLDER = re.compile(r"LABEL_\d+")

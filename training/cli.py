@@ -7,26 +7,28 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .data.faults import DataError
-from .recipe import Recipe, RecipeError, load_recipe
-from .tasks import Task
+from .recipe import RecipeError, RecipeT, load_recipe
 
 
 if TYPE_CHECKING:
     from .data import ClipLoader
+    from .tasks import Task
 
 
 SECONDS_TO_SPEAK = 3.0  # that the first process has to say what is wrong
 
 
-def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str] | None = None) -> int:
+def run_stage(
+    recipe_class: type[RecipeT], make_task: Callable[[RecipeT], "Task"], argv: list[str] | None = None
+) -> int:
     """Run one stage of training from command-line arguments.
 
     Args:
         recipe_class: What the arguments are read as.
-        task_class: What is trained for.
+        make_task: Makes what is trained for; a class of `training.tasks`, or what imports it only then.
         argv: Arguments; default: those of the process.
 
     Returns:
@@ -35,13 +37,18 @@ def run_stage(recipe_class: type[Recipe], task_class: type[Task], argv: list[str
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
         recipe = load_recipe(sys.argv[1:] if argv is None else argv, recipe_class)
-        from .launch import check_launch  # after the arguments: `--help` need not wait for it
+    except RecipeError as error:
+        return _fail(error, 2)
+    except OSError as error:  # the Hub, where `model.init_from` lies, has gone away
+        return _fail(error, 1, alone=True)
 
+    from .data.faults import DataError  # after the arguments: `--help` and a slip of the pen need not wait for PyTorch
+    from .launch import check_launch
+    from .loop import train
+
+    try:
         check_launch(recipe)
-        task = task_class(recipe)
-        from .loop import train
-
-        train(recipe, task, build_loader)
+        train(recipe, make_task(recipe), build_loader)
     except RecipeError as error:
         return _fail(error, 2)
     except FloatingPointError as error:

@@ -7,9 +7,22 @@
 `--help` lists every key. The same command goes on from the newest checkpoint in `output_dir`.
 """
 
+from typing import TYPE_CHECKING
+
 from .cli import leave, run_stage
-from .tasks import ClassificationTask, FineTuningRecipe
+from .recipe_stages import FineTuningRecipe
+
+
+if TYPE_CHECKING:
+    from .tasks import ClassificationTask
+
+
+def make_task(recipe: FineTuningRecipe) -> "ClassificationTask":
+    """What the recipe trains for."""
+    from .tasks import ClassificationTask  # imports PyTorch: after the arguments have been read
+
+    return ClassificationTask(recipe)
 
 
 if __name__ == "__main__":
-    leave(run_stage(FineTuningRecipe, ClassificationTask))
+    leave(run_stage(FineTuningRecipe, make_task))

@@ -20,7 +20,8 @@ from torch.nn import Module
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 
 from .activation_memory import as_on_a_gpu, kept_bytes
-from .adapters import LoraRecipe, add_lora
+from .adapters import add_lora
+from .recipe_stages import LoraRecipe
 
 
 GIB = 2**30

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .data.chance import Purpose, generator
+from .recipe_stages import mixing_problems
 
 
 logger = logging.getLogger(__name__)
@@ -152,19 +153,6 @@ class Mixing:
         boxed = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
         blend = move(mix.blend.to(pixel_values.dtype), device)[:, None, None]
         return torch.where(boxed, 0.0, blend)[:, None, None]
-
-
-def mixing_problems(
-    mixup: float, cutmix: float, prob: float, switch_prob: float, label_smoothing: float
-) -> list[str]:  # fmt: skip
-    """What is wrong with the settings of `Mixing`, in words that name them."""
-    found = [f"{name} must not be negative, got {value}; 0 turns it off"
-             for name, value in (("mixup", mixup), ("cutmix", cutmix)) if not 0.0 <= value < float("inf")]  # fmt: skip
-    shares = (("mixup_prob", prob), ("mixup_switch_prob", switch_prob))
-    found += [f"{name} must lie in [0, 1], got {value}" for name, value in shares if not 0.0 <= value <= 1.0]
-    if not 0.0 <= label_smoothing < 1.0:
-        found.append(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
-    return found
 
 
 def smoothed_one_hot(labels: torch.Tensor, num_classes: int, smoothing: float = 0.0) -> torch.Tensor:

@@ -7,9 +7,22 @@
 `--help` lists every key. The same command goes on from the newest checkpoint in `output_dir`.
 """
 
+from typing import TYPE_CHECKING
+
 from .cli import leave, run_stage
-from .tasks import PreTrainingRecipe, PreTrainingTask
+from .recipe_stages import PreTrainingRecipe
+
+
+if TYPE_CHECKING:
+    from .tasks import PreTrainingTask
+
+
+def make_task(recipe: PreTrainingRecipe) -> "PreTrainingTask":
+    """What the recipe trains for."""
+    from .tasks import PreTrainingTask  # imports PyTorch: after the arguments have been read
+
+    return PreTrainingTask(recipe)
 
 
 if __name__ == "__main__":
-    leave(run_stage(PreTrainingRecipe, PreTrainingTask))
+    leave(run_stage(PreTrainingRecipe, make_task))

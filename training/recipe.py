@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run is made of: every knob, typed, documented where it is declared, and checked before anything starts.
 
+Nothing that takes seconds to import is imported before the keys and values of a recipe have been checked one by one.
+
 A recipe is a YAML file of these keys (`training/recipes/`); `--key value` on the command line overrides it, with dots
 for nested keys and numbers for places in a list: `--data.workers 4 --data.sources.0.root /data/ssv2`.
 """
@@ -13,13 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
-
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
-from modeling_videomae_v2 import VideoMAEv2Config
-from modeling_videomae_v2.compiling import CompileMode
-from modeling_videomae_v2.inference.places import check_place
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .recipe_data import AugmentRecipe as AugmentRecipe
 from .recipe_data import DataRecipe, below_zero
@@ -27,7 +23,11 @@ from .recipe_data import SourceRecipe as SourceRecipe
 from .recipe_parsing import RecipeError, assign, build, describe, knob, read_yaml, split_arguments
 
 
+if TYPE_CHECKING:
+    from modeling_videomae_v2 import VideoMAEv2Config
+
 LARGEST_SEED = 2**31  # NumPy takes 32 bits, and processes add their numbers
+CompileMode = Literal["no", "blocks", "model"]  # that of `modeling_videomae_v2.compiling`
 
 
 @dataclass
@@ -48,10 +48,12 @@ class ModelRecipe:
 
 def unknown_attention(where: str, name: str | None) -> list[str]:
     """In words, that transformers knows no attention function of this name, if so."""
-    known = sorted({"eager", *(key for key in ALL_ATTENTION_FUNCTIONS if "|" not in key)})
-    if name is None or name in known or "/" in name:  # with a slash it is a kernel of the Hub
+    if name is None or "/" in name:  # with a slash it is a kernel of the Hub
         return []
-    return [f"{where} ({name}) is no attention function; there are: {', '.join(known)}"]
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    known = sorted({"eager", *(key for key in ALL_ATTENTION_FUNCTIONS if "|" not in key)})
+    return [] if name in known else [f"{where} ({name}) is no attention function; there are: {', '.join(known)}"]
 
 
 @dataclass
@@ -245,7 +247,7 @@ class Recipe:
             )
         return passes
 
-    def model_config(self, **more: Any) -> VideoMAEv2Config:
+    def model_config(self, **more: Any) -> "VideoMAEv2Config":
         """Configuration of the model; frames and size are those of the clips.
 
         Raises:
@@ -254,6 +256,8 @@ class Recipe:
         for ours, theirs in (("data.num_frames", "num_frames"), ("data.image_size", "image_size")):
             if theirs in self.model.config:
                 raise RecipeError(f"model.config.{theirs} is no key of a recipe: {ours} says it")
+        from modeling_videomae_v2 import VideoMAEv2Config
+
         clip = {"num_frames": self.data.num_frames, "image_size": self.data.image_size}
         fields = {**clip, **more, **self.model.config}
         config = (
@@ -268,12 +272,15 @@ class Recipe:
             )
         return config
 
-    def start_config(self, **fields: Any) -> VideoMAEv2Config:
+    def start_config(self, **fields: Any) -> "VideoMAEv2Config":
         """Configuration of `model.init_from`, but for `fields`; for other clips, with the positions that it knows.
 
         Raises:
             ValueError: It cannot be loaded, or values do not fit together.
         """
+        from modeling_videomae_v2 import VideoMAEv2Config
+        from modeling_videomae_v2.inference.places import check_place
+
         start = self.model.init_from
         try:
             check_place(start)

@@ -229,7 +229,7 @@ def training_flops(task: Task) -> float:
         clip = torch.empty(1, data.num_frames, config.num_channels, data.image_size, data.image_size)
         labels = {"labels": torch.empty(1, dtype=torch.long)} if hasattr(model, "classifier") else {}
         with FlopCounterMode(display=False) as counter:
-            model(clip, **labels).loss.backward()
+            model(clip, **labels, return_dict=True).loss.backward()
     return float(counter.get_total_flops())
 
 

@@ -7,7 +7,6 @@ This is for watching a run. Multi-view tests, tables and predictions are the bus
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,64 +15,13 @@ from accelerate.logging import get_logger
 from torch import nn
 
 from .data.faults import TooManyBadVideosError, listing
-from .recipe import AugmentRecipe, DataRecipe, SourceRecipe
-from .recipe_parsing import RecipeError, knob
+from .recipe_stages import EvalRecipe
 from .tasks.base import Task
 
 
 logger = get_logger(__name__)
 
 TOP = 5
-
-
-@dataclass
-class EvalRecipe:
-    """Evaluation on data_eval during training."""
-
-    every: int | None = knob(
-        None, "steps between evaluations, a multiple of tracking.log_every; default: at the end only"
-    )
-    every_epochs: float | None = knob(None, "epochs between them, instead; rounded up to tracking.log_every")
-    batch_size: int | None = knob(None, "videos per process and forward pass; default: that of the training, views too")
-    keep_best: bool = knob(True, "keep the model with the best top-1 so far in output_dir/best")
-
-    def problems(self, log_every: int) -> list[str]:
-        """What is wrong with the values, in words."""
-        found = []
-        if self.every is not None and (self.every < 1 or self.every % max(log_every, 1)):
-            found.append(f"eval.every ({self.every}) must be a multiple of tracking.log_every ({log_every})")
-        if self.every_epochs is not None and not 0 < self.every_epochs < math.inf:
-            found.append(f"eval.every_epochs must be above 0, got {self.every_epochs}")
-        if None not in (self.every, self.every_epochs):
-            found.append("eval.every and eval.every_epochs contradict each other; leave one of them out")
-        if self.batch_size is not None and self.batch_size < 1:
-            found.append(f"eval.batch_size must be at least 1, got {self.batch_size}")
-        return found
-
-    def steps(self, steps_per_epoch: float, log_every: int) -> int | None:
-        """Steps between two evaluations; None: only at the end.
-
-        Raises:
-            RecipeError: It is stated in epochs, whose length is not known.
-        """
-        if self.every_epochs is None:
-            return self.every
-        if not steps_per_epoch:
-            raise RecipeError(
-                f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
-                "set eval.every, in steps, or data.sources.N.num_videos."
-            )
-        return max(math.ceil(self.every_epochs * steps_per_epoch / log_every), 1) * log_every
-
-
-def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:
-    """The clips of a validation set: cut as those of the training, from the middle, without augmentation.
-
-    None stays decoded: workers begin anew at each evaluation, and would decode whole videos to read them once.
-    """
-    return replace(
-        data, sources=sources, views=1, multi_scale_crop=False, flip=False, augment=AugmentRecipe(), cache_gib=0.0
-    )
 
 
 class Validation:
@@ -124,7 +72,7 @@ class Validation:
             if number % every == 0 and self._any(asked()):
                 return None
             with self.accelerator.autocast():
-                logits = model(pixel_values=clips).logits
+                logits = model(pixel_values=clips, return_dict=True).logits
             best = logits.float().topk(min(TOP, logits.shape[-1])).indices
             right = (best == labels[:, None]) & valid[:, None]
             counts += torch.stack([right[:, 0].sum(), right.sum(), valid.sum()])

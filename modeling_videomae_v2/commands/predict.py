@@ -115,7 +115,9 @@ def predict(
     def decode(source: Source) -> Iterator["Clip"]:
         return clips_of(source.address, checkpoint.processor, sampling)
 
-    runner = BatchRunner(checkpoint, lambda net, pixels: net(pixels).logits, batch_size, compile, quantize)
+    runner = BatchRunner(
+        checkpoint, lambda net, pixels: net(pixels, return_dict=True).logits, batch_size, compile, quantize
+    )
     with reporter.progress(len(sources)), DecodeAhead(sources, decode, workers, 2 * batch_size) as decoded:
         for event in runner.run(decoded):
             reporter.advance(event)

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from transformers.video_utils import VideoMetadata
 
 from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
 from .windows import Length, WindowReader
@@ -14,6 +16,8 @@ from .windows import Length, WindowReader
 
 # Stop short of the model: what is left to do costs little there, and a byte a value is quick to hand over.
 UNFINISHED = {"do_rescale": False, "do_normalize": False, "return_tensors": "pt"}
+# The views of a video that are averaged are in memory together; more than this are refused.
+MAX_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,30 @@ def choose_sampling(
         by_clip: See `Sampling`.
 
     Raises:
-        ValueError: The wishes exclude each other or are not valid.
+        ValueError: The wishes exclude each other, are not valid or take too much memory.
     """
     if clips is not None and (window or stride):
         raise ValueError(
             f"`--clips` {clips} spreads clips over the video; `--window` and `--stride` slide over it. Leave out one."
         )
     if clips is not None or not (window or stride or slides):
+        if not by_clip:
+            refuse_too_many(processor, processor.num_clips, processor.num_crops)
         return Sampling(by_clip=by_clip)
     length = _clip_length(processor) if window in (None, "clip") else Length.parse(window, "--window")
     return Sampling(length, Length.parse(stride, "--stride") if stride else length)
+
+
+def refuse_too_many(processor: VideoMAEv2VideoProcessor, num_clips: int, num_crops: int) -> None:
+    """`ValueError` if the views of one video are too many for the memory."""
+    sides = processor.crop_size if processor.do_center_crop else None  # whole frames may have any size
+    view = processor.num_frames * 3 * sides.height * sides.width if sides else 0
+    if num_clips * num_crops * view > MAX_BYTES:
+        raise ValueError(
+            f"`num_clips` ({num_clips}) x `num_crops` ({num_crops}) views of {processor.num_frames} frames would take "
+            f"{num_clips * num_crops * view / 1024**3:.1f} GiB of memory for each video. Ask for at most "
+            f"{MAX_BYTES // view} views."
+        )
 
 
 def _clip_length(processor: VideoMAEv2VideoProcessor) -> Length:
@@ -111,15 +129,27 @@ def clips_of(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Samplin
 
 
 def _spread_clips(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling) -> Iterator[Clip]:
-    batch = processor(source, return_metadata=True, **UNFINISHED)
-    about = batch["video_metadata"][0]
-    views = batch["pixel_values"][0]
-    views = views[None] if views.ndim == 4 else views
-    groups = views.chunk(processor.num_clips) if sampling.by_clip else (views,)
-    frames = torch.tensor(about.frames_indices).view(len(groups), -1)
+    """As the processor gives them, with no more than a few whole frames in memory at a time."""
+
+    def choose(total: int) -> np.ndarray:
+        if not processor.do_sample_frames:
+            return np.arange(total)[None]
+        about = VideoMetadata(total_num_frames=total, fps=reader.fps)
+        return processor.sample_frames(about).reshape(processor.num_clips, -1)
+
+    def prepare(frames: torch.Tensor) -> torch.Tensor:
+        """`(n, crops, channels, height, width)`."""
+        crops = processor(frames, do_sample_frames=False, num_clips=1, **UNFINISHED)["pixel_values"][0]
+        return crops[:, None] if processor.num_crops == 1 else crops.transpose(0, 1)
+
+    with WindowReader(source) as reader:
+        clips, kept = reader.chosen(choose, prepare)
+    groups = clips[:, None] if sampling.by_clip else clips[None]
     for number, group in enumerate(groups):
-        start, end = frames[number].min().item() / about.fps, (frames[number].max().item() + 1) / about.fps
-        yield Clip(number, len(groups), start, end, about.duration, about.fps, group)
+        frames = torch.stack([kept[i] for i in group.ravel().tolist()]).unflatten(0, group.shape)
+        views = frames.transpose(1, 2).flatten(0, 1)  # all crops of one clip before those of the next
+        start, end = int(group.min()) / reader.fps, (int(group.max()) + 1) / reader.fps
+        yield Clip(number, len(groups), start, end, reader.duration, reader.fps, views)
 
 
 def _slide(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling) -> Iterator[Clip]:
@@ -144,4 +174,4 @@ def _slide(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling)
             yield Clip(number, count, start, end, reader.duration, reader.fps, finish(frames))
 
 
-__all__ = ["Clip", "Sampling", "choose_sampling", "clips_of"]
+__all__ = ["Clip", "Sampling", "choose_sampling", "clips_of", "refuse_too_many"]

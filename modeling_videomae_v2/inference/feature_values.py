@@ -20,7 +20,7 @@ MAX_BYTES = 4 * 1024**3
 
 def features_of(model: torch.nn.Module, pixel_values: torch.Tensor, tokens: str) -> torch.Tensor:
     """`(n, D)`, `(n, T, D)` or `(n, N, D)` for `tokens` "clip", "tubelet" or "all"."""
-    outputs = model(pixel_values)
+    outputs = model(pixel_values, return_dict=True)
     if tokens == "clip":
         return outputs.pooler_output
     if tokens == "all":

@@ -155,6 +155,29 @@ class WindowReader(VideoReader):
             except FramesRecounted:  # three times at most: a slower, surer index takes the place of the one before
                 continue
 
+    def chosen(
+        self, choose: Callable[[int], np.ndarray], prepare: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[np.ndarray, dict[int, torch.Tensor]]:
+        """Frames here and there, each decoded and prepared once.
+
+        Args:
+            choose: Gets the number of frames in the video and returns positions, in any order and number.
+            prepare: As for `windows`; what it returns is kept of all of them.
+
+        Returns:
+            The positions, and what was made of the frame at each.
+
+        Raises:
+            VideoDecodingError: A frame is damaged or missing.
+        """
+        while True:
+            positions, kept = choose(self.num_frames), {}
+            try:
+                self._keep(kept, np.unique(positions).tolist(), prepare)
+                return positions, kept
+            except FramesRecounted:  # as above
+                continue
+
     def _slide(
         self, starts: list[int], span: int, num_frames: int, prepare: Callable[[torch.Tensor], torch.Tensor]
     ) -> Iterator[tuple[int, torch.Tensor]]:

@@ -21,7 +21,6 @@ from rich.markup import escape
 
 from ..motion import write_motion_dataset
 from .plan import Plan
-from .precision import fastest_precision
 from .stages import Stage, StageError, run
 
 
@@ -132,6 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = options.output_dir.resolve()
     if output.exists() and not (output / "data" / "target" / "dataset.json").exists():
         parser.error(f"{output} exists and holds no demo; choose another --output-dir, or delete it")
+    from .precision import fastest_precision  # imports PyTorch: after the arguments
+
     precision = options.mixed_precision or fastest_precision()
     plan, clock = Plan(output, options.seed, options.scale, precision), Clock()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the running stage ends, too

@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 MAX_THREADS = 4  # more of them only wait for each other on matrices as small as the demo's
 # what takes seconds to import
-PRELOADED = ["training.loop", "training.tasks", "training.evaluation", "matplotlib.figure"]
+PRELOADED = ["training.loop", "training.tasks", "training.evaluation.run", "matplotlib.figure"]
 
 
 class StageError(RuntimeError):

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     except RecipeError as error:
         return _fail(error, 2, first)
 
-    from ..data.faults import DataError
+    from ..data.faults import DataError  # after the arguments: `--help` and a slip of the pen need not wait for PyTorch
     from .errors import EvaluationError, FailedElsewhereError
     from .run import evaluate
 

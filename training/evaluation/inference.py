@@ -93,7 +93,7 @@ class Classifier:
         for first in range(0, len(clips), self.batch_size):
             batch = torch.stack([c.to(self.device, non_blocking=True) for c in clips[first : first + self.batch_size]])
             with self._autocast():
-                logits = self.model(pixel_values=self.views.normalise(batch)).logits
+                logits = self.model(pixel_values=self.views.normalise(batch), return_dict=True).logits
             outputs.append(logits.float())
         logits = torch.cat(outputs)
         if self.columns is not None:

@@ -7,9 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modeling_videomae_v2.compiling import CompileMode
-
-from ..recipe import SourceRecipe, unknown_attention
+from ..recipe import CompileMode, SourceRecipe, unknown_attention
 from ..recipe_parsing import RecipeError, knob
 
 

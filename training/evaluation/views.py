@@ -9,6 +9,7 @@ import torch
 from transformers.video_utils import VideoMetadata
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
+from modeling_videomae_v2.inference.clips import refuse_too_many
 
 from ..data.frames import read_frames
 from ..data.sources import Video
@@ -24,7 +25,7 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
         config: Configuration of the model, for the frames and the size of the default.
 
     Raises:
-        RecipeError: Its settings have no meaning, or clips of that size do not fit the model.
+        RecipeError: Its settings have no meaning, clips of that size do not fit the model, or their views the memory.
     """
     data = recipe.data
     given = {name: getattr(data, name) for name in ("num_frames", "sampling", "sampling_rate")}
@@ -51,6 +52,10 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
                 f"data.{name} (or what the video processor of {recipe.model} says) is {wrong[0]}; it must be a "
                 f"multiple of the model's {unit}, {getattr(config, unit)}."
             )
+    try:
+        refuse_too_many(processor, recipe.num_clips, recipe.num_crops)
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
     return processor
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .kinetics_lists import SPLITS, TRAINING, UNKNOWN_TIME, VALIDATION, Clips
+from .kinetics_lists import UNKNOWN_TIME, Clips
+from .versions import SPLITS, TRAINING, VALIDATION
 
 
 COMMON_CONFLICTS = 20  # pairs of classes that the report names

@@ -15,11 +15,9 @@ from modeling_videomae_v2.labels_videomae_v2 import normalise_label
 
 from ..data.sources import TextTable
 from .lists import Header, columns_at, fault, find_layout, read_csv, read_header, read_list
+from .versions import SPLITS, TRAINING, VALIDATION
 
 
-VERSIONS = (400, 600, 700)
-TRAINING, VALIDATION = 0, 1
-SPLITS = ("training", "validation")
 SPLIT_NAMES = {  # what the column `split` says, "" where it is empty
     TRAINING: frozenset(("", "train", "training")),
     VALIDATION: frozenset(("", "val", "valid", "validate", "validation")),
@@ -31,7 +29,6 @@ YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 CLIP_NAME = re.compile(r"(?:.*[/\\])?([A-Za-z0-9_-]{11})(?:_(\d{1,9})_(\d{1,9}))?(?:\.\w+)*")
 UNKNOWN_TIME = -1
 LONGEST = 2**31 - 1
-FILE_NAME = "{id}_{start:06}_{end:06}.mp4"
 FIELDS = ("id", "start", "end", "label", "version", "split")
 
 

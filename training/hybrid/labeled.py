@@ -13,12 +13,12 @@ from modeling_videomae_v2.labels_videomae_v2 import read_labels
 
 from .classes import UnitedClasses, read_renames, unite
 from .kinetics710 import Merged, merge, report
-from .kinetics_lists import FILE_NAME, SPLITS, UNKNOWN_TIME, Clips, KineticsList, KineticsReader, template_fields
+from .kinetics_lists import UNKNOWN_TIME, Clips, KineticsList, KineticsReader, template_fields
 from .manifest import ROWS_AT_A_TIME, ListWriter, ManifestWriter, joined, manifest_schema
 from .outputs import OutputFolder
+from .versions import FILE_NAME, PREFERENCE, SPLITS
 
 
-PREFERENCE = (700, 600, 400)
 FILE_OF_SPLIT = {"training": "train", "validation": "validation"}
 
 

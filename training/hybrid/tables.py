@@ -7,8 +7,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from .kinetics_lists import SPLITS
 from .parts import PARTS
+from .versions import SPLITS
 
 
 STEPS = {

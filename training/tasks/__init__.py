@@ -1,11 +1,12 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The objectives: pre-training, classification and distillation, each with the recipe that describes it."""
+"""The objectives: pre-training, classification and distillation, each beside the recipe that describes it."""
 
+from ..recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
 from .base import Batch, Task
-from .classification import ClassificationTask, FineTuningRecipe
-from .distillation import DistillationRecipe, DistillationTask
-from .pretraining import PreTrainingRecipe, PreTrainingTask
+from .classification import ClassificationTask
+from .distillation import DistillationTask
+from .pretraining import PreTrainingTask
 
 
 __all__ = [

@@ -1,14 +1,11 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Supervised training of a classifier: its recipe and its loss (paper, D.2 and D.3.1)."""
+"""Supervised training of a classifier: its model, its data and its loss (paper, D.2 and D.3.1)."""
 
-# ruff: noqa: RUF009 (`knob` is `dataclasses.field` with a text)
 import json
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -17,78 +14,15 @@ from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 
-from ..adapters import LoraRecipe, add_lora, save_lora
+from ..adapters import add_lora, save_lora
 from ..class_names import are_names, check_labels, find_class_names, names_of, placeholders
 from ..erasing import RandomErasing
 from ..heads import load_classifier, say
-from ..mixing import Mixing, mixing_problems
-from ..recipe import Recipe, RecipeError, SourceRecipe
-from ..recipe_parsing import knob
-from ..validation import EvalRecipe, Validation, eval_data
+from ..mixing import Mixing
+from ..recipe_parsing import RecipeError
+from ..recipe_stages import FineTuningRecipe, eval_data
+from ..validation import Validation
 from .base import Batch, Task
-
-
-@dataclass
-class FineTuningRecipe(Recipe):
-    """A run of `training.finetune`: post-pre-training or specific fine-tuning."""
-
-    num_labels: int | None = knob(None, "number of classes, where neither labels, labels_file nor the data name them")
-    labels: list[str] | None = knob(None, "names of the classes, in the order of their numbers")
-    labels_file: str | None = knob(
-        None, "file with one name a line, or JSON; folders of the data are found in it by name"
-    )
-    label_renames: str | None = knob(
-        None, "JSON file of other names of the same classes, to find them in the head of model.init_from"
-    )
-    label_smoothing: float = knob(0.0, "share of the target that is spread over all classes")
-    mixup: float = knob(0.0, "parameter of the beta distribution of mixup; 0: none")
-    cutmix: float = knob(0.0, "parameter of the beta distribution of cutmix; 0: none")
-    mixup_prob: float = knob(1.0, "share of the clips that are mixed, where mixup or cutmix is on")
-    mixup_switch_prob: float = knob(0.5, "share of cutmix among them, where both are on")
-    random_erasing: float = knob(0.0, "share of the clips of which a box becomes noise")
-    peft: Literal["none", "lora"] = knob("none", "lora: train low-rank adapters and the head, and nothing else")
-    lora: LoraRecipe = knob(LoraRecipe, "the adapters")
-    data_eval: list[SourceRecipe] = knob(list, "validation videos; they are cut as data says, from the middle")
-    eval: EvalRecipe = knob(EvalRecipe, "evaluation on data_eval")
-
-    def problems(self) -> list[str]:
-        found = super().problems()
-        if self.num_labels is not None and self.num_labels < 2:
-            found.append(f"num_labels must be at least 2, got {self.num_labels}")
-        if self.labels is not None and self.num_labels not in (None, len(self.labels)):
-            found.append(f"labels names {len(self.labels)} classes, num_labels says {self.num_labels}")
-        if self.labels is not None and self.labels_file is not None:
-            found.append("labels and labels_file contradict each other; leave one of them out")
-        found += mixing_problems(self.mixup, self.cutmix, self.mixup_prob, self.mixup_switch_prob, self.label_smoothing)
-        if not 0.0 <= self.random_erasing <= 1.0:
-            found.append(f"random_erasing must lie in [0, 1], got {self.random_erasing}")
-        if self.peft == "lora":
-            found += self.lora.problems()
-        if self.data_eval:
-            texts = eval_data(self.data, self.data_eval).problems()
-            found += [text.replace("data.sources", "data_eval") for text in texts if text.startswith("data.sources")]
-        elif self.eval.every or self.eval.every_epochs:
-            found.append("eval says when to evaluate, but data_eval names no videos")
-        return found + self.eval.problems(self.tracking.log_every)
-
-    def contradictions(self) -> list[str]:
-        start = self.model.init_from
-        if start is None or os.path.isdir(start):
-            return super().contradictions()
-        try:  # the checkpoint need not be on the machine that checks the recipe
-            self.accumulation_for(int(os.environ.get("WORLD_SIZE", "1")))
-        except ValueError as error:
-            return [str(error).rstrip(".")]
-        return []
-
-    def model_config(self, **more: Any) -> VideoMAEv2Config:
-        """As `Recipe.model_config`; `names` are the names of the classes, by default as far as the recipe says them."""
-        for name in ("num_labels", "id2label", "label2id"):
-            if name in self.model.config:
-                raise RecipeError(f"model.config.{name} is no key of a recipe: num_labels, labels or labels_file do it")
-        names = more.pop("names", None) or self.labels or placeholders(self.num_labels or 2)
-        labels = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
-        return super().model_config(**labels, **more)
 
 
 class ClassificationTask(Task):
@@ -179,7 +113,7 @@ class ClassificationTask(Task):
         return {"pixel_values": clips, "labels": targets}
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:
-        outputs = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"])
+        outputs = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"], return_dict=True)
         right = outputs.logits.detach().argmax(dim=-1) == inputs["labels"].argmax(dim=-1)
         return {"loss": outputs.loss, "accuracy": right.float().mean()}
 

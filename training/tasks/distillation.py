@@ -1,9 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation of a large classifier into a small one: its recipe and its loss (paper, section E and Table 16)."""
-
-# ruff: noqa: RUF009 (`knob` is `dataclasses.field` with a text)
-from dataclasses import dataclass
+"""Distillation of a large classifier into a small one: its teacher and its loss (paper, section E and Table 16)."""
 
 import torch
 import torch.nn.functional as F
@@ -14,20 +11,10 @@ from modeling_videomae_v2 import VideoMAEv2Config
 
 from ..class_names import are_names, names_of
 from ..launch import DTYPES, whole_weights
-from ..recipe_parsing import knob
+from ..recipe_stages import DistillationRecipe
 from .base import Batch
-from .classification import ClassificationTask, FineTuningRecipe
-from .teacher import Teacher, TeacherRecipe, same_classes
-
-
-@dataclass
-class DistillationRecipe(FineTuningRecipe):
-    """A run of `training.distill`."""
-
-    teacher: TeacherRecipe = knob(TeacherRecipe, "the teacher")
-
-    def problems(self) -> list[str]:
-        return super().problems() + self.teacher.problems()
+from .classification import ClassificationTask
+from .teacher import Teacher, same_classes, teacher_config
 
 
 class DistillationTask(ClassificationTask):
@@ -43,7 +30,7 @@ class DistillationTask(ClassificationTask):
     teacher: Teacher | None = None  # from `start` on
 
     def __init__(self, recipe: DistillationRecipe) -> None:
-        self.teacher_config = recipe.teacher.config()
+        self.teacher_config = teacher_config(recipe.teacher.path)
         self.default_names = names_of(self.teacher_config)
         super().__init__(recipe)
         same_classes(self.teacher_config, self.config, recipe.teacher.path)
@@ -73,7 +60,7 @@ class DistillationTask(ClassificationTask):
             raise RuntimeError("The teacher is not loaded: call `start` before `loss`.")
         recipe, clips, labels = self.recipe.teacher, inputs["pixel_values"], inputs["labels"]
         taught = self.teacher(clips)
-        logits = model(pixel_values=clips).logits.float()
+        logits = model(pixel_values=clips, return_dict=True).logits.float()
         distillation = distillation_loss(logits, taught, recipe.temperature)
         said = logits.detach().argmax(dim=-1)
         parts = {

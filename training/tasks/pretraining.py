@@ -1,11 +1,10 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Dual-masked pre-training: its recipe and its loss (paper, section 3.2)."""
+"""Dual-masked pre-training: its masks and its loss (paper, section 3.2)."""
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,27 +15,9 @@ from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 
 from ..masks import MaskDrawer, loss_weight
 from ..pictures import reconstruction_picture
-from ..recipe import Recipe, RecipeError
-from ..recipe_parsing import knob
+from ..recipe_parsing import RecipeError
+from ..recipe_stages import PreTrainingRecipe
 from .base import Batch, Task
-
-
-@dataclass
-class PreTrainingRecipe(Recipe):
-    """A run of `training.pretrain`."""
-
-    decoder_precision: Literal["same", "fp32"] = knob(
-        "same", "fp32: decoder and loss in fp32 beside an encoder in half precision (paper, D.1)"
-    )
-
-    def contradictions(self) -> list[str]:
-        found = super().contradictions()
-        if not found:
-            try:
-                MaskDrawer(self.model_config(), self.seed)
-            except ValueError as error:
-                found.append(str(error).rstrip("."))
-        return found
 
 
 class PreTrainingTask(Task):
@@ -82,14 +63,15 @@ class PreTrainingTask(Task):
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:
         clips = {name: tensor for name, tensor in inputs.items() if name != "weight"}
-        return {"loss": model(**clips).loss * inputs["weight"]}
+        return {"loss": model(**clips, return_dict=True).loss * inputs["weight"]}
 
     @torch.no_grad()
     def picture(self, model: nn.Module, inputs: Batch) -> torch.Tensor:
         """The first clip: as it is, as the encoder sees it, and all of the rest reconstructed."""
         clip, mask = inputs["pixel_values"][:1], inputs["bool_masked_pos"][:1].cpu()
         with torch.compiler.set_stance("force_eager"):  # a compiled graph knows only the number of tokens in training
-            outputs = model(clip, bool_masked_pos=mask, decoder_bool_masked_pos=torch.zeros_like(mask))
+            masks = {"bool_masked_pos": mask, "decoder_bool_masked_pos": torch.zeros_like(mask)}
+            outputs = model(clip, **masks, return_dict=True)
         frames = self.normalise.undo(clip[0]).cpu()
         return reconstruction_picture(frames, outputs.logits[0].float().cpu(), mask[0], self.config)
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frozen teacher of distillation: a classifier that gets the student's clips the way it is used to them."""
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -15,48 +13,25 @@ from modeling_videomae_v2.labels_videomae_v2 import select_classes
 from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, UnfitWeightsError, refuse_unfit_weights
 
 from ..class_names import are_names, names_of
-from ..recipe import unknown_attention
-from ..recipe_parsing import RecipeError, knob
+from ..recipe_parsing import RecipeError
+from ..recipe_stages import TeacherRecipe
 from .base import statistics_of
 
 
 _SHOWN = 8
 
 
-@dataclass
-class TeacherRecipe:
-    """The teacher, and how it is listened to (paper, Table 16)."""
+def teacher_config(path: str) -> VideoMAEv2Config:
+    """Configuration of the teacher in a folder or Hub repository.
 
-    path: str = knob("", "folder or Hub repository of the teacher, a classifier with the classes of the student")
-    temperature: float = knob(3.0, "what the logits of both are divided by")
-    label_weight: float = knob(0.0, "share of the loss that is cross entropy with the labels; the rest is distillation")
-    attention: str | None = knob(None, "attention function of the teacher; default: model.attention")
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values, in words."""
-        found = []
-        if not self.path:
-            found.append("teacher.path is missing; name the folder or Hub repository of a trained classifier")
-        if not 0.0 < self.temperature < float("inf"):
-            found.append(f"teacher.temperature must be above 0, got {self.temperature}")
-        if not 0.0 <= self.label_weight < 1.0:
-            found.append(
-                f"teacher.label_weight must lie in [0, 1), got {self.label_weight}; without a teacher, use "
-                "training.finetune"
-            )
-        return found + unknown_attention("teacher.attention", self.attention)
-
-    def config(self) -> VideoMAEv2Config:
-        """Configuration of the teacher.
-
-        Raises:
-            RecipeError: There is none.
-        """
-        try:
-            check_place(self.path)
-            return VideoMAEv2Config.from_pretrained(self.path)
-        except (OSError, ValueError) as error:
-            raise unusable(self.path, error) from error
+    Raises:
+        RecipeError: There is none.
+    """
+    try:
+        check_place(path)
+        return VideoMAEv2Config.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise unusable(path, error) from error
 
 
 def unusable(path: str, error: Exception) -> RecipeError:
@@ -125,7 +100,7 @@ class Teacher:
         self, recipe: TeacherRecipe, student: VideoMAEv2Config, processor: VideoMAEv2VideoProcessor,
         device: torch.device, dtype: torch.dtype | None = None, attention: str | None = None, compiled: bool = False,
     ) -> None:  # fmt: skip
-        config = recipe.config()
+        config = teacher_config(recipe.path)
         self.device, self.dtype = device, dtype
         self.frames, self.size = config.num_frames, config.image_size
         order = same_classes(config, student, recipe.path)
@@ -179,7 +154,7 @@ class Teacher:
             scale, shift = self.factors
             clips = torch.addcmul(shift, clips, scale)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
-            logits = self.model(clips).logits.float()
+            logits = self.model(clips, return_dict=True).logits.float()
         return logits if self.order is None else logits.index_select(1, self.order)
 
 
