@@ -23,6 +23,7 @@ from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
 from processes import forget_processes
 from safetensors.torch import load_file
 
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 from training.checkpoint import Progress, complete_checkpoints, remove_leftovers
 from training.data.faults import Fault
 from training.export import save_model
@@ -433,6 +434,34 @@ def test_a_changed_optimizer_counts_and_is_told(tmp_path: Path, caplog: pytest.L
     for text in ("weight_decay: 0.05 -> 0.5", "betas: [0.9, 0.95] -> [0.8, 0.7]", "layer_decay: 0.9 -> 0.8"):
         assert f"optimizer.{text}." in caplog.text
     assert fit(run)
+
+
+def test_other_changes_of_the_recipe_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, start = tmp_path / "run", str(tmp_path / "start")
+    options = {"schedule__max_steps": 2, "model__config__drop_path_rate": 0.3}
+    assert fit(begin(folder, **options))
+    VideoMAEv2ForPreTraining(tiny_recipe(PreTrainingRecipe, tmp_path).model_config()).save_pretrained(start)
+
+    def told(**changes: Any) -> list[str]:
+        caplog.clear()
+        assert begin(folder, **{**options, **changes}).progress.step == 2
+        said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        return [line.removeprefix("[RANK 0] ") for line in said]
+
+    assert told() == []
+    assert told(tracking__log_every=1, checkpoint__every=1, data__workers=0) == []  # no part of the result
+    assert told(
+        model__init_from=start, seed=7, data__flip=True, optimizer__clip_grad=0.5, model__config__drop_path_rate=0.1,
+        model__config__hidden_dropout_prob=0.2,
+    ) == [
+        "data.flip: false -> true from here on.",
+        "model.config.drop_path_rate: 0.3 -> 0.1 from here on.",
+        "model.config.hidden_dropout_prob: not set -> 0.2 from here on.",
+        f"model.init_from ({start}) changes nothing: the weights are those of this run, which began from random ones. "
+        "To start from others, choose another output_dir.",
+        "optimizer.clip_grad: 1.0 -> 0.5 from here on.",
+        "seed: 0 -> 7 from here on.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

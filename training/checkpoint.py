@@ -41,6 +41,7 @@ from .disk import REMOVING, FolderInUse, claim, force_to_disk, remove_whole, rep
 from .optimizer import group_options, optimizer_changes
 from .random_states import random_states, restore_random_states
 from .recipe import Recipe, RecipeError
+from .recipe_changes import recipe_changes
 from .schedule import Plan, plan_changes
 
 
@@ -164,6 +165,7 @@ class CheckpointKeeper:
             progress = Progress(**state["progress"])
             changes = plan_changes(state["plan"], self.plan, progress.step, progress.samples_seen)
             changes += optimizer_changes(state["recipe"]["optimizer"], self.recipe.optimizer)
+            changes += recipe_changes(state["recipe"], self.recipe)
         logger.info(f"Going on from {folder}: step {progress.step}, {progress.samples_seen} videos taken.")
         for line in changes:
             logger.warning(line)
