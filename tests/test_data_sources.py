@@ -416,7 +416,10 @@ def test_damage_within_a_shard_is_told(tmp_path: Path, caplog: pytest.LogCapture
     assert "s.tar is damaged (byte 1024 is not where a member begins); the videos before are used: 1." in caplog.text
 
 
-@pytest.mark.parametrize("record", [b"-30 path=b.mp4\n", b"3 path=b.mp4\n", b"x path=b.mp4\n", b"13 path b.mp4\n"])
+@pytest.mark.parametrize(
+    "record",
+    [b"-30 path=b.mp4\n", b"0 path=b.mp4\n", b"3 path=b.mp4\n", b" path=b.mp4\n", b"path=b.mp4", b"13 path b.mp4\n"],
+)
 def test_wrong_records_are_damage_and_end(tmp_path: Path, caplog: pytest.LogCaptureFixture, record: bytes) -> None:
     with tarfile.open(tmp_path / "s.tar", "w") as tar:
         for name, kind, content in (("a.mp4", b"0", b"film"), ("pax", b"x", record), ("c.mp4", b"0", b"film")):

@@ -159,10 +159,11 @@ def _records(data: bytes) -> dict[bytes, bytes]:
     records, at = {}, 0
     while at < len(data) and data[at]:
         blank = data.find(b" ", at, at + 20)
-        length = _number(data[at:blank], 10) if blank > at else 0
-        key, equals, value = data[blank + 1 : at + length - 1].partition(b"=")
-        if not equals:
+        length = data[at : max(blank, at)]
+        end = at + (int(length) if length.isdigit() else 0)
+        key, equals, value = data[blank + 1 : end - 1].partition(b"=")
+        if end <= max(blank, at) or not equals:
             raise ValueError(f"a pax header has the record {data[at : at + 40]!r}")
         records[key] = value
-        at += length
+        at = end
     return records
