@@ -80,6 +80,48 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
     assert ListSource(path, labelled=True).num_classes() == 7
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (('"a b.mp4" 3',), ("a b.mp4", 3)),
+        (('"a, b.mp4",3',), ("a, b.mp4", 3)),
+        (('"a ""b"" 7.mp4", 3',), ('a "b" 7.mp4', 3)),
+        (("# path total label", '"a 5.mp4" 90 3'), ("a 5.mp4", 3)),
+        (('"a" b.mp4 3',), ('"a" b.mp4', 3)),
+        (('"a.mp4 3',), ('"a.mp4', 3)),
+        (("a b.mp4,3",), ("a b.mp4", 3)),
+        (("a.mp4 , 3",), ("a.mp4", 3)),
+        (("a,b.mp4 3",), ("a,b.mp4", 3)),
+        (("# path,label", "a.mp4,3"), ("a.mp4", 3)),
+        (("path,label", "a b.mp4,3"), ("a b.mp4", 3)),
+        (("path label", "a.mp4 3"), ("a.mp4", 3)),
+        (("# path path", "a.mp4 3"), ("a.mp4", 3)),
+    ],
+)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_lists_as_spreadsheets_and_pandas_write_them(
+    tmp_path: Path, lines: tuple[str, ...], expected: tuple[str, int], labelled: bool
+) -> None:
+    path, label = expected
+    source = ListSource(write_list(tmp_path, *lines), root="/", labelled=labelled)
+    assert everything(source) == [(f"/{path}", label if labelled else None)]
+
+
+def test_layout_does_not_depend_on_how_much_of_a_list_is_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrong").mkdir()
+    path = write_list(tmp_path, "# a list", "", "a.mp4 1", "# more", '"b c.mp4" 2', "", "d 7.mp4 3", "e.mp4 4")
+    whole = everything(ListSource(path, root="/", labelled=True))
+    assert whole == [("/a.mp4", 1), ("/b c.mp4", 2), ("/d 7.mp4", 3), ("/e.mp4", 4)]
+    for count in range(1, 30):
+        monkeypatch.setattr("training.data.list_lines.CHARACTERS_AT_A_TIME", count)
+        assert everything(ListSource(path, root="/", labelled=True)) == whole
+        assert everything(ListSource(path, root="/", labelled=True, path_pattern="[ae].mp4")) == [whole[0], whole[3]]
+        with pytest.raises(ValueError, match="line 5: expected `path label`, got 'b'"):
+            ListSource(write_list(tmp_path / "wrong", "a 1", "#", "", "c 3", "b", "d"), labelled=True)
+
+
 @pytest.mark.parametrize("columns", ["# path label\n", ""])
 def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path, columns: str) -> None:
     (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\nb.mp4 5\n", encoding="utf-8-sig")
@@ -141,6 +183,7 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
         (("a.mp4 -3",), True, "labels start from 0"),
         (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296; .* end at 2147483647"),
         (("a.mp4 1", f"b.mp4 {10**20}"), True, "line 2: expected `path label`"),
+        ((",3",), True, "line 1: expected `path label`, got ',3'"),
         ((), False, "holds no videos"),
     ],
 )
