@@ -286,6 +286,13 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
                      "walk/deep/up/c/c.mp4"]  # fmt: skip
 
 
+def test_links_to_themselves_are_no_classes(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/a.mp4").touch()
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    assert everything(FolderSource(str(tmp_path), labelled=True)) == [(str(tmp_path / "run/a.mp4"), 0)]
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("folder", ["jump", "run/deep"])
 def test_no_folder_is_passed_over_that_cannot_be_read(

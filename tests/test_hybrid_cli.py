@@ -182,6 +182,8 @@ def test_parts_that_are_wrong(tmp_path: Path, option: str, content: str, message
         ("a.json", '[{"id": {"a": 1}}]', "entry 1: `id` must be text or a number, got {'a': 1}"),
         ("a.json", '{"id": "1"}', "must hold a list of objects"),
         ("a.json", "[", "not valid JSON"),
+        ("a.json", "[" * 100_000, "a.json is not valid JSON in UTF-8"),
+        ("a.json", '[{"id": "\\ud800"}]', "entry 1: '\\ud800.webm' has letters that no path has"),
     ],
 )
 def test_json_lists_that_are_wrong(tmp_path: Path, name: str, content: str, message: str) -> None:

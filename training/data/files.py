@@ -154,7 +154,8 @@ def _folders(path: str) -> list[str]:
     for entry in found:
         if entry.is_symlink() and _suffix(entry.name) not in VIDEO_SUFFIXES and not os.path.exists(entry.path):
             raise ValueError(f"{entry.path} is a link to nothing that can be read. {_WAY_OUT}")
-    return [entry.name for entry in found if entry.is_dir()]
+    # a link may lead to itself, at which `is_dir` of an entry raises an error
+    return [e.name for e in found if (os.path.isdir(e.path) if e.is_symlink() else e.is_dir())]
 
 
 def _videos_below(root: str, below: str) -> Iterator[str]:
