@@ -80,6 +80,48 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
     assert ListSource(path, labelled=True).num_classes() == 7
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (('"a b.mp4" 3',), ("a b.mp4", 3)),
+        (('"a, b.mp4",3',), ("a, b.mp4", 3)),
+        (('"a ""b"" 7.mp4", 3',), ('a "b" 7.mp4', 3)),
+        (("# path total label", '"a 5.mp4" 90 3'), ("a 5.mp4", 3)),
+        (('"a" b.mp4 3',), ('"a" b.mp4', 3)),
+        (('"a.mp4 3',), ('"a.mp4', 3)),
+        (("a b.mp4,3",), ("a b.mp4", 3)),
+        (("a.mp4 , 3",), ("a.mp4", 3)),
+        (("a,b.mp4 3",), ("a,b.mp4", 3)),
+        (("# path,label", "a.mp4,3"), ("a.mp4", 3)),
+        (("path,label", "a b.mp4,3"), ("a b.mp4", 3)),
+        (("path label", "a.mp4 3"), ("a.mp4", 3)),
+        (("# path path", "a.mp4 3"), ("a.mp4", 3)),
+    ],
+)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_lists_as_spreadsheets_and_pandas_write_them(
+    tmp_path: Path, lines: tuple[str, ...], expected: tuple[str, int], labelled: bool
+) -> None:
+    path, label = expected
+    source = ListSource(write_list(tmp_path, *lines), root="/", labelled=labelled)
+    assert everything(source) == [(f"/{path}", label if labelled else None)]
+
+
+def test_layout_does_not_depend_on_how_much_of_a_list_is_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrong").mkdir()
+    path = write_list(tmp_path, "# a list", "", "a.mp4 1", "# more", '"b c.mp4" 2', "", "d 7.mp4 3", "e.mp4 4")
+    whole = everything(ListSource(path, root="/", labelled=True))
+    assert whole == [("/a.mp4", 1), ("/b c.mp4", 2), ("/d 7.mp4", 3), ("/e.mp4", 4)]
+    for count in range(1, 30):
+        monkeypatch.setattr("training.data.list_lines.CHARACTERS_AT_A_TIME", count)
+        assert everything(ListSource(path, root="/", labelled=True)) == whole
+        assert everything(ListSource(path, root="/", labelled=True, path_pattern="[ae].mp4")) == [whole[0], whole[3]]
+        with pytest.raises(ValueError, match="line 5: expected `path label`, got 'b'"):
+            ListSource(write_list(tmp_path / "wrong", "a 1", "#", "", "c 3", "b", "d"), labelled=True)
+
+
 @pytest.mark.parametrize("columns", ["# path label\n", ""])
 def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path, columns: str) -> None:
     (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\nb.mp4 5\n", encoding="utf-8-sig")
@@ -101,6 +143,7 @@ def test_lists_of_windows_tools_are_refused_in_words(tmp_path: Path, encoding: s
         ("list", "clips", "clips is a folder, not a list of videos. Set `kind: folder`"),
         ("list", "clips.tar", "clips.tar is no text. Name a list of videos, or set `kind`"),
         ("folder", "clips.tar", "clips.tar is a file, not a folder of videos. Set `kind: list`"),
+        ("tar", "clips", "clips is a folder, not a tar file. Set `kind: folder`"),
     ],
 )
 @pytest.mark.parametrize("labelled", [True, False])
@@ -140,6 +183,7 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
         (("a.mp4 -3",), True, "labels start from 0"),
         (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296; .* end at 2147483647"),
         (("a.mp4 1", f"b.mp4 {10**20}"), True, "line 2: expected `path label`"),
+        ((",3",), True, "line 1: expected `path label`, got ',3'"),
         ((), False, "holds no videos"),
     ],
 )
@@ -242,6 +286,13 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
                      "walk/deep/up/c/c.mp4"]  # fmt: skip
 
 
+def test_links_to_themselves_are_no_classes(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/a.mp4").touch()
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    assert everything(FolderSource(str(tmp_path), labelled=True)) == [(str(tmp_path / "run/a.mp4"), 0)]
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("folder", ["jump", "run/deep"])
 def test_no_folder_is_passed_over_that_cannot_be_read(
@@ -340,6 +391,140 @@ def test_damaged_and_wrong_shards(shards: str, tmp_path: Path, caplog: pytest.Lo
         write_shard(tmp_path / "wrong.tar", {"a.mp4": b"", "a.cls": label})
         with pytest.raises(ValueError, match=f"wrong.tar/{message}"):
             TarSource(str(tmp_path / "wrong.tar"), labelled=True)
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_shards_of_every_format(tmp_path: Path, format: int) -> None:
+    folder = "a folder/" * 12
+    members = {
+        "./a.mp4": b"1" * 511,
+        f"{folder}ü.mp4": b"2" * 512,
+        "x" * (90 if format == tarfile.USTAR_FORMAT else 95) + "ü.mp4": b"3" * 513,
+        "/absolute.mp4": b"",
+        "../above.mp4": b"5",
+    }
+    with tarfile.open(tmp_path / "s.tar", "w", format=format, pax_headers={"comment": "about all"}) as tar:
+        tar.addfile(tarfile.TarInfo("folder.mp4/"))
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(content), 0.5 if format == tarfile.PAX_FORMAT else 0  # as WebDataset does
+            tar.addfile(info, io.BytesIO(content))
+    source = TarSource(str(tmp_path / "s.tar"))
+    found = {source.paths[i]: source.get(i, 0).content for i in range(source.length)}
+    assert list(found.items()) == list(members.items())
+
+
+@pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_file_behind_one_of_many_gibibytes(tmp_path: Path, format: int) -> None:
+    """The size of such a file does not fit into the field of the header."""
+    large, small = tarfile.TarInfo("a.mp4"), tarfile.TarInfo("b.mp4")
+    large.size, small.size = 9 * 2**30, 4
+    with open(tmp_path / "s.tar", "wb") as file:
+        file.write(large.tobuf(format))
+        file.seek(large.size, os.SEEK_CUR)  # takes no room
+        file.write(small.tobuf(format) + b"film".ljust(512, b"\0") + bytes(1024))
+    source = TarSource(str(tmp_path / "s.tar"))
+    assert (source.length, source.get(1, 0).content, int(source._sizes[0])) == (2, b"film", large.size)
+
+
+def cut_shard(path: Path, at: int) -> TarSource:
+    """A shard of `a.mp4`, `a.cls`, `b.mp4`, `b.cls` and the mark of the end, each two blocks long, cut off."""
+    write_shard(path, {"a.mp4": b"first", "a.cls": b"3", "b.mp4": b"second", "b.cls": b"4"})
+    path.write_bytes(path.read_bytes()[:at])
+    return TarSource(str(path), labelled=True)
+
+
+@pytest.mark.parametrize(
+    ("at", "names", "message"),
+    [
+        (4 * 512 + 99, ["a.mp4"], "is damaged (it ends without the mark of its end); the videos before are used: 1."),
+        (5 * 512 + 3, ["a.mp4"], "is damaged (b.mp4 is cut off); the videos before are used: 1."),
+        (6 * 512, ["a.mp4"], "the videos before are used: 1, without 1 that have no label."),
+        (6 * 512 + 9, ["a.mp4"], "the videos before are used: 1, without 1 that have no label."),
+        (7 * 512, ["a.mp4"], "is damaged (b.cls is cut off); the videos before are used: 1, without 1 that have"),
+        (7 * 512 + 1, ["a.mp4", "b.mp4"], "the videos before are used: 2."),
+        (8 * 512, ["a.mp4", "b.mp4"], "the videos before are used: 2."),
+        (10 * 512, ["a.mp4", "b.mp4"], ""),
+    ],
+)
+def test_of_a_shard_that_is_cut_off_whole_videos_are_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int, names: list[str], message: str
+) -> None:
+    source = cut_shard(tmp_path / "s.tar", at)
+    assert list(source.paths) == names
+    assert [source.get(i, 0).content for i in range(source.length)] == [b"first", b"second"][: len(names)]
+    assert bool(message) == (f"{tmp_path}/s.tar is damaged" in caplog.text)
+    assert message in caplog.text
+
+
+def test_damage_within_a_shard_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_shard(tmp_path / "s.tar", {f"{name}.mp4": b"film" for name in "abc"})
+    with open(tmp_path / "s.tar", "r+b") as file:
+        file.seek(2 * 512 + 7)
+        file.write(b"\xff")
+    assert list(TarSource(str(tmp_path / "s.tar")).paths) == ["a.mp4"]
+    assert "s.tar is damaged (byte 1024 is not where a member begins); the videos before are used: 1." in caplog.text
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"-30 path=b.mp4\n", b"0 path=b.mp4\n", b"3 path=b.mp4\n", b" path=b.mp4\n", b"path=b.mp4", b"13 path b.mp4\n"],
+)
+def test_wrong_records_are_damage_and_end(tmp_path: Path, caplog: pytest.LogCaptureFixture, record: bytes) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for name, kind, content in (("a.mp4", b"0", b"film"), ("pax", b"x", record), ("c.mp4", b"0", b"film")):
+            info = tarfile.TarInfo(name)
+            info.type, info.size = kind, len(content)
+            tar.addfile(info, io.BytesIO(content))
+    assert list(TarSource(str(tmp_path / "s.tar")).paths) == ["a.mp4"]
+    assert "s.tar is damaged" in caplog.text
+
+
+def test_links_in_shards(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        info = tarfile.TarInfo("all/a.mp4")
+        info.size = 4
+        tar.addfile(info, io.BytesIO(b"film"))
+        for name, kind, target in (("run/b.mp4", b"1", "all/a.mp4"), ("run/c.mp4", b"2", "../all/a.mp4"),
+                                   ("run/d.mp4", b"1", "elsewhere.mp4"), ("run/e.mp4", b"1", "run/c.mp4")):  # fmt: skip
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    source = TarSource(str(tmp_path / "s.tar"))
+    assert list(source.paths) == ["all/a.mp4", "run/b.mp4"]
+    assert [source.get(i, 0).content for i in range(2)] == [b"film"] * 2
+    assert "s.tar has 3 videos that are links, not files; they are left out" in caplog.text
+
+
+def test_sparse_files_in_shards_are_refused(tmp_path: Path) -> None:
+    """What is stored of them is not what the file holds."""
+    for kind, records in ((tarfile.GNUTYPE_SPARSE, {}), (b"0", {"GNU.sparse.major": "1", "GNU.sparse.name": "a.mp4"})):
+        info = tarfile.TarInfo("a.mp4" if kind != b"0" else "GNUSparseFile.0/a.mp4")
+        info.type, info.pax_headers = kind, records
+        with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT if records else tarfile.GNU_FORMAT) as tar:
+            tar.addfile(info)
+        with pytest.raises(ValueError, match=r"s\.tar/a\.mp4 is stored without its zeros\. .* without `--sparse`"):
+            TarSource(str(tmp_path / "s.tar"))
+
+
+def test_hidden_files_and_names_that_stand_twice_in_shards(tmp_path: Path) -> None:
+    """As macOS writes files beside others, and as `tar --append` replaces a file."""
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for name, content in (("a.mp4", b"old"), ("._a.mp4", b"fork"), ("a.cls", b"1"), ("b.mp4", b"b"),
+                              ("b.cls", b"2"), ("a.mp4", b"new"), ("a.cls", b"5")):  # fmt: skip
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    source = TarSource(str(tmp_path / "s.tar"), labelled=True)
+    found = [(v.name, v.content, v.label) for v in (source.get(i, 0) for i in range(source.length))]
+    assert found == [(f"{tmp_path}/s.tar/a.mp4", b"new", 5), (f"{tmp_path}/s.tar/b.mp4", b"b", 2)]
+
+
+@pytest.mark.parametrize("label", [b"1.5", b"1e999", b"[" * 100_000, b'{"label": 2.5}', b'{"label": "cat"}'])
+def test_numbers_in_json_that_are_no_classes(tmp_path: Path, label: bytes) -> None:
+    write_shard(tmp_path / "s.tar", {"a.mp4": b"", "a.json": label})
+    with pytest.raises(ValueError, match=r"s\.tar/a\.json holds b'.*', which is not a class number"):
+        TarSource(str(tmp_path / "s.tar"), labelled=True)
 
 
 def test_labels_of_videos_that_are_left_out_do_not_matter(tmp_path: Path) -> None:

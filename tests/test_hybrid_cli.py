@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m training.build_hybrid`: what it writes, what it refuses and how it says so, and the check of videos."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -11,9 +12,11 @@ from typer.testing import CliRunner, Result
 from video_files import encode
 
 from training.build_hybrid import app
+from training.data.files import ListSource
 from training.hybrid.checking import check_list
 from training.hybrid.lists import find_layout, read_csv, read_header, read_lines, read_list
 from training.hybrid.outputs import OutputFolder, line_of
+from training.hybrid.parts import read_pieces
 
 
 HEADER = "label,youtube_id,time_start,time_end,split\n"
@@ -179,6 +182,8 @@ def test_parts_that_are_wrong(tmp_path: Path, option: str, content: str, message
         ("a.json", '[{"id": {"a": 1}}]', "entry 1: `id` must be text or a number, got {'a': 1}"),
         ("a.json", '{"id": "1"}', "must hold a list of objects"),
         ("a.json", "[", "not valid JSON"),
+        ("a.json", "[" * 100_000, "a.json is not valid JSON in UTF-8"),
+        ("a.json", '[{"id": "\\ud800"}]', "entry 1: '\\ud800.webm' has letters that no path has"),
     ],
 )
 def test_json_lists_that_are_wrong(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -258,13 +263,37 @@ def test_files_appear_whole_and_nothing_is_replaced_unasked(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "line"), [("a b.mp4", "a b.mp4 1 2\n"), ("#a.mp4", "./#a.mp4 1 2\n"), (" a.mp4", "./ a.mp4 1 2\n")]
+    ("path", "line"),
+    [
+        ("a b.mp4", "a b.mp4 1 2\n"),
+        ("#a.mp4", "./#a.mp4 1 2\n"),
+        (" a.mp4", "./ a.mp4 1 2\n"),
+        ('"a b" 3', './"a b" 3 1 2\n'),
+        ("a, b 3,4", "a, b 3,4 1 2\n"),
+        ("ü\u2028\x85b", "ü\u2028\x85b 1 2\n"),
+        ("path", "path 1 2\n"),
+        ("-1", "-1 1 2\n"),
+    ],
 )
-def test_lines_are_read_as_they_were_meant(path: str, line: str) -> None:
+def test_lines_are_read_as_they_were_meant(tmp_path: Path, path: str, line: str) -> None:
     assert line_of(path, (1, 2)) == line
+    written = str(write(tmp_path / "list.txt", f"# path start total\n{line}"))
+    video = ListSource(written, root="/videos").get(0, 0)
+    assert (Path(video.content), video.start, video.total) == (Path("/videos", path), 1, 2)
+    assert [(Path(video), *numbers) for video, *numbers in read_pieces(written)] == [(Path(path), 1, 2)]
 
 
-@pytest.mark.parametrize("path", ["", "a\nb.mp4", "a\rb", "a.mp4 ", "a.mp4\u00a0"])
+def test_a_list_that_was_read_is_written_so_that_it_reads_the_same(tmp_path: Path) -> None:
+    names = ['"quoted" film 7', "# 3.mp4", "a,b 5", " c.mp4", 'd"e.mp4', "films/8"]
+    with (tmp_path / "own.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path"], *([name] for name in names)])
+    assert run("unlabeled", "--self-collected", tmp_path / "own.csv", "-o", tmp_path / "out").exit_code == 0
+    source = ListSource(str(tmp_path / "out" / "self_collected.txt"), root="/")
+    found = {Path(source.get(i, 0).content) for i in range(source.length)}
+    assert found == {Path("/", name.strip()) for name in names}
+
+
+@pytest.mark.parametrize("path", ["", "a\nb.mp4", "a\rb", "a.mp4 ", "a.mp4\u00a0", "a\0.mp4"])
 def test_paths_that_no_list_can_hold(path: str) -> None:
     with pytest.raises(ValueError, match="cannot stand in a list"):
         line_of(path, (1,))
@@ -322,6 +351,15 @@ def test_check_command_and_the_list_without_bad_videos(videos: Path) -> None:
     assert run("check", videos, "--good", good, "--force").exit_code == 1
     assert "broken.mp4" in good.read_text()
     assert [path for path in videos.parent.glob(".*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("header", ["\ufeff# path label\n", "path,label\n", "\n#\npath,label\n", ""])
+def test_the_list_without_bad_videos_is_counted_as_training_counts(tmp_path: Path, header: str) -> None:
+    for name in ("a.mp4", "c d.mp4"):
+        write(tmp_path / name, b"x")
+    path = write(tmp_path / "list.csv", f'{header}a.mp4,1\nb.mp4,2\n"c d.mp4",3\n')
+    assert run("check", path, "--good", tmp_path / "good.csv").exit_code == 1
+    assert (tmp_path / "good.csv").read_text(encoding="utf-8") == f'{header}a.mp4,1\n"c d.mp4",3\n'
 
 
 def test_results_of_a_check_have_a_place_before_it_begins(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,26 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Videos of a list file, and of a folder with a folder per class."""
 
-import codecs
+import itertools
 import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from modeling_videomae_v2.folders import folder_id, walk_folders
 
+from .list_lines import Layout, find_layout, read_videos
 from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-# Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
-COLUMNS = {
-    False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")},
-    True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
-}
 # Without its videos, training would be on less, and where it is a class the numbers of others would change.
 _WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: list)."
 
@@ -31,8 +25,8 @@ class ListSource(IndexedSource):
 
     Without labels a line is `path`, `path label` (the label is ignored) or `path start total`; with labels
     `path label`, `path total label` or `path start total label`. A first line such as `# path total label` names the
-    columns instead. Values are separated by white space, or by commas where the first line has none; paths may contain
-    the separator.
+    columns instead. Values are separated by white space, or by commas where the first video's number stands behind one;
+    paths may contain the separator, and may stand in quotes, as in CSV files.
     A path may be a video (`total` -1 or 0: to its end) or a folder of pictures.
 
     Args:
@@ -53,7 +47,11 @@ class ListSource(IndexedSource):
     ) -> None:  # fmt: skip
         self._root, self._pattern = root or os.path.dirname(path), pattern
         numbers: dict[str, array] = {"start": array("q"), "total": array("q"), "label": array("q")}
-        super().__init__(path, self._read(path, labelled, re.compile(path_pattern or ""), numbers), None)
+        if os.path.isdir(path):
+            raise ValueError(f"{path} is a folder, not a list of videos. Set `kind: folder`, or name a list.")
+        wanted = re.compile(path_pattern) if path_pattern else None
+        found = self._read(path, find_layout(path, labelled), wanted, numbers)
+        super().__init__(path, itertools.chain.from_iterable(found), None)
         columns = {name: np.frombuffer(values, dtype=np.int64) for name, values in numbers.items() if values}
         self._starts, self._totals = columns.get("start"), columns.get("total")
         labels = columns["label"] if labelled else None
@@ -63,31 +61,21 @@ class ListSource(IndexedSource):
         self.labels = None if labels is None else labels.astype(np.int32)
 
     @staticmethod
-    def _read(path: str, labelled: bool, wanted: re.Pattern, numbers: dict[str, array]) -> Iterator[str]:
-        """Paths of the wanted lines; their numbers are appended to `numbers`."""
-        columns, separator = None, None
-        for place, line in _lines(path):
-            if columns is None and line.startswith("#"):
-                columns = _named_columns(path, line, labelled)
-            if not line or line.startswith("#"):
-                continue
-            if columns is None:
-                separator = None if len(line.split()) > 1 or "," not in line else ","
-                columns = _guess_columns(path, line, separator, labelled)
-            video, *values = line.rsplit(separator, len(columns) - 1)
+    def _read(
+        path: str, layout: Layout | None, wanted: re.Pattern | None, numbers: dict[str, array]
+    ) -> Iterator[list[str]]:
+        """Paths of the wanted lines, many at a time; their numbers are appended to `numbers`."""
+        for places, lines in () if layout is None else read_videos(path, layout):
             try:
-                values = array("q", map(int, values))
-                if len(values) != len(columns) - 1:
-                    raise ValueError
+                videos, columns = layout.parse(lines)
             except (ValueError, OverflowError):
-                raise ValueError(
-                    f"{path}, line {place}: expected `{' '.join(columns)}`, got {line!r}. Correct the line, or "
-                    "name the columns in a first line such as `# path label`."
-                ) from None
-            if wanted.search(video):
-                for name, value in zip(columns[1:], values):
-                    numbers[name].append(value)
-                yield video
+                raise _fault(path, layout, places, lines) from None
+            if wanted is not None:
+                chosen = [wanted.search(video) is not None for video in videos]
+                videos, *columns = (itertools.compress(column, chosen) for column in (videos, *columns))
+            for name, column in zip(layout.columns[1:], columns):
+                numbers[name].extend(column)
+            yield videos
 
     def get(self, index: int, epoch: int) -> Video:
         path = self.paths[index]
@@ -100,43 +88,21 @@ class ListSource(IndexedSource):
         return Video(path + piece, path, self.label(index), start, total, self._pattern)
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
-    """Lines of a list with their numbers, counted from 1; a file that is none is refused."""
-    if os.path.isdir(path):
-        raise ValueError(f"{path} is a folder, not a list of videos. Set `kind: folder`, or name a list.")
-    with open(path, "rb") as file:
-        if file.read(2) in _UTF16_MARKS:
-            raise ValueError(f"{path} is UTF-16, as Windows tools write it. Save the list as UTF-8.")
-    with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
-        for place, line in enumerate(lines, start=1):
-            if "\0" in line:
-                raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
-            yield place, line.strip()
+def _fault(path: str, layout: Layout, places: Sequence[int], lines: list[str]) -> ValueError:
+    """The error for the first line that is of another layout than the list."""
 
+    def is_wrong(line: str) -> bool:
+        try:
+            layout.parse([line])
+        except (ValueError, OverflowError):
+            return True
+        return False
 
-def _named_columns(path: str, line: str, labelled: bool) -> tuple[str, ...] | None:
-    """Columns that a comment names; None if it is just a comment."""
-    columns = tuple(line.lstrip("#").replace(",", " ").split())
-    if not columns or columns[0] != "path" or set(columns) - {"path", "start", "total", "label"}:
-        return None
-    if labelled and "label" not in columns:
-        raise ValueError(f"{path} has the columns `{' '.join(columns)}`, without the `label` that this task needs.")
-    return columns
-
-
-def _guess_columns(path: str, line: str, separator: str | None, labelled: bool) -> tuple[str, ...]:
-    """Columns by how many numbers the first line ends with."""
-    count = 0
-    for value in reversed(line.split(separator)[1:]):
-        if not re.fullmatch(r"\s*[+-]?\d+\s*", value):
-            break
-        count += 1
-    layouts = COLUMNS[labelled]
-    count = min(count + 1, max(layouts))
-    if count not in layouts:
-        known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
-        raise ValueError(f"{path}: a line must be one of {known}; the first one is {line!r}.")
-    return layouts[count]
+    place, line = next((place, line) for place, line in zip(places, lines) if is_wrong(line))
+    return ValueError(
+        f"{path}, line {place}: expected `{' '.join(layout.columns)}`, got {line!r}. Correct the line, or name the "
+        "columns in a first line such as `# path label`."
+    )
 
 
 class FolderSource(IndexedSource):
@@ -188,7 +154,8 @@ def _folders(path: str) -> list[str]:
     for entry in found:
         if entry.is_symlink() and _suffix(entry.name) not in VIDEO_SUFFIXES and not os.path.exists(entry.path):
             raise ValueError(f"{entry.path} is a link to nothing that can be read. {_WAY_OUT}")
-    return [entry.name for entry in found if entry.is_dir()]
+    # a link may lead to itself, at which `is_dir` of an entry raises an error
+    return [e.name for e in found if (os.path.isdir(e.path) if e.is_symlink() else e.is_dir())]
 
 
 def _videos_below(root: str, below: str) -> Iterator[str]:

@@ -8,15 +8,14 @@ import json
 import logging
 import os
 import re
-import tarfile
 from array import array
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .sources import HIGHEST_LABEL, LABELS, VIDEO_SUFFIXES, IndexedSource, Video
+from .tar_members import TarMembers
 
 
 logger = logging.getLogger(__name__)
@@ -29,14 +28,17 @@ LABEL_KEYS = ("label", "cls")
 class ShardIndex:
     """Where the videos of one shard are."""
 
-    keys: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     offsets: array = field(default_factory=lambda: array("q"))
     sizes: array = field(default_factory=lambda: array("q"))
-    labels: list[int | None] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
 
 
 class TarSource(IndexedSource):
     """Videos in uncompressed tar files. The headers are read once; a video is then one read at a known place.
+
+    Files whose name begins with a dot are left out. Of a name that stands twice, the last file is taken, as unpacking
+    would leave it. Of a damaged shard, the videos before the damage are used, but for those whose label is not there.
 
     Args:
         path: One shard, or several: `shards/train-{000..127}.tar`, with `*`, `?` and `[]` as a shell has them.
@@ -53,10 +55,10 @@ class TarSource(IndexedSource):
         with ThreadPoolExecutor(INDEXING_THREADS) as pool:
             found = list(pool.map(lambda shard: _index_shard(shard, labelled, path_pattern), self.shards))
         labels = [label for shard in found for label in shard.labels] if labelled else None
-        super().__init__(path, itertools.chain.from_iterable(shard.keys for shard in found), labels)
-        self._first = np.cumsum([0, *(len(shard.keys) for shard in found)])
-        self._offsets = np.concatenate([np.frombuffer(shard.offsets, np.int64) for shard in found if shard.keys])
-        self._sizes = np.concatenate([np.frombuffer(shard.sizes, np.int64) for shard in found if shard.keys])
+        super().__init__(path, itertools.chain.from_iterable(shard.names for shard in found), labels)
+        self._first = np.cumsum([0, *(len(shard.names) for shard in found)])
+        self._offsets = np.concatenate([np.frombuffer(shard.offsets, np.int64) for shard in found if shard.names])
+        self._sizes = np.concatenate([np.frombuffer(shard.sizes, np.int64) for shard in found if shard.names])
 
     def get(self, index: int, epoch: int) -> Video:
         shard = self.shards[int(np.searchsorted(self._first, index, side="right")) - 1]
@@ -85,50 +87,60 @@ def expand_shards(path: str) -> list[str]:
     return shards
 
 
-def _members(shard: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Files in a shard, as far as it can be read."""
-    count = 0
-    try:
-        with tarfile.open(shard, "r:") as tar:
-            for member in tar:
-                count += 1
-                if member.isfile():
-                    yield tar, member
-                tar.members.clear()  # tarfile remembers every member
-    except tarfile.ReadError as error:
-        if not count:
-            raise ValueError(f"{shard} is not an uncompressed tar file ({error}). Unpack or write it again.") from error
-        logger.warning("%s is damaged after %d members (%s); the videos before are used.", shard, count, error)
-
-
 def _index_shard(shard: str, labelled: bool, path_pattern: str | None) -> ShardIndex:
     """Find the videos of one shard, and their labels if they are wanted."""
-    index, labels = ShardIndex(), {}
+    if os.path.isdir(shard):
+        raise ValueError(f"{shard} is a folder, not a tar file. Set `kind: folder`, or name the shards.")
+    videos: dict[str, tuple[str, int, int]] = {}
+    labels: dict[str, int] = {}
     wanted = re.compile(path_pattern or "")
-    for tar, member in _members(shard):
-        folder, _, file = member.name.rpartition("/")
-        key, _, suffix = file.partition(".")
-        key, suffix = f"{folder}/{key}", suffix.lower()
-        if labelled and suffix in ("cls", "json"):
-            data = tar.extractfile(member)
-            label = _parse_label(data.read() if data else b"", suffix, f"{shard}/{member.name}")
-            if label is not None:
-                labels[key] = label
-        elif suffix.rpartition(".")[2] in VIDEO_SUFFIXES and wanted.search(member.name):
-            index.keys.append(member.name)
-            index.offsets.append(member.offset_data)
-            index.sizes.append(member.size)
-            index.labels.append(key)
-    if labelled:
-        missing = next((name for name, key in zip(index.keys, index.labels) if key not in labels), None)
-        if missing is not None:
-            raise ValueError(f"{shard}/{missing} has no label beside it. Add `key.cls`, or `key.json` with a `label`.")
-        index.labels = [labels[key] for key in index.labels]
-        wrong = next(
-            ((name, label) for name, label in zip(index.keys, index.labels) if not 0 <= label <= HIGHEST_LABEL), None
-        )
-        if wrong is not None:  # where the pattern leaves them out, videos may have such labels
-            raise ValueError(f"{shard}/{wrong[0]} has the label {wrong[1]}; {LABELS}.")
+    with open(shard, "rb") as file:
+        members = TarMembers(file)
+        for member in members:
+            name, offset, size = member
+            folder, _, base = name.rpartition("/")
+            key, _, suffix = base.partition(".")
+            key, suffix = f"{folder}/{key}", suffix.lower()
+            if not base or base[0] == ".":  # as macOS writes them beside others
+                continue
+            if labelled and offset and suffix in ("cls", "json"):
+                label = _parse_label(members.read(member), suffix, f"{shard}/{name}")
+                if label is not None:
+                    labels[key] = label
+            elif suffix.rpartition(".")[2] in VIDEO_SUFFIXES and wanted.search(name):
+                videos[name] = (key, offset, size)
+    if members.damage and not members.count:
+        raise ValueError(f"{shard} is not an uncompressed tar file ({members.damage}). Unpack or write it again.")
+    return _index(shard, videos, labels if labelled else None, members.damage)
+
+
+def _index(
+    shard: str, videos: dict[str, tuple[str, int, int]], labels: dict[str, int] | None, damage: str | None
+) -> ShardIndex:
+    """The index of videos, which are key and place by name; a damaged shard may lack labels."""
+    index = ShardIndex()
+    links = unlabelled = 0
+    for name, (key, offset, size) in videos.items():
+        label = 0 if labels is None else labels.get(key)
+        if not offset:
+            links += 1
+        elif label is None and damage is None:
+            raise ValueError(f"{shard}/{name} has no label beside it. Add `key.cls`, or `key.json` with a `label`.")
+        elif label is None:
+            unlabelled += 1
+        elif not 0 <= label <= HIGHEST_LABEL:  # where the pattern leaves them out, videos may have such labels
+            raise ValueError(f"{shard}/{name} has the label {label}; {LABELS}.")
+        else:
+            index.names.append(name)
+            index.offsets.append(offset)
+            index.sizes.append(size)
+            index.labels.append(label)
+    if links:
+        logger.warning("%s has %d videos that are links, not files; they are left out.", shard, links)
+    if damage is not None:
+        without = f", without {unlabelled} that have no label" if unlabelled else ""
+        used = f"{len(index.names)}{without}"
+        logger.warning("%s is damaged (%s); the videos before are used: %s.", shard, damage, used)
     return index
 
 
@@ -137,6 +149,8 @@ def _parse_label(data: bytes, suffix: str, name: str) -> int | None:
     try:
         value = int(data) if suffix == "cls" else json.loads(data)
         value = next((value[key] for key in LABEL_KEYS if key in value), None) if isinstance(value, dict) else value
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError
         return None if value is None else int(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise ValueError(f"{name} holds {data[:40]!r}, which is not a class number.") from None

@@ -5,6 +5,7 @@
 The kinds of sources: list files and folders (`files.py`), tar shards (`shards.py`), `datasets` (`hub.py`).
 """
 
+import itertools
 import os
 from abc import ABC, abstractmethod
 from array import array
@@ -22,6 +23,7 @@ from modeling_videomae_v2.inference import sources as inference_sources
 VIDEO_SUFFIXES = frozenset(suffix[1:] for suffix in inference_sources.VIDEO_SUFFIXES)
 HIGHEST_LABEL = np.iinfo(np.int32).max  # of the type in which a table keeps labels
 LABELS = f"labels start from 0, and end at {HIGHEST_LABEL}"
+BATCH = 4096  # texts that go into a table at a time
 PICTURE_SUFFIXES = frozenset(suffix[1:] for suffix in indexed_videos_videomae_v2.PICTURE_SUFFIXES)
 
 
@@ -81,10 +83,12 @@ class TextTable(Sequence[str]):
     """Immutable strings in one piece of memory: a million paths are two objects, not a million."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        data, ends = bytearray(), array("Q", [0])
-        for text in texts:
-            data += os.fsencode(text)
-            ends.append(len(data))
+        data, ends, texts = bytearray(), array("Q", [0]), iter(texts)
+        while batch := list(itertools.islice(texts, BATCH)):
+            joined = "".join(batch)
+            lengths = map(len, batch if joined.isascii() else map(os.fsencode, batch))
+            data += os.fsencode(joined)
+            ends.extend(itertools.accumulate(lengths, initial=ends.pop()))
         self._data, self._ends = bytes(data), np.frombuffer(ends, dtype=np.uint64)
 
     def __len__(self) -> int:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from modeling_videomae_v2.writing import written_aside
 from ..data.faults import Fault
 from ..data.files import ListSource
 from ..data.frames import read_frames
+from ..data.list_lines import find_layout, read_videos
 from ..data.sources import Video
 
 
@@ -102,16 +104,11 @@ def write_good(path: str, result: CheckResult, target: str) -> None:
         target: The file to write.
     """
 
-    def good_lines(lines: Iterable[str]) -> Iterator[str]:
-        number = 0
-        for line in lines:
-            is_video = bool(line.strip()) and not line.lstrip().startswith("#")
-            if not is_video or number not in result.bad:
-                yield line
-            number += is_video
-
+    layout = find_layout(path, labelled=False)
+    videos = () if layout is None else chain.from_iterable(places for places, _ in read_videos(path, layout))
+    bad = {place for number, place in enumerate(videos) if number in result.bad}
     with open(path, encoding="utf-8", errors="surrogateescape") as lines:
-        write_aside(target, good_lines(lines))
+        write_aside(target, (line for place, line in enumerate(lines, start=1) if place not in bad))
 
 
 def write_aside(target: str, texts: Iterable[str]) -> None:

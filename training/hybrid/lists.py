@@ -7,14 +7,14 @@ an error that names the file and the line.
 """
 
 import csv
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+
+from ..data.list_lines import separator_of, split_line
 
 
 WIDE_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
 LARGEST = 2**63 - 1
-QUOTED = re.compile(r'"((?:[^"]|"")*)"(.*)', re.DOTALL)
 
 
 def whole(text: str) -> int:
@@ -151,8 +151,8 @@ def find_layout(
             if columns[:1] == ("path",) and set(columns) <= names:
                 return Layout(columns, _separator_below(path), named=True)
         elif line:
-            separator = _separator(line)
-            values = _split(line, separator, -1)
+            separator = separator_of(line)
+            values = split_line(line, separator, -1)
             count = _trailing_numbers(values[1:], convert)
             columns = layouts.get(min(count + 1, max(layouts)), ())
             if not columns:
@@ -175,7 +175,7 @@ def read_list(
         line = line.strip()
         if not line or line[0] == "#":
             continue
-        video, *values = _split(line, separator, count)
+        video, *values = split_line(line, separator, count)
         try:
             numbers = [convert(value) for value in values]
         except ValueError:
@@ -186,28 +186,10 @@ def read_list(
         yield number, video, numbers
 
 
-def _split(line: str, separator: str | None, count: int) -> list[str]:
-    """Path and `count` values; -1: as many as there are."""
-    if line[0] == '"' and (match := QUOTED.fullmatch(line)):
-        rest = match[2].lstrip(" \t,")
-        return [match[1].replace('""', '"'), *(rest.split(separator) if rest else [])]
-    parts = line.rsplit(separator, count) if count else [line]
-    parts[0] = parts[0].strip()
-    return parts
-
-
-def _separator(line: str) -> str | None:
-    """Comma where the line has no white space, as `training.data` reads lists; also behind a quoted path."""
-    match = QUOTED.fullmatch(line)
-    if match:
-        return "," if match[2].lstrip().startswith(",") else None
-    return "," if len(line.split()) == 1 and "," in line else None
-
-
 def _separator_below(path: str) -> str | None:
     """Separator of the first line that is neither empty nor a remark."""
     lines = (line.strip() for _, line in read_lines(path))
-    return next((_separator(line) for line in lines if line and line[0] != "#"), None)
+    return next((separator_of(line) for line in lines if line and line[0] != "#"), None)
 
 
 def _trailing_numbers(values: list[str], convert: Callable[[str], float]) -> int:

@@ -84,10 +84,11 @@ def line_of(path: str, numbers: Sequence[int]) -> str:
     Raises:
         ValueError: The path cannot stand in a list.
     """
-    if "\n" in path or "\r" in path or path != path.rstrip() or not path:
+    if set("\n\r\0") & set(path) or path != path.rstrip() or not path:
         raise ValueError(
-            f"The path {path!r} cannot stand in a list: it is empty or has a line break or a space at its end."
+            f"The path {path!r} cannot stand in a list: it is empty or has a line break, a zero byte or a space at its "
+            "end."
         )
-    if path[0] == "#" or path[0].isspace():
+    if path[0] in '#"' or path[0].isspace():
         path = f"./{path}"  # a remark otherwise, or another name
     return f"{path} {' '.join(map(str, numbers))}\n"

@@ -135,7 +135,7 @@ def _read_json(path: str, template: str | None) -> Iterator[Piece]:
     try:
         with open(path, encoding="utf-8-sig") as file:
             entries: Any = json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON in UTF-8: {error}.") from error
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} must hold a list of objects with the keys {', '.join(fields)}.")
@@ -146,4 +146,7 @@ def _read_json(path: str, template: str | None) -> Iterator[Piece]:
         wrong = [field for field in fields if not isinstance(entry[field], (str, int, float))]
         if wrong:
             raise ValueError(f"{path}, entry {number}: `{wrong[0]}` must be text or a number, got {entry[wrong[0]]!r}.")
-        yield template.format(**{field: str(entry[field]) for field in fields}), 0, -1
+        video = template.format(**{field: str(entry[field]) for field in fields})
+        if any("\ud800" <= letter <= "\udfff" for letter in video):  # as escapes in JSON can be
+            raise ValueError(f"{path}, entry {number}: {video!r} has letters that no path has. Correct it.")
+        yield video, 0, -1

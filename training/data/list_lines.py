@@ -1,0 +1,159 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of list files: where the path ends, and what the numbers behind it are."""
+
+import codecs
+import re
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+# Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
+COLUMNS = {
+    False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")},
+    True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
+}
+CHARACTERS_AT_A_TIME = 2**18
+_NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"((?:[\s,].*)?)', re.DOTALL)
+
+
+def separator_of(line: str) -> str | None:
+    """Comma where a number stands behind the last one, or where the line has no white space; None: white space."""
+    has_number = _NUMBER.fullmatch(line.rpartition(",")[2]) is not None
+    return "," if "," in line and (has_number or len(line.split()) == 1) else None
+
+
+def split_line(line: str, separator: str | None, count: int) -> list[str]:
+    """Path and `count` values of a line without blanks around it; fewer if it has no more.
+
+    Args:
+        line: The path in front may stand in quotes, as pandas and spreadsheets write it.
+        separator: Comma, or None for white space. Paths may contain it.
+        count: -1: as many values as there are.
+    """
+    if line[:1] == '"' and (match := _QUOTED.fullmatch(line)):
+        values = match[2].replace(",", " ").split()
+        if count in (-1, len(values)):  # otherwise the quotes are a part of the name
+            return [match[1].replace('""', '"').strip(), *values]
+    parts = line.rsplit(separator, count) if count else [line]
+    parts[0] = parts[0].strip()
+    return parts
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a list read.
+
+    Attributes:
+        columns: `path` and the names of the numbers behind it.
+        separator: Comma, or None for white space.
+        begin: Number of the line of the first video, counted from 1.
+    """
+
+    columns: tuple[str, ...]
+    separator: str | None
+    begin: int
+
+    def parse(self, lines: list[str]) -> tuple[list[str], list[array]]:
+        """Paths, and the numbers of each further column.
+
+        Raises:
+            ValueError, OverflowError: A line is of another layout.
+        """
+        width = len(self.columns)
+        split: Callable[[str, str | None, int], list[str]] = split_line
+        if self.separator is None and width > 1 and not any(line[0] == '"' for line in lines):
+            split = str.rsplit  # the same there, in less time
+        rows = map(split, lines, repeat(self.separator), repeat(width - 1))
+        values = list(chain.from_iterable(rows))  # no list of lists, which the garbage collector goes through
+        paths = values[::width]
+        if len(values) != len(lines) * width or not all(paths):
+            raise ValueError("there are fewer values")
+        return paths, [array("q", map(int, values[place::width])) for place in range(1, width)]
+
+
+def find_layout(path: str, labelled: bool) -> Layout | None:
+    """Layout of a list, by a line such as `# path label` or, where there is none, by its first video.
+
+    Returns:
+        None for a list without videos.
+
+    Raises:
+        FileNotFoundError: There is no such list.
+        ValueError: It is no text in UTF-8, or of no known layout.
+    """
+    columns = None
+    for place, lines in read_lines(path):
+        for number, line in enumerate(lines, start=place):
+            if not line:
+                continue
+            named = None if columns else _named_columns(path, line, labelled)
+            columns = named or columns
+            if named is None and line[0] != "#":
+                separator = separator_of(line)
+                return Layout(columns or _guess_columns(path, line, separator, labelled), separator, number)
+    return None
+
+
+def read_videos(path: str, layout: Layout) -> Iterator[tuple[Sequence[int], list[str]]]:
+    """Numbers and texts of the lines with videos, many at a time."""
+    for place, lines in read_lines(path):
+        at = range(place, place + len(lines))
+        if place < layout.begin or not all(lines) or any(line[0] == "#" for line in lines):
+            at = [n for n, line in zip(at, lines) if line and line[0] != "#" and n >= layout.begin]
+            lines = [lines[n - place] for n in at]
+        if lines:
+            yield at, lines
+
+
+def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines of a list without blanks around them, many at a time, and the number of the first one, counted from 1.
+
+    Raises:
+        FileNotFoundError: There is no such list.
+        ValueError: It is a folder, or no text in UTF-8.
+    """
+    with open(path, "rb") as file:
+        if file.read(2) in _UTF16_MARKS:
+            raise ValueError(f"{path} is UTF-16, as Windows tools write it. Save the list as UTF-8.")
+    place = 1
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        while lines := file.readlines(CHARACTERS_AT_A_TIME):
+            if "\0" in "".join(lines):
+                raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
+            yield place, list(map(str.strip, lines))
+            place += len(lines)
+
+
+def _named_columns(path: str, line: str, labelled: bool) -> tuple[str, ...] | None:
+    """Columns that a remark, or the header of a CSV file, names; None if it is something else."""
+    columns = tuple(line.lstrip("#").replace(",", " ").split())
+    if (
+        columns[:1] != ("path",)
+        or set(columns) - {"path", "start", "total", "label"}
+        or len(set(columns)) < len(columns)
+    ):
+        return None
+    if labelled and "label" not in columns:
+        raise ValueError(f"{path} has the columns `{' '.join(columns)}`, without the `label` that this task needs.")
+    return columns
+
+
+def _guess_columns(path: str, line: str, separator: str | None, labelled: bool) -> tuple[str, ...]:
+    """Columns by how many numbers the first line ends with."""
+    count = 0
+    for value in reversed(split_line(line, separator, -1)[1:]):
+        if not re.fullmatch(r"\s*[+-]?\d+\s*", value):
+            break
+        count += 1
+    layouts = COLUMNS[labelled]
+    count = min(count + 1, max(layouts))
+    if count not in layouts:
+        known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
+        raise ValueError(f"{path}: a line must be one of {known}; the first one is {line!r}.")
+    return layouts[count]
