@@ -470,14 +470,15 @@ def test_damage_within_a_shard_is_told(tmp_path: Path, caplog: pytest.LogCapture
     "record",
     [b"-30 path=b.mp4\n", b"0 path=b.mp4\n", b"3 path=b.mp4\n", b" path=b.mp4\n", b"path=b.mp4", b"13 path b.mp4\n"],
 )
-def test_wrong_records_are_damage_and_end(tmp_path: Path, caplog: pytest.LogCaptureFixture, record: bytes) -> None:
+def test_wrong_records_of_pax_keep_no_video_before_them_away(tmp_path: Path, record: bytes) -> None:
+    """Whether `tarfile` takes them for damage or passes over them depends on the version of Python."""
     with tarfile.open(tmp_path / "s.tar", "w") as tar:
         for name, kind, content in (("a.mp4", b"0", b"film"), ("pax", b"x", record), ("c.mp4", b"0", b"film")):
             info = tarfile.TarInfo(name)
             info.type, info.size = kind, len(content)
             tar.addfile(info, io.BytesIO(content))
-    assert list(TarSource(str(tmp_path / "s.tar")).paths) == ["a.mp4"]
-    assert "s.tar is damaged" in caplog.text
+    source = TarSource(str(tmp_path / "s.tar"))
+    assert (source.paths[0], source.get(0, 0).content) == ("a.mp4", b"film")
 
 
 def test_links_in_shards(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
