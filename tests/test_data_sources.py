@@ -115,7 +115,7 @@ def test_layout_does_not_depend_on_how_much_of_a_list_is_read_at_a_time(
     whole = everything(ListSource(path, root="/", labelled=True))
     assert whole == [("/a.mp4", 1), ("/b c.mp4", 2), ("/d 7.mp4", 3), ("/e.mp4", 4)]
     for count in range(1, 30):
-        monkeypatch.setattr("training.data.list_lines.CHARACTERS_AT_A_TIME", count)
+        monkeypatch.setattr("training.list_lines.CHARACTERS_AT_A_TIME", count)
         assert everything(ListSource(path, root="/", labelled=True)) == whole
         assert everything(ListSource(path, root="/", labelled=True, path_pattern="[ae].mp4")) == [whole[0], whole[3]]
         with pytest.raises(ValueError, match="line 5: expected `path label`, got 'b'"):

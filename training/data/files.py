@@ -12,7 +12,7 @@ import numpy as np
 
 from modeling_videomae_v2.folders import folder_id, walk_folders
 
-from .list_lines import Layout, find_layout, read_videos
+from ..list_lines import Layout, find_layout, read_videos
 from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 

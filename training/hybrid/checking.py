@@ -18,8 +18,8 @@ from modeling_videomae_v2.writing import written_aside
 from ..data.faults import Fault
 from ..data.files import ListSource
 from ..data.frames import read_frames
-from ..data.list_lines import find_layout, read_videos
 from ..data.sources import Video
+from ..list_lines import find_layout, read_videos
 
 
 AHEAD = 64  # checks that wait for each worker, so that a list of millions is not held as tasks

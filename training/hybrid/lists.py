@@ -10,7 +10,7 @@ import csv
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..data.list_lines import separator_of, split_line
+from ..list_lines import separator_of, split_line
 
 
 WIDE_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
