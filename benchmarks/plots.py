@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.flops import PRESET_NAMES
 from benchmarks.profiling import SHARES
+from benchmarks.runtimes import is_runtime
 from benchmarks.settings import TINY
 from benchmarks.tables import RESULTS, rows_by_device
 
@@ -37,8 +38,9 @@ def style(variant: str, all_variants: Sequence[str]) -> dict[str, Any]:
 
 
 def measured(rows: Rows, section: str) -> Rows:
-    """Rows of one kind of step that have figures."""
-    return [row for row in rows if row.get("section") == section and isinstance(row.get("clips_per_s"), float)]
+    """Rows of one kind of step that have figures; programs for exported models are measured beside few others."""
+    found = [row for row in rows if row.get("section") == section and isinstance(row.get("clips_per_s"), float)]
+    return [row for row in found if not is_runtime(row["variant"])]
 
 
 def label(row: dict[str, Any]) -> str:

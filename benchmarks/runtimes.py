@@ -45,6 +45,11 @@ def open_vino(file: Path) -> Callable[[torch.Tensor], torch.Tensor]:
 RUNTIMES = {"onnxruntime": ("ONNX Runtime", onnx_runtime), "openvino": ("OpenVINO", open_vino)}
 
 
+def is_runtime(variant: str) -> bool:
+    """Whether a competitor of this name is such a program."""
+    return variant.startswith(tuple(name for name, _ in RUNTIMES.values()))
+
+
 class ExportedModel(nn.Module):
     """A classifier that another program computes."""
 

@@ -160,7 +160,9 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     def _trained_positions(cls, trained: VideoMAEv2Config, kwargs: dict) -> dict:
         """What changes of `kwargs` so that clips of another size get the positions that the weights know."""
         config = kwargs.get("config")
-        given = isinstance(config, PreTrainedConfig)
+        given = hasattr(config, "keep_table_of")
+        if not given and isinstance(config, PreTrainedConfig):  # of another model, as building this one will tell
+            return {}
         wanted = copy.deepcopy(config if given else trained)
         if not given:
             wanted = wanted if config is None else cls.config_class.from_pretrained(config)

@@ -143,3 +143,8 @@ def test_pictures_of_all_devices_of_a_folder(tmp_path: Path, capsys: pytest.Capt
         f"pretraining-speed-{k}-{name}.png" for k in ("size", "batch") for name in ("some-gpu", "cpu-bf16")
     }
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_programs_for_exported_models_are_in_no_picture() -> None:
+    rows = [row(DUAL, 200.0), row("ONNX Runtime 1.32.0", 250.0), row("OpenVINO 2026.4.1", 150.0)]
+    assert [one["variant"] for one in plots.measured(rows, "pretraining")] == [DUAL]

@@ -79,7 +79,8 @@ class TarMembers:
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 while (header := tar.next()) is not None:
-                    if header.isreg() and header.offset_data + header.size > self._bytes:
+                    is_stored = header.isreg() and not header.issparse()
+                    if is_stored and header.offset_data + header.size > self._bytes:
                         raise ValueError(f"{header.name} is cut off")
                     yield header
                     tar.members.clear()  # it remembers every member
