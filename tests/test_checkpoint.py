@@ -297,7 +297,10 @@ def test_a_folder_that_another_training_writes_to_is_refused_until_it_ends(tmp_p
     other = start_process(tiny_values(folder, {**RUN, "schedule.max_steps": 10_000}), folder.with_suffix(".log"))
     try:
         wait_for_life(folder, other)
-        told = rf"a training that still runs \(process {other.pid} on .+\): wait until it has ended, or choose another"
+        told = (
+            rf"a training that still runs \(process {other.pid} on .+\): wait until it has ended, or choose another "
+            r"output_dir\. If its machine has gone, remove .+/run/\.in-use\."
+        )
         with pytest.raises(RecipeError, match=told):
             begin(folder)
         assert other.exitcode is None

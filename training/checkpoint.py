@@ -37,7 +37,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 
 from modeling_videomae_v2.writing import file_for_torch, naming
 
-from .disk import REMOVING, FolderInUse, claim, force_to_disk, remove_whole, replace_folder
+from .disk import IN_USE, REMOVING, FolderInUse, claim, force_to_disk, remove_whole, replace_folder
 from .optimizer import group_options, optimizer_changes
 from .random_states import random_states, restore_random_states
 from .recipe import Recipe, RecipeError
@@ -289,7 +289,7 @@ def claim_folder(accelerator: Accelerator, recipe: Recipe) -> TextIO | None:
             trial.rmdir()
             problem = (
                 f"output_dir ({recipe.output_dir}) belongs to a training that still runs ({error}): wait until it has "
-                "ended, or choose another output_dir."
+                f"ended, or choose another output_dir. If its machine has gone, remove {folder.parent / IN_USE}."
             )
         except OSError as error:
             problem = f"output_dir ({recipe.output_dir}) cannot be written to: {error}"
