@@ -521,7 +521,9 @@ def test_hidden_files_and_names_that_stand_twice_in_shards(tmp_path: Path) -> No
     assert found == [(f"{tmp_path}/s.tar/a.mp4", b"new", 5), (f"{tmp_path}/s.tar/b.mp4", b"b", 2)]
 
 
-@pytest.mark.parametrize("label", [b"1.5", b"1e999", b"[" * 100_000, b'{"label": 2.5}', b'{"label": "cat"}'])
+@pytest.mark.parametrize(
+    "label", [b"1.5", b"1e999", b"[" * 100_000, b'{"label": 2.5}', b'{"label": "cat"}', b'{"label": true}']
+)
 def test_numbers_in_json_that_are_no_classes(tmp_path: Path, label: bytes) -> None:
     write_shard(tmp_path / "s.tar", {"a.mp4": b"", "a.json": label})
     with pytest.raises(ValueError, match=r"s\.tar/a\.json holds b'.*', which is not a class number"):

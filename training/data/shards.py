@@ -149,7 +149,7 @@ def _parse_label(data: bytes, suffix: str, name: str) -> int | None:
     try:
         value = int(data) if suffix == "cls" else json.loads(data)
         value = next((value[key] for key in LABEL_KEYS if key in value), None) if isinstance(value, dict) else value
-        if isinstance(value, float) and not value.is_integer():
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
             raise ValueError
         return None if value is None else int(value)
     except (ValueError, TypeError, RecursionError):
