@@ -251,3 +251,11 @@ def test_sources_on_the_command_line_alone() -> None:
     arguments = ["--output_dir", "x", "--data.sources.0.path", "a", "--data.sources.1.path", "b"]
     recipe = load_recipe([*arguments, "--data.sources.1.kind", "folder"], PreTrainingRecipe)
     assert [(source.path, source.kind) for source in recipe.data.sources] == [("a", "list"), ("b", "folder")]
+
+
+def test_ways_to_compile_are_those_of_the_library() -> None:
+    """Recipes have a copy, since they are read without PyTorch."""
+    from modeling_videomae_v2 import compiling
+    from training import recipe
+
+    assert recipe.CompileMode == compiling.CompileMode

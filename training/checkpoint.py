@@ -283,10 +283,10 @@ def claim_folder(accelerator: Accelerator, recipe: Recipe) -> TextIO | None:
     trial = folder / f"{_WRITING}-{secrets.token_hex(8)}"  # no machine remembers that it is not there
     if accelerator.is_main_process:
         try:
-            trial.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             held = claim(folder.parent)
+            trial.mkdir()
         except FolderInUse as error:
-            trial.rmdir()
             problem = (
                 f"output_dir ({recipe.output_dir}) belongs to a training that still runs ({error}): wait until it has "
                 f"ended, or choose another output_dir. If its machine has gone, remove {folder.parent / IN_USE}."

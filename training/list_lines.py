@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
 COLUMNS = {
@@ -119,7 +119,7 @@ def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
         ValueError: It is a folder, or no text in UTF-8.
     """
     with open(path, "rb") as file:
-        if file.read(2) in _UTF16_MARKS:
+        if file.read(2) in UTF16_MARKS:
             raise ValueError(f"{path} is UTF-16, as Windows tools write it. Save the list as UTF-8.")
     place = 1
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from .recipe import Recipe
+from .recipe_parsing import leaves
 
 
 # Changes that `plan_changes` and `optimizer_changes` tell, and what has no part in the result.
@@ -30,7 +31,7 @@ def recipe_changes(old: dict[str, Any], recipe: Recipe) -> list[str]:
     Returns:
         Lines for the log; none if nothing changed.
     """
-    before, now = _leaves(old), _leaves(json.loads(json.dumps(recipe.as_dict())))
+    before, now = leaves(old), leaves(json.loads(json.dumps(recipe.as_dict())))
     lines = []
     for key in sorted(before.keys() | now.keys()):
         was, is_now = before.get(key), now.get(key)
@@ -45,15 +46,6 @@ def recipe_changes(old: dict[str, Any], recipe: Recipe) -> list[str]:
         else:
             lines.append(f"{key}: {_shown(before, key)} -> {_shown(now, key)} from here on.")
     return lines
-
-
-def _leaves(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested dict as one level with dotted keys."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        result |= _leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return result
 
 
 def _shown(values: dict[str, Any], key: str) -> str:

@@ -118,6 +118,15 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
     raise RecipeError(f"`{where}` must be {wanted[kind]}, got {shown}.{way_out}")
 
 
+def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one level with dotted keys, as the command line has them."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        name = _join(prefix, key)
+        result |= leaves(value, name) if isinstance(value, Mapping) else {name: value}
+    return result
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses keys that stand twice, of which PyYAML takes the last and says nothing; names what cannot be read."""
 

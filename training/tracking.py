@@ -20,6 +20,7 @@ from modeling_videomae_v2.writing import naming, written_aside
 from .checkpoint import Progress
 from .pictures import save_picture
 from .recipe import Recipe
+from .recipe_parsing import leaves
 from .schedule import Plan
 from .tasks import Task
 
@@ -249,12 +250,7 @@ def duration(hours: float) -> str:
     return f"{seconds // 86400} d {seconds % 86400 // 3600:02d}:{seconds % 3600 // 60:02d} h"
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: dict[str, Any]) -> dict[str, Any]:
     """A nested dict as one level with dotted keys, its values as trackers take them."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            result |= flat(value, f"{prefix}{key}.")
-        else:
-            result[f"{prefix}{key}"] = value if isinstance(value, (int, float, str, bool)) else str(value)
-    return result
+    return {key: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for key, value in leaves(values).items()}  # fmt: skip

@@ -47,12 +47,9 @@ class TarMembers:
         file.seek(0)
 
     def read(self, member: Member) -> bytes:
-        """The content of a file; the iteration goes on where it was."""
-        place = self._file.tell()
+        """The content of a file, also in the midst of the iteration, which finds its place by itself."""
         self._file.seek(member.offset)
-        content = self._file.read(member.size)
-        self._file.seek(place)
-        return content
+        return self._file.read(member.size)
 
     def __iter__(self) -> Iterator[Member]:
         """Files in the order in which they stand, as far as they are whole.

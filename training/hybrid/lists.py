@@ -10,10 +10,9 @@ import csv
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..list_lines import separator_of, split_line
+from ..list_lines import UTF16_MARKS, separator_of, split_line
 
 
-WIDE_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
 LARGEST = 2**63 - 1
 
 
@@ -38,7 +37,7 @@ def read_lines(path: str) -> Iterator[tuple[int, str]]:
         ValueError: It is no text in UTF-8.
     """
     with open(path, "rb") as file:
-        if file.read(2) in WIDE_ENCODINGS:
+        if file.read(2) in UTF16_MARKS:
             raise fault(path, 1, "the file is UTF-16. Save it as UTF-8.")
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):
