@@ -217,7 +217,7 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--data_eval", "[{path: ''}]"], "data_eval.0.path is missing"),
         (["--data_eval", "[{path: NOWHERE}]"], "The data cannot be opened"),
         (["--data_eval", "[{path: LIST}]"], "LIST go up to 4, but there are 3 classes"),
-        (["--data_eval", "[{path: LIST}]", "--eval.every", "3", "--tracking.log_every", "2"], "must be a multiple of"),
+        (["--data_eval", "[{path: LIST}]", "--eval.every", "0"], "eval.every must be at least 1, got 0"),
         (["--data_eval", "[{path: LIST}]", "--eval.every", "1", "--eval.every_epochs", "1"], "contradict each other"),
     ],
 )  # fmt: skip
@@ -322,7 +322,7 @@ def test_evaluation_changes_nothing_and_survives_interruptions(config_file: Path
 def test_asked_to_stop_it_saves_first_and_evaluates_when_it_goes_on(
     config_file: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    options = ["--eval.every", "2", "--ema.decay", "0.5"]
+    options = ["--eval.every", "2", "--ema.decay", "0.5", "--tracking.log_every", "5"]
     found = evaluated(config_file, videos, tmp_path / "straight", *options)
     prepare = ClassificationTask.prepare
 
@@ -379,17 +379,17 @@ def test_asked_to_stop_within_an_evaluation(
 
 
 @pytest.mark.parametrize(
-    ("recipe", "steps_per_epoch", "log_every", "expected"),
+    ("recipe", "steps_per_epoch", "expected"),
     [
-        (EvalRecipe(), 10.0, 5, None),
-        (EvalRecipe(every=20), 10.0, 5, 20),
-        (EvalRecipe(every_epochs=1.0), 12.0, 5, 15),
-        (EvalRecipe(every_epochs=0.1), 12.0, 5, 5),
-        (EvalRecipe(every=20), 0.0, 5, 20),
+        (EvalRecipe(), 10.0, None),
+        (EvalRecipe(every=20), 10.0, 20),
+        (EvalRecipe(every_epochs=0.5), 12.5, 7),
+        (EvalRecipe(every_epochs=0.01), 12.0, 1),
+        (EvalRecipe(every=20), 0.0, 20),
     ],
 )
-def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, log_every: int, expected: int | None) -> None:
-    assert recipe.steps(steps_per_epoch, log_every) == expected
+def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, expected: int | None) -> None:
+    assert recipe.steps(steps_per_epoch) == expected
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])

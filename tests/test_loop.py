@@ -149,6 +149,15 @@ def poisoned(clip: int, poison: Callable[[torch.Tensor], torch.Tensor]) -> type[
     return PoisonedTask
 
 
+def test_log_lines_and_checkpoints_need_no_common_measure(tmp_path: Path) -> None:
+    """Each step has its line once."""
+    assert fit(begin(tmp_path, schedule__max_steps=8, tracking__log_every=3, checkpoint__every=5))
+    kept = complete_checkpoints(tmp_path / "checkpoints")
+    assert sorted(checkpoint.name for checkpoint in kept) == ["step-00000005", "step-00000008"]
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 9))
+
+
 @pytest.mark.parametrize(
     ("poison", "named"),
     [
@@ -159,8 +168,8 @@ def poisoned(clip: int, poison: Callable[[torch.Tensor], torch.Tensor]) -> type[
     ids=["nan", "inf", "gradient"],
 )
 def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, named: str) -> None:
-    """Step 4 of 8 is bad, in the first of its two passes; losses are looked at after step 8 only."""
-    often = {"schedule__max_steps": 8, "tracking__log_every": 4, "checkpoint__every": 4}
+    """Step 4 of 8 is bad, in the first of its two passes; losses are looked at before a checkpoint."""
+    often = {"schedule__max_steps": 8, "tracking__log_every": 7, "checkpoint__every": 4}
     run = begin(tmp_path, poisoned(3 * 8, poison), **often)
     before = []
     for _ in range(4):

@@ -86,7 +86,6 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--seed.deep", "1"], "`seed` must be a whole number, got {'deep': 1}"),
         (["--batch_size.deep", "1"], "`--batch_size.deep` leads into 2, which has no keys"),
         (["--optimizer.betas", "[0.9, 1.5]"], "optimizer.betas must be two numbers in [0, 1)"),
-        (["--checkpoint.every", "5", "--tracking.log_every", "2"], "must be a multiple of tracking.log_every"),
         (["--total_batch_size", "10"], "batch_size 2 x 2 views x 1 processes = 4"),
         (["--accumulation", "3"], "contradicts total_batch_size (8)"),
         (["--data.views", "0"], "data.views must be at least 1"),

@@ -91,14 +91,14 @@ def fit(run: Run) -> bool:
         run.monitor.add(values)
 
         stop, last = False, progress.step == plan.max_steps
-        if progress.step % recipe.tracking.log_every == 0 or last:
-            stop = run.monitor.report(asked.stop)
+        saves, progress.owes_evaluation = last or progress.step % recipe.checkpoint.every == 0, run.evaluation_due()
+        if saves or progress.owes_evaluation or progress.step % recipe.tracking.log_every == 0:
+            stop = run.monitor.report(asked.stop)  # before a state is kept or measured, its losses are looked at
         if recipe.tracking.picture_every and (progress.step % recipe.tracking.picture_every == 0 or last):
             draw_picture(run, inputs)
-        progress.owes_evaluation = run.evaluation_due()
         if progress.owes_evaluation and not stop:
             stop = not evaluate(run, asked)
-        if progress.step % recipe.checkpoint.every == 0 or last or stop:  # always just after a report
+        if saves or stop:
             run.keeper.save(progress)
             run.monitor.skip_time()
         if stop and (progress.owes_evaluation or not last):
@@ -238,7 +238,7 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     decay = recipe.ema.decay
     average = None if decay is None else WeightAverage(accelerator.unwrap_model(model), decay)
     validation = task.make_validation(accelerator, build_loader)
-    every = None if validation is None else validation.recipe.steps(plan.steps_per_epoch, recipe.tracking.log_every)
+    every = None if validation is None else validation.recipe.steps(plan.steps_per_epoch)
     extras = {name: extra for name, extra in (("ema", average), ("validation", validation)) if extra is not None}
     keeper = CheckpointKeeper(
         accelerator, model, optimizer, recipe, plan, extras=extras, per_process={"faults": loader.faults}

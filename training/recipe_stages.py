@@ -72,18 +72,16 @@ class LoraRecipe:
 class EvalRecipe:
     """Evaluation on data_eval during training."""
 
-    every: int | None = knob(
-        None, "steps between evaluations, a multiple of tracking.log_every; default: at the end only"
-    )
-    every_epochs: float | None = knob(None, "epochs between them, instead; rounded up to tracking.log_every")
+    every: int | None = knob(None, "steps between evaluations; default: at the end only")
+    every_epochs: float | None = knob(None, "epochs between them, instead; rounded up to whole steps")
     batch_size: int | None = knob(None, "videos per process and forward pass; default: that of the training, views too")
     keep_best: bool = knob(True, "keep the model with the best top-1 so far in output_dir/best")
 
-    def problems(self, log_every: int) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong with the values, in words."""
         found = []
-        if self.every is not None and (self.every < 1 or self.every % max(log_every, 1)):
-            found.append(f"eval.every ({self.every}) must be a multiple of tracking.log_every ({log_every})")
+        if self.every is not None and self.every < 1:
+            found.append(f"eval.every must be at least 1, got {self.every}; null: at the end only")
         if self.every_epochs is not None and not 0 < self.every_epochs < math.inf:
             found.append(f"eval.every_epochs must be above 0, got {self.every_epochs}")
         if None not in (self.every, self.every_epochs):
@@ -92,7 +90,7 @@ class EvalRecipe:
             found.append(f"eval.batch_size must be at least 1, got {self.batch_size}")
         return found
 
-    def steps(self, steps_per_epoch: float, log_every: int) -> int | None:
+    def steps(self, steps_per_epoch: float) -> int | None:
         """Steps between two evaluations; None: only at the end.
 
         Raises:
@@ -105,7 +103,7 @@ class EvalRecipe:
                 f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
                 "set eval.every, in steps, or data.sources.N.num_videos."
             )
-        return max(math.ceil(self.every_epochs * steps_per_epoch / log_every), 1) * log_every
+        return max(math.ceil(self.every_epochs * steps_per_epoch), 1)
 
 
 def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:
@@ -159,7 +157,7 @@ class FineTuningRecipe(Recipe):
             found += [text.replace("data.sources", "data_eval") for text in texts if text.startswith("data.sources")]
         elif self.eval.every or self.eval.every_epochs:
             found.append("eval says when to evaluate, but data_eval names no videos")
-        return found + self.eval.problems(self.tracking.log_every)
+        return found + self.eval.problems()
 
     def contradictions(self) -> list[str]:
         start = self.model.init_from
