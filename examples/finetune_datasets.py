@@ -30,6 +30,9 @@ SMALL = {
     "num_frames": 8, "image_size": 48, "tubelet_size": 4, "patch_size": 8,
     "hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512,
 }  # fmt: skip
+CLIPS = {
+    "num_frames": 8, "sampling": "uniform", "size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48},
+}  # fmt: skip
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -73,17 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> float:
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     if options.model is None:
         model = VideoMAEv2ForVideoClassification(VideoMAEv2Config(**SMALL, **labels))
+        processor = VideoMAEv2VideoProcessor(**CLIPS)
     else:  # a head for other classes is replaced by a new one
         new_head = {"ignore_mismatched_sizes": True, **labels}
         try:
             model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, **new_head)
+            processor = VideoMAEv2VideoProcessor.from_pretrained(options.model)
         except (OSError, ValueError) as error:
             sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
-    size = model.config.image_size
-    processor = VideoMAEv2VideoProcessor(
-        num_frames=model.config.num_frames, sampling="uniform", size={"shortest_edge": size},
-        crop_size={"height": size, "width": size},
-    )  # fmt: skip
 
     def to_clips(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         films = [row["bytes"] or row["path"] for row in rows[options.video_column]]  # decoded are the frames needed

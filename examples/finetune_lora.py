@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from peft import LoraConfig, get_peft_model
@@ -29,7 +30,10 @@ class Options:
     data: Path = field(metadata={"help": "folder with train/CLASS/*.mp4 and test/CLASS/*.mp4"})
     model: str = field(metadata={"help": "checkpoint to start from: folder or name on the Hub"})
     rank: int = field(default=16, metadata={"help": "rank of the adapters"})
-    sampling: str = field(default="uniform", metadata={"help": "frames of a clip: uniform over the video, or dense"})
+    sampling: Literal["uniform", "dense"] | None = field(
+        default=None,
+        metadata={"help": "frames over the whole video, or near each other; default: the model's"},
+    )
 
 
 class VideoFolder(Dataset):
@@ -71,13 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     try:
         base = VideoMAEv2ForVideoClassification.from_pretrained(options.model, ignore_mismatched_sizes=True, **labels)
+        processor = VideoMAEv2VideoProcessor.from_pretrained(options.model)
     except (OSError, ValueError) as error:
         sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
-    size = base.config.image_size
-    processor = VideoMAEv2VideoProcessor(
-        num_frames=base.config.num_frames, sampling=options.sampling, size={"shortest_edge": size},
-        crop_size={"height": size, "width": size},
-    )  # fmt: skip
+    if options.sampling is not None:
+        processor.sampling = options.sampling
     # Adapters on queries and values; the head, and the norm before it, are trained whole.
     lora = LoraConfig(
         r=options.rank, lora_alpha=2 * options.rank, target_modules=["q_proj", "v_proj"],

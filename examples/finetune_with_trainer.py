@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ SMALL = {
     "num_frames": 8, "image_size": 48, "tubelet_size": 4, "patch_size": 8,
     "hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512,
 }  # fmt: skip
+CLIPS = {
+    "num_frames": 8, "sampling": "uniform", "size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48},
+}  # fmt: skip
 
 
 @dataclass
@@ -39,7 +42,10 @@ class Options:
 
     data: Path = field(metadata={"help": "folder with train/CLASS/*.mp4 and test/CLASS/*.mp4"})
     model: str | None = field(default=None, metadata={"help": "checkpoint to start from; default: a small new model"})
-    sampling: str = field(default="uniform", metadata={"help": "frames of a clip: uniform over the video, or dense"})
+    sampling: Literal["uniform", "dense"] | None = field(
+        default=None,
+        metadata={"help": "frames over the whole video, or near each other; default: the model's"},
+    )
 
 
 class VideoFolder(Dataset):
@@ -81,19 +87,16 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     if options.model is None:
         model = VideoMAEv2ForVideoClassification(VideoMAEv2Config(**SMALL, **labels))
+        processor = VideoMAEv2VideoProcessor(**CLIPS)
     else:  # a head for other classes is replaced by a new one
         new_head = {"ignore_mismatched_sizes": True, **labels}
         try:
             model = VideoMAEv2ForVideoClassification.from_pretrained(options.model, **new_head)
+            processor = VideoMAEv2VideoProcessor.from_pretrained(options.model)
         except (OSError, ValueError) as error:
             sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
-    size = model.config.image_size
-    processor = VideoMAEv2VideoProcessor(
-        num_frames=model.config.num_frames,
-        sampling=options.sampling,
-        size={"shortest_edge": size},
-        crop_size={"height": size, "width": size},
-    )
+    if options.sampling is not None:
+        processor.sampling = options.sampling
     trainer = Trainer(
         model,
         training,

@@ -81,6 +81,20 @@ def test_datasets(films: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["finetune_with_trainer", "finetune_datasets", "finetune_lora"])
+def test_videos_become_what_the_checkpoint_was_trained_on(name: str, model: Path, films: Path, tmp_path: Path) -> None:
+    for package in ("datasets", "peft"):
+        pytest.importorskip(package)
+    start = shutil.copytree(model, tmp_path / "start")
+    VideoMAEv2VideoProcessor.from_pretrained(start, sampling="dense", image_mean=[0.1, 0.2, 0.3]).save_pretrained(start)
+    out, last = ("--output", ["--epochs", "1"]) if name == "finetune_datasets" else ("--output_dir", ONE_EPOCH)
+    example(name).main(["--data", str(films), "--model", str(start), out, str(tmp_path / "tuned"), *last])
+    (written,) = (tmp_path / "tuned").rglob("video_preprocessor_config.json")
+    used = VideoMAEv2VideoProcessor.from_pretrained(written.parent)
+    assert (used.sampling, list(used.image_mean)) == ("dense", [0.1, 0.2, 0.3])
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:`gradient_checkpointing` is deprecated")
 def test_lora(model: Path, films: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")

@@ -141,7 +141,7 @@ class CheckpointRecipe:
 class TrackingRecipe:
     """What is reported, and how often."""
 
-    log_every: int = knob(10, "steps between two log lines, beside those before checkpoints and evaluations; nothing waits for the device in between")
+    log_every: int = knob(10, "steps between log lines, which come before checkpoints and evaluations, too")
     picture_every: int = knob(0, "steps between two pictures of a reconstruction; 0: none")
     trackers: list[str] = knob(lambda: ["tensorboard"], "trackers that accelerate knows; [] for none")
     project: str = knob("videomae-v2", "name of the project in the trackers")
