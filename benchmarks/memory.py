@@ -22,7 +22,7 @@ from benchmarks.row_file import RowFile
 from benchmarks.settings import Settings, parse
 from benchmarks.steps import Inputs, Step, kept_for_backward
 from benchmarks.tables import print_machine, print_table
-from training.activation_memory import as_on_a_gpu
+from training.activation_memory import as_on_a_gpu, by_block
 
 
 DTYPE = "bf16-autocast"
@@ -32,20 +32,15 @@ DEPTHS = ("num_hidden_layers", "decoder_num_hidden_layers")
 def kept_mib(task: Task, preset: str, name: str, settings: Settings) -> float:
     """MiB kept by one clip in the competitor `name`, in full depth."""
 
-    def kept(encoder: int, decoder: int) -> float:
-        shallow = dict(zip(DEPTHS, (encoder, decoder)))
-        competitor = named(competitors(task, preset, **shallow), name)
+    def kept(layers: dict[str, int]) -> float:
+        competitor = named(competitors(task, preset, **layers), name)
         step = Step(competitor, task, DTYPE, "off", settings)
         inputs = Inputs(make_config(preset), 1, settings.device, step.stored_dtype)
         with as_on_a_gpu():
             return kept_for_backward(step, *inputs(0))
 
-    config = make_config(preset)
-    once = kept(1, 1)
-    total = once + (config.num_hidden_layers - 1) * (kept(2, 1) - once)
-    if task == "pretraining":
-        total += (config.decoder_num_hidden_layers - 1) * (kept(1, 2) - once)
-    return total
+    rest, blocks = by_block(kept, DEPTHS if task == "pretraining" else DEPTHS[:1])
+    return rest + sum(size * getattr(make_config(preset), name) for name, size in blocks.items())
 
 
 def named(found: Sequence[Competitor], name: str) -> Competitor:

@@ -1,38 +1,91 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The memory sum of fine-tuning, against what a real pass on a small model keeps."""
+"""The memory sum of a recipe, against what a real pass on a small model keeps, and an H100 has kept."""
 
+import csv
 import gc
 import weakref
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tiny import clips, tiny_config
 
-from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from training.activation_memory import as_on_a_gpu, kept_bytes
-from training.adapters import LoraRecipe, add_lora
-from training.memory import GIB, activation_bytes, main, memory_of_fine_tuning
+from training.memory import main
+from training.memory_sum import GIB, activation_bytes, memory_of
+from training.recipe import Recipe
+from training.recipe_parsing import build
+from training.recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
+from training.tasks import ClassificationTask, PreTrainingTask, Task
+from training.tasks.distillation import DistillationTask
+from training.tasks.teacher import Teacher
 
 
-CONFIG = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 4}
+RECIPES = Path(__file__).parents[1] / "training" / "recipes"
+TINY = {
+    "preset": "small", "config": {
+        "patch_size": 8, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 4, "num_hidden_layers": 4,
+        "decoder_hidden_size": 48, "decoder_intermediate_size": 96, "decoder_num_attention_heads": 4,
+        "decoder_num_hidden_layers": 3,
+    },
+}  # fmt: skip
+DATA = {"num_frames": 4, "image_size": 32}
 
 
-@pytest.mark.parametrize("lora", [None, LoraRecipe(rank=2)], ids=["whole", "lora"])
-def test_activations_of_a_real_pass(lora: LoraRecipe | None) -> None:
-    """Four blocks with memory, against the sum from one and two without."""
-    if lora is not None:
+def recipe_of(recipe_class: type[Recipe], *, model: dict | None = None, **values: Any) -> Recipe:
+    return build(recipe_class, {"output_dir": ".", "batch_size": 3, "data": DATA, "model": model or TINY, **values})
+
+
+def kept_by(task: Task, half: bool) -> int:
+    """What a pass of three clips keeps, with memory."""
+    model, clips = task.build_model().train(), torch.rand(3, 4, 3, 32, 32)
+    inputs = {"labels": torch.zeros(3, dtype=torch.long)} if task.labelled else {}
+    with as_on_a_gpu(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        return kept_bytes(model, lambda: model(clips, **inputs))
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["half", "fp32"])
+@pytest.mark.parametrize(
+    ("recipe_class", "values"),
+    [
+        (FineTuningRecipe, {"num_labels": 3}),
+        (FineTuningRecipe, {"num_labels": 3, "peft": "lora", "lora": {"rank": 2}}),
+        (PreTrainingRecipe, {}),
+        (PreTrainingRecipe, {"decoder_precision": "fp32"}),
+    ],
+    ids=["whole", "lora", "pretraining", "decoder-in-fp32"],
+)
+def test_activations_of_a_real_pass(recipe_class: type[Recipe], values: dict, half: bool) -> None:
+    """Four blocks (and three of a decoder) with memory, against the sum from one and two without."""
+    if "lora" in values:
         pytest.importorskip("peft")
-    config = tiny_config(**CONFIG)
-    model = VideoMAEv2ForVideoClassification(config)
-    model = model.train() if lora is None else add_lora(model, lora).train()
-    with as_on_a_gpu(), torch.autocast("cpu", torch.bfloat16):
-        measured = kept_bytes(model, lambda: model(clips(3), labels=torch.zeros(3, dtype=torch.long)))
-    assert activation_bytes(config, 3, lora) == pytest.approx(measured, rel=0.01)
-    tokens = 3 * 32 * 64
-    assert measured > 4 * 2 * (2 * tokens)  # at least input and output of each block, in bf16
-    assert activation_bytes(config, 3, lora, checkpointing=True) < 0.6 * measured
+    recipe = recipe_of(recipe_class, **values)
+    task = (PreTrainingTask if recipe_class is PreTrainingRecipe else ClassificationTask)(recipe)
+    everything = kept_by(task, half)
+    assert activation_bytes(recipe, task.config, half) == pytest.approx(everything, rel=0.01)
+    recipe.gradient_checkpointing = True
+    inputs = kept_by(task, half)
+    assert inputs < 0.6 * everything
+    one_block = activation_bytes(recipe, task.config, half) - inputs  # which is computed anew
+    assert everything / 8 < one_block < everything / 2
+
+
+def test_activations_are_what_a_gpu_has_kept() -> None:
+    """Measured on an H100; the rows of `benchmarks.pretrain_step`."""
+    (path,) = (Path(__file__).parents[1] / "benchmarks" / "results").glob("pretrain_step-*h100*.csv")
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kept_mib"] and row["variant"] == "ours, dual masking"]
+    assert {row["preset"] for row in rows} == {"base", "giant"}
+    for row in rows:
+        model = {"preset": row["preset"], "config": {"decoder_mask_ratio": 0.5}}
+        data = {"num_frames": 16, "image_size": 224}
+        recipe = recipe_of(PreTrainingRecipe, model=model, batch_size=int(row["batch_size"]), data=data)
+        found = activation_bytes(recipe, recipe.model_config()) / 2**20
+        assert found == pytest.approx(float(row["kept_mib"]), rel=0.002)
 
 
 def activated_logits(model: VideoMAEv2ForVideoClassification) -> torch.Tensor:
@@ -60,22 +113,41 @@ def test_weights_and_their_casts_are_not_counted() -> None:
 
 def test_parts_of_the_sum() -> None:
     pytest.importorskip("peft")
-    whole = memory_of_fine_tuning(tiny_config(), 2, averaged=True)
+    whole = memory_of(recipe_of(FineTuningRecipe, ema={"decay": 0.9}))
+    config = recipe_of(FineTuningRecipe).model_config()
     with torch.device("meta"):
-        parameters = sum(weight.numel() for weight in VideoMAEv2ForVideoClassification(tiny_config()).parameters())
+        parameters = sum(weight.numel() for weight in VideoMAEv2ForVideoClassification(config).parameters())
     assert whole.weights == whole.gradients == whole.average == 4 * parameters
     assert (whole.optimizer, whole.casts) == (8 * parameters, 2 * parameters)
     assert whole.total == sum([whole.weights, whole.gradients, whole.optimizer, whole.average, whole.casts,
                                whole.activations, whole.cuda])  # fmt: skip
-    adapters = memory_of_fine_tuning(tiny_config(), 2, lora=LoraRecipe(rank=1))
+    adapters = memory_of(recipe_of(FineTuningRecipe, peft="lora", lora={"rank": 1}))
     assert adapters.average == 0
     assert adapters.gradients < 0.1 * whole.gradients
+    assert memory_of(recipe_of(FineTuningRecipe, mixed_precision="no")).casts == 0
+    views = memory_of(recipe_of(FineTuningRecipe, data={**DATA, "views": 2}))
+    assert views.clips == 6
+    assert views.activations == pytest.approx(2 * whole.activations, rel=0.01)
+
+
+@pytest.mark.parametrize(("mixed_precision", "dtype"), [("bf16", torch.bfloat16), ("no", None)])
+def test_teacher(tmp_path: Path, mixed_precision: str, dtype: torch.dtype | None) -> None:
+    recipe = recipe_of(DistillationRecipe, teacher={"path": str(tmp_path)}, mixed_precision=mixed_precision)
+    assert memory_of(recipe).teacher == 0  # not there yet
+    VideoMAEv2ForVideoClassification(tiny_config()).save_pretrained(tmp_path)
+    task = DistillationTask(recipe)
+    teacher = Teacher(recipe.teacher, task.config, task.processor, torch.device("cpu"), dtype)
+    kept = sum(weight.numel() * weight.element_size() for weight in teacher.model.parameters())
+    assert memory_of(recipe).teacher == kept
 
 
 def test_giant_with_adapters_fits_24_gb() -> None:
     pytest.importorskip("peft")
-    config = VideoMAEv2Config.from_preset("giant", num_labels=400)
-    found = memory_of_fine_tuning(config, 16, lora=LoraRecipe(), checkpointing=True)
+    model = {"preset": "giant"}
+    data = {"num_frames": 16, "image_size": 224}
+    found = memory_of(
+        recipe_of(FineTuningRecipe, model=model, data=data, batch_size=16, peft="lora", gradient_checkpointing=True)
+    )
     assert found.total < 24e9
     assert 4.0 < found.weights / 1e9 < 4.2
     assert found.gradients < 0.02 * found.weights
@@ -97,11 +169,28 @@ def test_autocast_gives_what_it_gives_on_a_gpu() -> None:
 
 
 def test_command(capsys: pytest.CaptureFixture) -> None:
-    main(["--preset", "small", "--clips", "1", "--checkpointing"])
-    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert set(rows) == {"weights", "gradients", "optimizer", "average", "casts", "activations", "cuda", "total"}
-    assert float(rows["cuda"].split()[0]) == 1.0
-    with pytest.raises(SystemExit):
-        main(["--preset", "enormous"])
-    assert "no preset" in capsys.readouterr().err
+    """On a published recipe, of which nothing is there: no data, no checkpoint, no teacher."""
+    assert main(["distill", "--config", f"{RECIPES}/distill_small_k710.yaml", "--gradient_checkpointing", "true"]) == 0
+    rows = dict(line.rsplit(maxsplit=2)[:2] for line in capsys.readouterr().out.splitlines())
+    assert set(rows) == {"weights", "gradients", "optimizer", "casts", "activations (16 clips)", "cuda", "total"}
+    assert float(rows["cuda"]) == 1.0
     assert GIB == 1024**3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["finetun"], "must be one of pretrain, finetune, distill, got 'finetun'"),
+        (["pretrain", "--batch_size", "0"], "batch_size must be at least 1"),
+        (["pretrain", "--model.preset", "enormous"], "no preset"),
+        (["pretrain", "--peft", "lora"], "`peft` is no key of a recipe"),
+    ],
+)
+def test_command_refuses(capsys: pytest.CaptureFixture, arguments: list[str], said: str) -> None:
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_command_explains_itself(capsys: pytest.CaptureFixture) -> None:
+    assert main(["--help"]) == 0
+    assert "python -m training.memory STAGE" in capsys.readouterr().out

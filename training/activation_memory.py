@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a forward pass keeps for the backward pass on a GPU, counted there, on a CPU or on tensors without memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -70,6 +70,19 @@ def kept_bytes(model: nn.Module, forward: Callable[[], Any]) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         forward()
     return sum(sizes.values())
+
+
+def by_block(kept: Callable[[dict[str, int]], float], stacks: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """What a model keeps beside its blocks, and in each block of its stacks: all blocks of a stack keep the same.
+
+    Args:
+        kept: What a model keeps that has so many blocks in each stack.
+        stacks: Fields of the configuration with the numbers of blocks.
+    """
+    ones = dict.fromkeys(stacks, 1)
+    once = kept(ones)
+    blocks = {name: kept({**ones, name: 2}) - once for name in stacks}
+    return once - sum(blocks.values()), blocks
 
 
 def _is_cast_of_weight(tensor: torch.Tensor) -> bool:

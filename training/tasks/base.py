@@ -64,8 +64,7 @@ class Task(ABC):
                 raise
             raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
         if self.recipe.gradient_checkpointing:
-            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-            enable({"use_reentrant": False})
+            checkpoint_activations(model)
         return model
 
     def load_model(self, **options: str) -> PreTrainedModel:
@@ -132,6 +131,14 @@ class Task(ABC):
             crop_size=side,
             **statistics_of(self.recipe.model.init_from),
         )
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Have the blocks of a model compute their activations anew in the backward pass."""
+    enable = (
+        getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    )  # older name
+    enable({"use_reentrant": False})
 
 
 def statistics_of(start: str | None, key: str = "model.init_from") -> dict[str, list[float]]:

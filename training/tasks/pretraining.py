@@ -46,8 +46,7 @@ class PreTrainingTask(Task):
     def build_model(self) -> PreTrainedModel:
         model = super().build_model()
         if self.recipe.decoder_precision == "fp32":
-            for module in (model.encoder_to_decoder, model.decoder):
-                module.forward = in_fp32(module.forward)
+            keep_decoder_in_fp32(model)
         return model
 
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
@@ -74,6 +73,12 @@ class PreTrainingTask(Task):
             outputs = model(clip, **masks, return_dict=True)
         frames = self.normalise.undo(clip[0]).cpu()
         return reconstruction_picture(frames, outputs.logits[0].float().cpu(), mask[0], self.config)
+
+
+def keep_decoder_in_fp32(model: VideoMAEv2ForPreTraining) -> None:
+    """Have the decoder of a model compute in fp32, beside an encoder under autocast (paper, D.1)."""
+    for module in (model.encoder_to_decoder, model.decoder):
+        module.forward = in_fp32(module.forward)
 
 
 def in_fp32(forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
