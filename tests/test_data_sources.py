@@ -323,11 +323,39 @@ def test_a_class_whose_link_leads_nowhere_is_named(tmp_path: Path) -> None:
         FolderSource(str(tmp_path), labelled=True)
 
 
+def test_videos_beside_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They have no class; where none is wanted, they are videos as the others."""
+    for name in ("run/a.mp4", "c.mp4", "b.mp4", "cover.jpg", ".hidden.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    paths = [Path(path).relative_to(tmp_path).as_posix() for path, _ in everything(FolderSource(str(tmp_path)))]
+    assert paths == ["b.mp4", "c.mp4", "run/a.mp4"]
+    assert not caplog.records
+    assert everything(FolderSource(str(tmp_path), labelled=True)) == [(str(tmp_path / "run/a.mp4"), 0)]
+    assert "2 videos in" in caplog.text
+    assert "have no class and are left out: they lie beside the folders (b.mp4, c.mp4)" in caplog.text
+
+
+def test_pictures_beside_folders_are_previews(tmp_path: Path) -> None:
+    for name in ("run/a.mp4", "cover.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert everything(FolderSource(str(tmp_path))) == [(str(tmp_path / "run/a.mp4"), None)]
+
+
 def test_folder_without_classes(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     assert everything(FolderSource(str(tmp_path))) == [(str(tmp_path / "a.mp4"), None)]
-    with pytest.raises(ValueError, match="holds no videos"):
-        FolderSource(str(tmp_path), labelled=True)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/img_00001.jpg").touch()
+    (path, label), *more = everything(FolderSource(str(tmp_path / "pictures")))
+    assert (Path(path), label, more) == (tmp_path / "pictures", None, [])
+    with pytest.raises(ValueError, match="pictures has videos, but no folders, which would be their classes"):
+        FolderSource(str(tmp_path / "pictures"), labelled=True)
+    (tmp_path / "empty").mkdir()
+    for labelled in (True, False):
+        with pytest.raises(ValueError, match="empty holds no videos"):
+            FolderSource(str(tmp_path / "empty"), labelled=labelled)
     with pytest.raises(FileNotFoundError):
         FolderSource(str(tmp_path / "missing"))
 

@@ -3,6 +3,7 @@
 """Videos of a list file, and of a folder with a folder per class."""
 
 import itertools
+import logging
 import os
 import re
 from array import array
@@ -16,6 +17,9 @@ from ..list_lines import Layout, find_layout, read_videos
 from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
+logger = logging.getLogger(__name__)
+
+_SHOWN = 3  # names in a warning
 # Without its videos, training would be on less, and where it is a class the numbers of others would change.
 _WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: list)."
 
@@ -108,8 +112,8 @@ def _fault(path: str, layout: Layout, places: Sequence[int], lines: list[str]) -
 class FolderSource(IndexedSource):
     """A folder of folders, one for each class, with videos, or folders of pictures, at any depth.
 
-    Classes are numbered in alphabetical order. Videos that lie in `path` itself, with no folders beside them, have
-    none. Pictures that lie beside videos are taken for previews of these.
+    Classes are numbered in alphabetical order. Videos that lie in `path` itself have none: they are taken where no
+    labels are wanted. Pictures that lie beside videos, or beside folders of them, are taken for previews of these.
 
     Args:
         path: The folder.
@@ -131,10 +135,7 @@ class FolderSource(IndexedSource):
         self._root, self._pattern = path, pattern
         wanted = re.compile(path_pattern or "")
         labels, names = array("i"), []
-        found = {name: sorted(_videos_below(path, name)) for name in sorted(_folders(path))}
-        found = {name: videos for name, videos in found.items() if videos}
-        if not found and not labelled:
-            found = {"": sorted(_videos_below(path, ""))}
+        found = _by_class(path, labelled)
         for label, videos in enumerate(found.values()):
             kept = [video for video in videos if wanted.search(video)]
             names += kept
@@ -145,6 +146,27 @@ class FolderSource(IndexedSource):
     def get(self, index: int, epoch: int) -> Video:
         path = os.path.join(self._root, self.paths[index])
         return Video(path, path, self.label(index), pattern=self._pattern)
+
+
+def _by_class(path: str, labelled: bool) -> dict[str, list[str]]:
+    """Videos by the folder in `path` that they lie in; those that lie in none stand under the empty name, and first."""
+    found = {name: sorted(_videos_below(path, name)) for name in sorted(_folders(path))}
+    found = {name: videos for name, videos in found.items() if videos}
+    loose = sorted(_videos_of("", next(walk_folders(path))[1], pictures=not found))
+    if not labelled:
+        return {"": loose, **found}
+    if not loose:
+        return found
+    if not found:
+        raise ValueError(
+            f"{path} has videos, but no folders, which would be their classes. Sort them into folders, or name them with "
+            "their labels in a list (kind: list)."
+        )
+    names = ", ".join(loose[:_SHOWN]) + (", ..." if len(loose) > _SHOWN else "")
+    logger.warning(
+        "%d videos in %s have no class and are left out: they lie beside the folders (%s).", len(loose), path, names
+    )
+    return found
 
 
 def _folders(path: str) -> list[str]:
@@ -160,18 +182,20 @@ def _folders(path: str) -> list[str]:
 
 def _videos_below(root: str, below: str) -> Iterator[str]:
     """Paths, from `root`, of the videos and of the folders with pictures in or below `root/below`."""
-    above = (folder_id(root),) if below else ()
     try:
-        for folder, files in walk_folders(os.path.join(root, below), above):
-            inside = os.path.relpath(folder, root)
-            suffixes = {name: _suffix(name) for name in files}
-            videos = [name for name, suffix in suffixes.items() if suffix in VIDEO_SUFFIXES]
-            if not videos and any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
-                yield inside
-            for name in videos:  # pictures beside them are previews
-                yield os.path.normpath(os.path.join(inside, name))
+        for folder, files in walk_folders(os.path.join(root, below), (folder_id(root),)):
+            yield from _videos_of(os.path.relpath(folder, root), files)
     except OSError as error:
         raise ValueError(f"The folder {error.filename} cannot be read ({error.strerror}). {_WAY_OUT}") from error
+
+
+def _videos_of(inside: str, files: list[str], pictures: bool = True) -> list[str]:
+    """The videos among the files of a folder; if it has none, but pictures, the folder itself."""
+    suffixes = {name: _suffix(name) for name in files}
+    videos = [name for name, suffix in suffixes.items() if suffix in VIDEO_SUFFIXES]
+    if pictures and not videos and any(suffix in PICTURE_SUFFIXES for suffix in suffixes.values()):
+        return [inside or os.curdir]
+    return [os.path.normpath(os.path.join(inside, name)) for name in videos]  # pictures beside them are previews
 
 
 def _suffix(name: str) -> str:
