@@ -159,8 +159,8 @@ def _by_class(path: str, labelled: bool) -> dict[str, list[str]]:
         return found
     if not found:
         raise ValueError(
-            f"{path} has videos, but no folders, which would be their classes. Sort them into folders, or name them with "
-            "their labels in a list (kind: list)."
+            f"{path} has videos, but no folders, which would be their classes. Sort them into folders, or name them "
+            "with their labels in a list (kind: list)."
         )
     names = ", ".join(loose[:_SHOWN]) + (", ..." if len(loose) > _SHOWN else "")
     logger.warning(
