@@ -189,6 +189,46 @@ def test_a_run_that_breaks_off_leaves_whole_files(
     assert len(stamps(out)) == 3
 
 
+def test_parts_share_a_folder(model: Path, videos: Path, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    whole, shared = tmp_path / "whole", tmp_path / "shared"
+    run(model, videos, "--out", whole)
+    for part in ("2/2", "1/2"):
+        assert run(model, videos, "--out", shared, "--part", part).exit_code == 0
+    indexes = {path.name: [json.loads(line) for line in path.open()] for path in shared.glob("index*")}
+    assert {name: [record["name"] for record in records] for name, records in indexes.items()} == {
+        "index-1-of-2.jsonl": ["a.mp4", "sub/b.avi"], "index-2-of-2.jsonl": ["sub/a.mp4"],
+    }  # fmt: skip
+    assert {record["name"]: record for records in indexes.values() for record in records} == index_of(whole)
+    for name in stamps(whole):
+        assert torch.equal(load(whole / name)["features"], load(shared / name)["features"])
+
+    # others, or fewer, go on: what is in any index is finished, and what was lost is done again
+    (shared / "sub/a.mp4.safetensors").unlink()
+    assert "1 of 1 videos" not in run(model, videos, "--out", shared, "--part", "2/3").stderr
+    assert (shared / "sub/a.mp4.safetensors").is_file()
+    encode(videos / "sub" / "b.avi", "mpeg4", num_frames=40)  # another film now
+    result = run(model, videos, "--out", shared, "--parquet")
+    assert "2 of 3 videos are finished" in result.stderr
+    table = pyarrow.read_table(shared / "index.parquet").to_pydict()
+    assert [table["name"].count(name) for name in ("a.mp4", "sub/a.mp4", "sub/b.avi")] == [5, 1, 4]
+    assert "Nothing to do: of 3 videos, part 4/4 has none" in run(
+        model, videos, "--out", shared, "--part", "4/4"
+    ).stderr  # fmt: skip
+
+
+def test_a_line_that_another_part_is_writing_is_left_alone(model: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(model, videos, "--out", out, "--part", "1/2")
+    index = out / "index-1-of-2.jsonl"
+    lines = index.read_bytes().splitlines(keepends=True)
+    index.write_bytes(lines[0] + lines[1][:30])
+    assert run(model, videos, "--out", out, "--part", "2/2").exit_code == 0
+    assert index.read_bytes() == lines[0] + lines[1][:30]
+    assert "1 of 2 videos are finished" in run(model, videos, "--out", out, "--part", "1/2").stderr
+    assert len(index.read_bytes().splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -245,6 +285,10 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(model: Path, video
         (("--tokens", "some"), "must be one of"),
         (("--format", "csv"), "must be one of"),
         (("--clips", "2", "--stride", "1"), "Leave out one"),
+        (("--part", "0/2"), "`--part` must be a number and how many there are, 1/8 to 8/8 of eight, got '0/2'"),
+        (("--part", "3/2"), "got '3/2'"),
+        (("--part", "1"), "got '1'"),
+        (("--part", "1/2", "--parquet"), "run the command once more with `--parquet`, and without `--part`"),
         (("--quantize", "--dtype", "float16", "--device", "cpu"), "not on cpu in torch.float16"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..inference.parts import Part
 from ..inference.places import check_place
 from ..inference.sources import Source, find_sources, printable
 from .options import (
@@ -56,6 +57,10 @@ def features(
     ] = "clip",
     file_format: Annotated[str, typer.Option("--format", help="safetensors or npy.")] = "safetensors",
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the index as Parquet, too.")] = False,
+    part: Annotated[
+        str | None,
+        typer.Option("--part", metavar="K/N", help="The K-th of N parts of the videos; others share the folder."),
+    ] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 8,
@@ -79,8 +84,13 @@ def features(
     reporter = Reporter(quiet)
     if tokens not in TOKENS:
         raise ValueError(f"`--tokens` must be one of {', '.join(TOKENS)}, got {tokens!r}.")
-    sources = find_sources(videos)
-    say_missing(reporter, sources)
+    share = None if part is None else Part.parse(part)
+    if share and parquet:
+        raise ValueError(
+            "`--parquet` and `--part` do not go together: a part knows nothing of the others. When all are done, run "
+            "the command once more with `--parquet`, and without `--part`."
+        )
+    sources = _choose(videos, share, reporter)
     check_place(model, revision)
 
     from ..inference.clips import choose_sampling, clips_of
@@ -106,7 +116,7 @@ def features(
     products = "float8" if checkpoint.model.device.type == "cuda" else "int8"
     settings = describe_settings(checkpoint, sampling, tokens, f"{dtype}, {products} products" if quantize else dtype)
     runner = BatchRunner(checkpoint, partial(features_of, tokens=tokens), batch_size, compile, quantize)
-    store = FeatureStore(out, settings, file_format)
+    store = FeatureStore(out, settings, file_format, share)
     for note in checkpoint.notes:
         reporter.note(note)
     left = [source for source in sources if not store.is_finished(source)]
@@ -128,6 +138,18 @@ def features(
         videos_written = f"{written} video{'s' if written != 1 else ''} written to {out}"
         reporter.note(f"{videos_written}; the model was busy {share:.0f}% of the time.")
     finish(reporter, failed, len(sources))
+
+
+def _choose(videos: list[str], share: Part | None, reporter: Reporter) -> list[Source]:
+    """The videos, or a share of them; a share without any has been done."""
+    sources = find_sources(videos)
+    say_missing(reporter, sources)
+    if share is None:
+        return sources
+    if not (taken := share.take(sources)):
+        reporter.note(f"Nothing to do: of {len(sources)} videos, part {share.number}/{share.of} has none.")
+        raise typer.Exit
+    return taken
 
 
 def _write_all(

@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from ..writing import naming, written_aside
+from .parts import Part
 from .sources import Source, printable
 
 
 FORMATS = ("safetensors", "npy")
 SETTINGS, INDEX, PARQUET = "settings.json", "index.jsonl", "index.parquet"
+INDEXES = "index*.jsonl"  # with those of parts
 MODEL = "config.json"
 MADE_FROM = "model_name"  # for people: the same weights may lie elsewhere
 
@@ -46,21 +49,26 @@ class FeatureStore:
     """Writes features so that a run which was interrupted can go on.
 
     `settings.json` says what the features were made with. `index.jsonl` has a line for each finished video; it is added
-    after the file has been written under another name and renamed, so what it lists is whole.
+    after the file has been written under another name and renamed, so what it lists is whole. Several processes may
+    share a folder: each part of the videos has an index of its own, and what is in any of them is finished.
 
     Args:
         folder: Is made where it does not exist.
         settings: What decides the values, as plain values; `model_name` alone may differ from run to run.
         file_format: "safetensors" (tensors `features`, `start`, `end`) or "npy" (the features alone).
+        part: Which part of the videos is written, if others write the rest; None: all of them.
 
     Raises:
         ValueError: The folder holds features that were made with other settings, which the message names; or a model.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], file_format: str = "safetensors") -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], file_format: str = "safetensors", part: Part | None = None
+    ) -> None:
         if file_format not in FORMATS:
             raise ValueError(f"`--format` must be one of {', '.join(FORMATS)}, got {file_format!r}.")
         self._folder, self._format = folder, file_format
+        self._index = folder / (INDEX if part is None else f"index-{part.number}-of-{part.of}.jsonl")
         self._settings = {**settings, "format": file_format}
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"{folder} is a file. `--out` must name a folder.")
@@ -68,12 +76,12 @@ class FeatureStore:
             raise ValueError(f"`--out` {folder} holds a model ({MODEL}). Choose another folder, or a new one in it.")
         folder.mkdir(parents=True, exist_ok=True)
         self._check_settings()
-        self._records = self._read_index()
+        self._records = self._read_indexes()
 
     def _check_settings(self) -> None:
         path = self._folder / SETTINGS
         if not path.exists():
-            if (self._folder / INDEX).exists():
+            if any(self._folder.glob(INDEXES)):
                 raise ValueError(f"{self._folder} holds an index but no {SETTINGS}. Choose another folder for --out.")
             text = json.dumps(self._settings, indent=2, sort_keys=True) + "\n"
             with written_aside(path) as aside:
@@ -92,34 +100,41 @@ class FeatureStore:
                 "or use the same model and settings to go on."
             )
 
-    def _read_index(self) -> dict[str, dict[str, Any]]:
-        """Records by name; a line that an interruption cut short is taken away."""
-        path = self._folder / INDEX
-        if not path.exists():
-            return {}
+    def _read_indexes(self) -> dict[str, dict[str, Any]]:
+        """Records of all parts by name: the last one of a video whose file is there, our own part being the last."""
+        records: dict[str, dict[str, Any]] = {}
+        for path in sorted(self._folder.glob(INDEXES), key=lambda path: (path == self._index, path)):
+            for name, record in self._read_index(path):
+                before = records.get(name)
+                if before is None or self._is_whole(record) or not self._is_whole(before):
+                    records[name] = record
+        return records
+
+    def _read_index(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Names and records of one part; a line of ours that an interruption cut short is taken away."""
         whole, _, rest = path.read_bytes().rpartition(b"\n")
-        if rest:
+        if rest and path == self._index:  # of another part, somebody may be writing it
             with open(path, "r+b") as file:
                 file.truncate(len(whole) + bool(whole))
-        records: dict[str, dict[str, Any]] = {}
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 record = json.loads(line)
-                records[record["name"]] = record
+                name = record["name"]
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"Line {number} of {path} is damaged. Delete the line, to have that video done again, or choose "
                     "another folder for --out."
                 ) from error
-        return records
+            yield name, record
+
+    def _is_whole(self, record: dict[str, Any]) -> bool:
+        path = self._folder / record["file"]
+        return path.is_file() and path.stat().st_size == record["file_bytes"]
 
     def is_finished(self, source: Source) -> bool:
         """Whether the features of this video, of the same size in bytes, are there."""
         record = self._records.get(source.name)
-        if record is None or record["bytes"] != _size(source.address):
-            return False
-        path = self._folder / record["file"]
-        return path.is_file() and path.stat().st_size == record["file_bytes"]
+        return record is not None and record["bytes"] == _size(source.address) and self._is_whole(record)
 
     def write(self, source: Source, video: VideoFeatures) -> Path:
         """Write the features of a video, and then its line of the index."""
@@ -138,7 +153,7 @@ class FeatureStore:
             "start": [round(value, 6) for value in video.start],
             "end": [round(value, 6) for value in video.end],
         }
-        with naming(self._folder / INDEX), open(self._folder / INDEX, "ab") as file:
+        with naming(self._index), open(self._index, "ab") as file:
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
