@@ -47,7 +47,7 @@ class VideoReader:
     the data is asked for, and only then.
 
     Args:
-        source: Path, `file://` or http(s) URL, bytes, or a binary file object.
+        source: Path, `file://`, http(s) or fsspec address (`hf://`, `s3://`), bytes, or a binary file object.
         num_threads: Decoding threads. Default: 1 for small frames and inside a `DataLoader` worker, else one for each
             core, at most 8.
         timeout: Seconds without an answer after which a download is given up.
@@ -354,7 +354,7 @@ def read_video(
     """Decode the frames of a video that `choose_indices` picks when it is told how many there are.
 
     Args:
-        source: Path, `file://` or http(s) URL, bytes, or a binary file object.
+        source: Path, `file://`, http(s) or fsspec address (`hf://`, `s3://`), bytes, or a binary file object.
         choose_indices: Gets the metadata (`total_num_frames`, `fps`, `duration`, coded `height` and `width`), returns
             frame positions. Default: all frames.
         num_threads: Decoding threads, see `VideoReader`.

@@ -65,11 +65,11 @@ OWN_SETTINGS = ("num_frames", "sampling", "sampling_rate", "num_clips", "num_cro
 class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     """Turns videos into `pixel_values` for VideoMAE V2.
 
-    Videos are paths, `file://` or http(s) URLs, bytes, binary file objects, arrays, tensors, lists of frames or of
-    picture files, what `datasets` gives (decoders, dicts of bytes or path), or lists of these. Frames are sampled, the
-    shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the centre or several places are
-    cropped, and ImageNet mean and standard deviation are applied. Every setting can be given here, to
-    `from_pretrained` or in a call, and is saved with `save_pretrained`.
+    Videos are paths, `file://`, http(s) and fsspec addresses (`hf://`, `s3://`), bytes, binary file objects, arrays,
+    tensors, lists of frames or of picture files, what `datasets` gives (decoders, dicts of bytes or path), or lists of
+    these. Frames are sampled, the shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the
+    centre or several places are cropped, and ImageNet mean and standard deviation are applied. Every setting can be
+    given here, to `from_pretrained` or in a call, and is saved with `save_pretrained`.
 
     Frames in memory and picture files that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they
     are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are used

@@ -70,6 +70,29 @@ def download(url: str, timeout: float = 30.0, max_bytes: int = MAX_DOWNLOAD_BYTE
     return b"".join(chunks)
 
 
+def fetch(address: str, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
+    """Read an address that fsspec knows (`hf://`, `s3://`, `zip://a.mp4::films.zip`) into memory.
+
+    Args:
+        address: Address of the file.
+        max_bytes: Largest file accepted.
+
+    Raises:
+        VideoDecodingError: fsspec does not know it, lacks a package for it, or cannot read it; or it is too large.
+    """
+    import fsspec
+
+    try:
+        with fsspec.open(address, "rb") as file:
+            content = file.read(max_bytes + 1)
+    except Exception as error:  # each kind of storage has its own
+        reason = f"{type(error).__name__}: {error}"
+        raise VideoDecodingError(address, reason, "Check the address, or pass a path, http or https.") from error
+    if len(content) > max_bytes:
+        raise VideoDecodingError(address, f"it is larger than {max_bytes} bytes", "Copy it to a file first.")
+    return content
+
+
 def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]:
     """Name for messages, and what to open: an absolute path, bytes, or a seekable binary file object."""
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -85,13 +108,13 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
     name = os.fsdecode(source)
     if not name:
         raise VideoDecodingError("''", "the path is empty", "Pass the path of a video file.")
-    scheme = name.partition("://")[0].lower() if "://" in name else ""
+    scheme = name.partition("://")[0].lower() if "://" in name else ""  # "zip" of zip://a.mp4::https://host/films.zip
     if scheme in ("http", "https"):
         return name, download(name, timeout)
     path = urllib.request.url2pathname(urllib.parse.urlparse(name).path) if scheme == "file" else name
     if not os.path.exists(path):
         if scheme not in ("", "file"):
-            raise VideoDecodingError(name, f"`{scheme}` addresses are not supported", "Use http, https or a path.")
+            return name, fetch(name)
         raise FileNotFoundError(f"Cannot decode {name}: the file does not exist. Check the path.")
     if not os.path.isfile(path):
         raise VideoDecodingError(name, "it is not a file", "Pass the path of one video file.")

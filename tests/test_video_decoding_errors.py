@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import (  # noqa: E402
     VideoReader,
     read_video,
 )
+from modeling_videomae_v2.video_sources_videomae_v2 import fetch  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +219,20 @@ def test_sources_that_cannot_be_read(tmp_path):
         read_video("")
     with pytest.raises(VideoDecodingError, match="text mode"):
         read_video(io.StringIO("text"))
-    with pytest.raises(VideoDecodingError, match="`rtsp` addresses are not supported"):
+    with pytest.raises(VideoDecodingError, match=r"Protocol not known: rtsp\. Check the address, or pass a path"):
         read_video("rtsp://127.0.0.1/a.mp4")
+    with pytest.raises(VideoDecodingError, match=r"Cannot decode memory://missing\.mp4: FileNotFoundError"):
+        read_video("memory://missing.mp4")
+
+
+def test_addresses_that_fsspec_knows(tmp_path):
+    data = encode(tmp_path / "a.mp4").read_bytes()
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as films:
+        films.writestr("sub/a.mp4", data)
+    address = f"zip://sub/a.mp4::{tmp_path / 'films.zip'}"
+    assert read_numbers(read_video(address, lambda _: [2, 25])[0]) == [2, 25]
+    with pytest.raises(VideoDecodingError, match="it is larger than 100 bytes"):
+        fetch(address, max_bytes=100)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ Model = Annotated[
 ]
 Videos = Annotated[
     list[str],
-    typer.Argument(metavar="VIDEO", help="Files, folders (all videos in them) or URLs.", show_default=False),
+    typer.Argument(
+        metavar="VIDEO", help="Files, folders (all videos in them) or URLs (http, hf, s3, ...).", show_default=False
+    ),
 ]
 Clips = Annotated[
     int | None,

@@ -5,7 +5,6 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -59,25 +58,9 @@ def read_chosen_frames(video: Video, choose: Callable[[VideoMetadata], np.ndarra
         part = replace(metadata, total_num_frames=min(total, video.total or total))
         return (video.start + choose(part)).tolist()
 
-    return read_video(_openable(video), choose_in_part, num_threads=1)[0]
-
-
-def _openable(video: Video) -> Any:
-    """What the decoder takes; addresses that it does not know (`hf://`, `zip://`) are opened by fsspec."""
-    content = video.content
-    if content is None:
+    if video.content is None:
         raise VideoDecodingError(video.name, "there is neither a path nor data", "Drop the row.")
-    if not isinstance(content, str) or "://" not in content:
-        return content
-    if "::" not in content and content.partition("://")[0].lower() in ("http", "https", "file"):
-        return content
-    import fsspec
-
-    try:
-        with fsspec.open(content, "rb") as file:
-            return file.read()
-    except Exception as error:  # each kind of storage has its own
-        raise VideoDecodingError(video.name, f"{type(error).__name__}: {error}", "Check the address.") from error
+    return read_video(video.content, choose_in_part, num_threads=1)[0]
 
 
 def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) -> torch.Tensor:
