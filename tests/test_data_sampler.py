@@ -18,6 +18,7 @@ class Videos:
     length: int | None
     weight: float = 1.0
     sequential: bool = False
+    lanes: int = 1
 
 
 def take(sampler: EpochSampler, count: int) -> list[Key]:
@@ -54,8 +55,8 @@ def test_epochs_are_complete_and_differ() -> None:
     for epoch in range(3):
         part = keys[100 * epoch : 100 * epoch + 100]
         assert {e for e, *_ in part} == {epoch}
-        assert sorted(v for _, v, _ in part) == list(range(100))
-    orders = [[v for _, v, _ in keys[100 * e : 100 * e + 100]] for e in range(3)]
+        assert sorted(v for _, v, *_ in part) == list(range(100))
+    orders = [[v for _, v, *_ in keys[100 * e : 100 * e + 100]] for e in range(3)]
     assert orders[0] != orders[1] != orders[2]
     assert orders[0] != list(range(100))
     assert take(EpochSampler([Videos(100)], batch_size=8, seed=4), 100) != keys[:100]
@@ -84,11 +85,11 @@ def test_weights() -> None:
     assert sampler.samples_per_epoch == 40 + 15 + 25
     keys = take(sampler, 80 * 4)
     for epoch in range(4):
-        videos = [v for e, v, _ in keys if e == epoch]
+        videos = [v for e, v, *_ in keys if e == epoch]
         counts = [sum(low <= v < high for v in videos) for low, high in ((0, 40), (40, 70), (70, 80))]
         assert counts == [40, 15, 25]
         assert len(set(videos)) == 40 + 15 + 10
-    over_all = collections.Counter(v for _, v, _ in keys)
+    over_all = collections.Counter(v for _, v, *_ in keys)
     assert {over_all[v] for v in range(40)} == {4}
     assert {over_all[v] for v in range(40, 70)} == {2}  # half an epoch each: in four epochs twice
     assert {over_all[v] for v in range(70, 80)} == {10}
@@ -98,16 +99,16 @@ def test_takes_are_counted_in_each_epoch() -> None:
     keys = take(EpochSampler([Videos(40), Videos(10, 2.5), Videos(4, 0.75)], batch_size=4), 68 * 3)
     assert len(set(keys)) == len(keys)
     seen: collections.Counter = collections.Counter()
-    for epoch, video, number in keys:
+    for epoch, video, number, _ in keys:
         assert number == seen[epoch, video]
         seen[epoch, video] += 1
-    assert {number for _, video, number in keys if 40 <= video < 50} == {0, 1, 2}
-    assert max(number for _, video, number in keys if video >= 50) == 1  # at the seam of two rounds
+    assert {number for _, video, number, _ in keys if 40 <= video < 50} == {0, 1, 2}
+    assert max(number for _, video, number, _ in keys if video >= 50) == 1  # at the seam of two rounds
 
 
 def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
     sampler = EpochSampler([Videos(50), Videos(50, sequential=True)], batch_size=10)
-    videos = [v for _, v, _ in take(sampler, 100)]
+    videos = [v for _, v, *_ in take(sampler, 100)]
     places = [i for i, v in enumerate(videos) if v >= 50]
     assert [videos[i] for i in places] == list(range(50, 100))
     assert 15 < sum(place < 50 for place in places) < 35
@@ -117,10 +118,48 @@ def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
 def test_stream_of_unknown_length_is_one_epoch() -> None:
     sampler = EpochSampler([Videos(None, sequential=True)], batch_size=4, num_processes=2, process_index=1)
     sampler.set_position(80)
-    assert take(sampler, 8) == [(0, i, 0) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
+    assert take(sampler, 8) == [(0, i, 0, 0) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
     assert sampler.samples_per_epoch is None
     with pytest.raises(TypeError):
         len(sampler)
+
+
+def batches_in_lanes(length: int | None, count: int, start: int = 0) -> dict[tuple[int, int], list[list[Key]]]:
+    """Batches of a stream in six lanes and other videos, by process and worker: three processes of two workers."""
+    sources = [Videos(length, sequential=True, lanes=6)] + ([Videos(31)] if length is not None else [])
+    found = {}
+    for process in range(3):
+        sampler = EpochSampler(sources, batch_size=4, num_processes=3, process_index=process)
+        sampler.set_position(start)
+        batches = list(itertools.islice(sampler, count))
+        found |= {(process, worker): batches[worker::2] for worker in range(2)}
+    return found
+
+
+@pytest.mark.parametrize("length", [100, None])
+def test_each_worker_reads_a_lane_of_its_own(length: int | None) -> None:
+    found = batches_in_lanes(length, 40)
+    in_stream = {
+        reader: [key for batch in batches for key in batch if length is None or key.video < length]
+        for reader, batches in found.items()
+    }
+    assert sorted({key.lane for key in keys} for keys in in_stream.values()) == [{lane} for lane in range(6)]
+    for keys in in_stream.values():
+        for epoch in {key.epoch for key in keys}:
+            videos = [key.video for key in keys if key.epoch == epoch]
+            assert videos == list(range(len(videos)))
+    others = [key for batches in found.values() for batch in batches for key in batch if key not in
+              {key for keys in in_stream.values() for key in keys}]  # fmt: skip
+    assert {(key.take, key.lane) for key in others} == (set() if length is None else {(0, 0)})
+
+
+@pytest.mark.parametrize("length", [100, None])
+def test_lanes_go_on_where_they_were(length: int | None) -> None:
+    """After 13 steps the first worker has the batch that would have been the second one's."""
+    straight, later = batches_in_lanes(length, 40), batches_in_lanes(length, 27, start=13 * 12)
+    for process in range(3):
+        assert later[process, 0] == straight[process, 1][6:]
+        assert later[process, 1] == straight[process, 0][7:]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -134,7 +173,7 @@ def test_once_through_each_video_for_evaluation(world: int, count: int) -> None:
     ]
     batches = [list(sampler) for sampler in samplers]
     assert [len(part) for part in batches] == [len(sampler) for sampler in samplers]
-    assert sorted(v for part in batches for batch in part for _, v, _ in batch) == list(range(count))
+    assert sorted(v for part in batches for batch in part for _, v, *_ in batch) == list(range(count))
     assert all(batch == sorted(batch) for part in batches for batch in part)
 
 
@@ -158,5 +197,7 @@ def test_millions_of_videos() -> None:
     sampler.set_position(1_350_000 * 7 + 12345)
     epoch, *_ = next(iter(sampler))[0]
     assert epoch == 7
-    assert sampler._cached[1].nbytes == 8 * 1_350_000
-    assert np.array_equal(np.sort(sampler._cached[1]), np.arange(1_350_000))
+    order, *none = sampler._cached[1]
+    assert order.nbytes == 8 * 1_350_000
+    assert all(column.strides == (0,) for column in none)  # take no memory
+    assert np.array_equal(np.sort(order), np.arange(1_350_000))

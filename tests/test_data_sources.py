@@ -719,6 +719,33 @@ def test_stream_is_shuffled_by_seed_and_epoch() -> None:
     assert order(5, 1)[12] == stream_of(20, 5).get(12, 1).content  # going on in the middle
 
 
+@pytest.mark.parametrize("shards", [1, 2, 5, 8, 11])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_lanes_of_a_stream_share_its_rows(shards: int, seed: int | None) -> None:
+    """Each has shards of its own or, where there are too few, rows of its own."""
+    rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(88)]}).to_iterable_dataset(num_shards=shards)
+    shard_of = {f"{i}.mp4": shard for shard, part in enumerate(np.array_split(range(88), shards)) for i in part}
+    source = StreamSource(rows, seed=seed, lanes=5)
+    shortest = 88 // shards // -(-5 // shards) if shards < 5 else shards // 5 * (88 // shards)
+    found = [[source.get(5 * place + lane, 0).content for place in range(shortest)] for lane in range(5)]
+    names = [name for lane in found for name in lane]
+    assert len(set(names)) == len(names) >= 40
+    if shards >= 5:
+        read = [shard for lane in found for shard in {shard_of[name] for name in lane}]
+        assert len(set(read)) == len(read)  # each by one lane alone
+
+
+def test_a_lane_that_ends_too_early_goes_on_with_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    source = stream_of(6, lanes=2, length=6)  # of three rows each
+    assert [source.get(2 * place + 1, 0).content for place in range(6)] == [f"{i}.mp4" for i in (3, 4, 5, 0, 1, 2)]
+    assert not caplog.records
+    assert source.get(2 * 6 + 1, 0).content == "3.mp4"
+    assert "announces 6 videos and has 6; it starts over" in caplog.text
+    with pytest.raises(ValueError, match="holds no videos"):
+        stream_of(6, lanes=2, path_pattern="none").get(0, 0)
+    assert [stream_of(6, lanes=2, path_pattern="^[45]").get(i, 0).content for i in (0, 1)] == ["4.mp4", "4.mp4"]
+
+
 def test_stream_that_is_shorter_than_it_says(caplog: pytest.LogCaptureFixture) -> None:
     source = stream_of(3, length=5)
     assert [source.get(i, 0).content for i in range(5)] == ["0.mp4", "1.mp4", "2.mp4", "0.mp4", "1.mp4"]

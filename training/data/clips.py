@@ -94,6 +94,7 @@ class ClipDataset(Dataset):
     def __getitem__(self, key: Key | tuple[int, int]) -> dict[str, Any]:
         key = Key(*key)
         source, number = self.mixture.locate(key.video)
+        number = number * source.lanes + key.lane
         faults: list[Fault] = []
         for attempt in range(MAX_TRIES):
             rng = self._generator(Purpose.CLIP, key, attempt)
@@ -128,11 +129,13 @@ class ClipDataset(Dataset):
         return self.choose(total, source.sampling_rate, rng)
 
     def _generator(self, purpose: Purpose, key: Key, attempt: int) -> np.random.Generator:
-        take = (key.take,) if key.take else ()  # so that first takes are what they were before takes were counted
-        return generator(self.seed, purpose, key.epoch, key.video, attempt, *take)
+        more = (
+            (key.take, key.lane) if key.lane else (key.take,) if key.take else ()
+        )  # first takes as before these counted
+        return generator(self.seed, purpose, key.epoch, key.video, attempt, *more)
 
     def _replacement(self, source: Source, number: int, key: Key, attempt: int) -> int:
         """The video that is tried next, in place of one that cannot be read."""
         if source.sequential or source.length is None:
-            return number + 1
+            return number + source.lanes
         return int(self._generator(Purpose.REPLACEMENT, key, attempt).integers(source.length))

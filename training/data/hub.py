@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Videos in a `datasets.Dataset` or a streamed `datasets.IterableDataset`, which never decode them themselves."""
 
+import itertools
 import logging
 import os
 import re
@@ -89,9 +90,9 @@ class DatasetSource(Source):
 class StreamSource(Source):
     """Rows of a `datasets.IterableDataset`, in the order in which they come.
 
-    Every worker process reads the whole stream and decodes its own part, so that order and content depend neither on
-    the number of workers nor of processes; going on after an interruption reads what was there before and drops it.
-    Where the stream has fewer videos than it announces, it starts over, in another order.
+    Every worker process reads a lane of its own: some of the shards or, of too few shards, every so manieth row of one.
+    Going on after an interruption reads what was there before and drops it. A lane that ends before the epoch goes on
+    with the shards of the next one, in another order; a stream with fewer videos than it announces starts over.
 
     Args:
         dataset: Has a column of type `Video`, of paths, or of bytes.
@@ -101,6 +102,7 @@ class StreamSource(Source):
         label_column: Column of type `ClassLabel` or of numbers; None where labels are not wanted.
         path_pattern: Regular expression; only rows whose path it finds are taken. `length` counts those.
         seed: Seed of the order; None: as they come.
+        lanes: Parts that are read apart.
 
     Raises:
         ValueError: A column is missing or has the wrong type.
@@ -111,9 +113,10 @@ class StreamSource(Source):
     def __init__(
         self, dataset: "IterableDataset", *, name: str = "stream", length: int | None = None,
         video_column: str = "video", label_column: str | None = None, path_pattern: str | None = None,
-        seed: int | None = None,
+        seed: int | None = None, lanes: int = 1,
     ) -> None:  # fmt: skip
         self.name, self._video, self._label, self._seed = name, video_column, label_column, seed
+        self.lanes = lanes
         self._dataset = undecoded(dataset, name, video_column, label_column)
         features = self._dataset.features or {}
         if label_column and is_text(features.get(label_column)):
@@ -125,7 +128,7 @@ class StreamSource(Source):
         self.classes = class_names(features, label_column)
         self._length = length if length or self._wanted else _announced_length(dataset)
         self._rows: Iterator[Video] | None = None
-        self._epoch, self._next = -1, 0
+        self._lane, self._epoch, self._next = -1, -1, 0
         self._recent: deque[Video] = deque(maxlen=REMEMBERED)
 
     @property
@@ -136,46 +139,56 @@ class StreamSource(Source):
         return len(self.classes) if self.classes else None
 
     def get(self, index: int, epoch: int) -> Video:
-        if self._rows is None or epoch != self._epoch or index < self._next - len(self._recent):
-            self._rows, self._epoch, self._next = self._passes(epoch), epoch, 0
+        place, lane = divmod(index, self.lanes)
+        if self._rows is None or (lane, epoch) != (self._lane, self._epoch) or place < self._next - len(self._recent):
+            self._rows, self._lane, self._epoch, self._next = self._passes(epoch, lane), lane, epoch, 0
             self._recent.clear()
         try:
-            while self._next <= index:
+            while self._next <= place:
                 self._recent.append(next(self._rows))
                 self._next += 1
         except BaseException:
             self._rows = None  # a generator that has raised is at its end: read anew next time
             raise
-        return self._recent[index - self._next]
+        return self._recent[place - self._next]
 
-    def _passes(self, epoch: int) -> Iterator[Video]:
-        """Videos of one epoch; the stream is read again when it ends too early."""
-        number = total = 0
+    def _passes(self, epoch: int, lane: int) -> Iterator[Video]:
+        """Videos of one lane in one epoch; when it ends too early, those of the next ones."""
+        number = total = empty = 0
         while True:
             before = total
-            for row in self._read(epoch, number):
+            for row in self._read(epoch, number, (lane + number) % self.lanes):
                 if self._wanted is None or self._wanted.search(path_of(row[self._video])):
-                    yield video_of(row, self._video, self._label, f"{self.name}[{total}]")
+                    yield video_of(row, self._video, self._label, f"{self.name}[{total * self.lanes + lane}]")
                     total += 1
-            if total == before:
+            empty = empty + 1 if total == before else 0
+            if empty == self.lanes:
                 raise DataError(f"{self.name} holds no videos. Check `split` and `path_pattern`.")
-            if not number and self._length is not None:
-                logger.warning("%s announces %d videos and has %d; it starts over.", self.name, self._length, total)
             number += 1
+            if number == self.lanes and self._length is not None:  # all of it, and it did not last for a lane
+                logger.warning("%s announces %d videos and has %d; it starts over.", self.name, self._length, total)
 
-    def _read(self, epoch: int, number: int) -> Iterator[dict[str, Any]]:
-        """Rows of one pass over the stream."""
+    def _read(self, epoch: int, number: int, lane: int) -> Iterator[dict[str, Any]]:
+        """Rows of one pass over a lane."""
         dataset = self._dataset
         if self._seed is not None:
             # not set_epoch, whose number is shared by all workers
             seed = int(generator(self._seed, Purpose.STREAM, epoch, number).integers(2**32))
             dataset = dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
-        for batch in dataset.iter(batch_size=1):  # plain iteration would give each worker only some of the shards
+        shards = min(dataset.num_shards, self.lanes)
+        sharing, place = (
+            -(-(self.lanes - lane % shards) // shards),
+            lane // shards,
+        )  # lanes of one shard, and which it is
+        if shards > 1:
+            dataset = dataset.shard(shards, lane % shards)
+        # plain iteration would give each worker only some of the shards
+        for batch in itertools.islice(dataset.iter(batch_size=1), place, None, sharing):
             yield {key: values[0] for key, values in batch.items()}
 
 
 def open_hub_source(
-    recipe: "SourceRecipe", *, labelled: bool, path_pattern: str | None, seed: int, shuffle: bool
+    recipe: "SourceRecipe", *, labelled: bool, path_pattern: str | None, seed: int, shuffle: bool, lanes: int = 1
 ) -> Source:
     """Source of a saved data set, of Parquet files, or of whatever else `datasets.load_dataset` takes.
 
@@ -185,6 +198,7 @@ def open_hub_source(
         path_pattern: Regular expression; only rows whose path it finds are taken.
         seed: Seed of the order of a stream.
         shuffle: Whether a stream is shuffled.
+        lanes: Lanes of a stream.
 
     Raises:
         ImportError: `datasets` is not installed.
@@ -213,7 +227,8 @@ def open_hub_source(
     else:
         dataset = datasets.load_dataset(recipe.path, split=recipe.split, streaming=recipe.streaming)
     if isinstance(dataset, datasets.IterableDataset):
-        return StreamSource(dataset, length=recipe.num_videos, seed=seed if shuffle else None, **common)
+        order = {"seed": seed if shuffle else None, "lanes": lanes}
+        return StreamSource(dataset, length=recipe.num_videos, **order, **common)
     return DatasetSource(dataset, **common)
 
 

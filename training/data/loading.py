@@ -45,7 +45,8 @@ def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
 class ClipLoader(DataLoader):
     """`DataLoader` over a `ClipDataset` that counts the unreadable videos of the batches it hands out.
 
-    Neither order nor content depends on the number of workers, and it draws nothing from the global generators.
+    Neither order nor content depends on the number of workers, but for streams, of which each reads its own part. It
+    draws nothing from the global generators.
 
     Args:
         dataset: The clips.
@@ -128,7 +129,8 @@ def build_loader(
         FileNotFoundError, ValueError: A source cannot be opened; before any video is read.
     """
     seed = seed if recipe.seed is None else recipe.seed
-    mixture = open_sources(recipe, labelled=labelled, seed=seed, shuffle=training, classes=classes)
+    lanes = num_processes * max(recipe.workers, 1) if training else 1
+    mixture = open_sources(recipe, labelled=labelled, seed=seed, shuffle=training, classes=classes, lanes=lanes)
     if not training and not len(mixture):
         raise ValueError(
             f"{mixture.sources[0].name} does not say how many videos it has, so it cannot be gone through once. Set "

@@ -73,7 +73,7 @@ class Mixture:
         return None if None in counts else max(counts)
 
 
-def open_source(recipe: "SourceRecipe", *, labelled: bool, seed: int, shuffle: bool) -> Source:
+def open_source(recipe: "SourceRecipe", *, labelled: bool, seed: int, shuffle: bool, lanes: int = 1) -> Source:
     """The source that a recipe describes.
 
     Args:
@@ -81,6 +81,7 @@ def open_source(recipe: "SourceRecipe", *, labelled: bool, seed: int, shuffle: b
         labelled: Whether labels are wanted.
         seed: Seed of the order of a stream.
         shuffle: Whether a stream is shuffled.
+        lanes: Lanes of a stream.
 
     Raises:
         FileNotFoundError, ValueError: As the sources.
@@ -94,14 +95,15 @@ def open_source(recipe: "SourceRecipe", *, labelled: bool, seed: int, shuffle: b
     elif recipe.kind == "tar":
         source = TarSource(recipe.path, **common)
     else:
-        source = open_hub_source(recipe, seed=seed, shuffle=shuffle, **common)
+        source = open_hub_source(recipe, seed=seed, shuffle=shuffle, lanes=lanes, **common)
     source.sampling_rate, source.weight = recipe.sampling_rate, recipe.weight
     return source
 
 
 def open_sources(
-    recipe: "DataRecipe", *, labelled: bool, seed: int, shuffle: bool = True, classes: Sequence[str] | None = None
-) -> Mixture:
+    recipe: "DataRecipe", *, labelled: bool, seed: int, shuffle: bool = True, classes: Sequence[str] | None = None,
+    lanes: int = 1,
+) -> Mixture:  # fmt: skip
     """All sources of a recipe, see `open_source`.
 
     Args:
@@ -110,6 +112,8 @@ def open_sources(
         seed: Seed of the order of streams.
         shuffle: Whether streams are shuffled.
         classes: What labels number; a source that names its classes in another order is brought to this one.
+        lanes: Lanes of streams, which so many workers read.
     """
-    sources = [open_source(source, labelled=labelled, seed=seed, shuffle=shuffle) for source in recipe.sources]
+    common: dict[str, Any] = {"labelled": labelled, "seed": seed, "shuffle": shuffle, "lanes": lanes}
+    sources = [open_source(source, **common) for source in recipe.sources]
     return Mixture([with_classes(source, classes) for source in sources])

@@ -31,7 +31,8 @@ class RelabelledSource(Source):
                 f"The classes of {source.name} do not fit the list of classes (labels, labels_file): {error}"
             ) from error
         self._source, self.name, self.classes = source, source.name, tuple(classes)
-        self.sequential, self.sampling_rate, self.weight = source.sequential, source.sampling_rate, source.weight
+        self.sequential, self.lanes = source.sequential, source.lanes
+        self.sampling_rate, self.weight = source.sampling_rate, source.weight
 
     @property
     def length(self) -> int | None:

@@ -22,11 +22,13 @@ class Key(NamedTuple):
         epoch: The epoch.
         video: The video, counted over all sources.
         take: How often the video has come before in this epoch.
+        lane: Of a stream, the part that it is in; `video` is then its number there.
     """
 
     epoch: int
     video: int
     take: int = 0
+    lane: int = 0
 
 
 class EpochSampler(Sampler[list[Key]]):
@@ -38,9 +40,12 @@ class EpochSampler(Sampler[list[Key]]):
     batch may lie in two of them and none is cut off. Sample `k`, counted from where the iteration started, goes to
     process `k // batch_size % num_processes`: runs with the same global batch see the same samples in the same step.
 
+    A stream has lanes, as many for each process, which its batches go round among, as those of a loader go round among
+    its workers: every worker reads a lane of its own. Which videos of a stream a step sees depends on their number.
+
     Args:
-        sources: The sources, with `length`, `weight` and `sequential`. A stream without a length must be alone, and is
-            then one endless epoch.
+        sources: The sources, with `length`, `weight`, `sequential` and `lanes`. A stream without a length must be
+            alone, and is then one endless epoch.
         batch_size: Samples in a batch of one process.
         seed: Not negative.
         num_processes: Processes that share the samples.
@@ -62,11 +67,12 @@ class EpochSampler(Sampler[list[Key]]):
         self.num_processes, self.process_index, self.num_samples = num_processes, process_index, num_samples
         self._lengths = [source.length for source in sources]
         self._sequential = [source.sequential for source in sources]
+        self._lanes = [source.lanes for source in sources]
         self._quotas = [
             None if source.length is None else max(round(source.weight * source.length), 1) for source in sources
         ]
         self._position = 0
-        self._cached: tuple[int, np.ndarray, np.ndarray | None] = (-1, np.empty(0, dtype=np.int64), None)
+        self._cached: tuple[int, list[np.ndarray]] = (-1, [])
 
     @property
     def samples_per_epoch(self) -> int | None:
@@ -83,6 +89,7 @@ class EpochSampler(Sampler[list[Key]]):
         if samples_seen < 0:
             raise ValueError(f"`samples_seen` must not be negative, got {samples_seen}.")
         self._position = samples_seen
+        self._cached = (-1, [])
 
     def __len__(self) -> int:
         """Batches of this process that are left; in an epoch, where the iteration has no end."""
@@ -106,13 +113,44 @@ class EpochSampler(Sampler[list[Key]]):
         """What one sample of the run is."""
         per_epoch = self.samples_per_epoch
         if per_epoch is None:
-            return Key(0, sample)
+            return self._key_of_endless(sample)
         epoch, place = divmod(sample, per_epoch)
         if self._cached[0] != epoch:
             order = self._order(epoch)
-            self._cached = (epoch, order, None if self._quotas == self._lengths else takes_of(order))
-        _, videos, takes = self._cached
-        return Key(epoch, int(videos[place]), 0 if takes is None else int(takes[place]))
+            takes = none_of(order) if self._quotas == self._lengths else takes_of(order)
+            self._cached = (epoch, [order, takes, self._into_lanes(epoch, order)])
+        return Key(epoch, *(int(column[place]) for column in self._cached[1]))
+
+    def _key_of_endless(self, sample: int) -> Key:
+        lanes, since = self._lanes[0], sample - self._seam
+        if lanes == 1:
+            return Key(0, sample)
+        video = since // (self.batch_size * lanes) * self.batch_size + since % self.batch_size
+        return Key(0, video, 0, int(self._lane_of(np.int64(sample), lanes)))
+
+    def _into_lanes(self, epoch: int, order: np.ndarray) -> np.ndarray:
+        """Lanes of the samples of an epoch; videos of streams get, in `order`, their numbers there."""
+        if max(self._lanes) == 1:
+            return none_of(order)
+        lanes, first = np.zeros_like(order), 0
+        for length, count in zip(self._lengths, self._lanes):
+            if count > 1:
+                places = np.flatnonzero((order >= first) & (order < first + length))
+                lanes[places] = self._lane_of(epoch * len(order) + places, count)
+                order[places] = first + takes_of(lanes[places])
+            first += length
+        return lanes
+
+    @property
+    def _seam(self) -> int:
+        """A sample that a batch of the first process starts with."""
+        return self._position % (self.batch_size * self.num_processes)
+
+    def _lane_of(self, samples: np.ndarray, lanes: int) -> np.ndarray:
+        """Lanes of samples of a stream: those of a process follow each other."""
+        steps, process = np.divmod((samples - self._seam) // self.batch_size, self.num_processes)
+        of_process = lanes // self.num_processes
+        return process * of_process + steps % of_process
 
     def _order(self, epoch: int) -> np.ndarray:
         """Videos of an epoch in the order in which they come, int64 `(samples_per_epoch,)`."""
@@ -147,6 +185,11 @@ class EpochSampler(Sampler[list[Key]]):
             permutation = generator(self.seed, Purpose.ROUND, number, int(turn)).permutation(length)
             ranks[rounds == turn] = permutation[places[rounds == turn]]
         return ranks
+
+
+def none_of(order: np.ndarray) -> np.ndarray:
+    """Zeros of the shape of an array, which take no memory."""
+    return np.broadcast_to(np.int64(0), order.shape)
 
 
 def takes_of(order: np.ndarray) -> np.ndarray:

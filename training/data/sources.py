@@ -55,6 +55,7 @@ class Source(ABC):
         name: How messages name it.
         classes: Names of the classes, where they are known.
         sequential: Whether videos come in a fixed order, so that going on is cheap and going back is not.
+        lanes: Parts that are read apart, each by one worker; video `i` is number `i // lanes` of lane `i % lanes`.
         sampling_rate: Distance between the frames of a clip, in frames; None: the recipe's.
         weight: How often each video is taken per epoch, on average.
     """
@@ -62,6 +63,7 @@ class Source(ABC):
     name: str
     classes: tuple[str, ...] | None = None
     sequential = False
+    lanes: int = 1
     sampling_rate: int | None = None
     weight: float = 1.0
 
