@@ -90,7 +90,7 @@ class DatasetSource(Source):
 class StreamSource(Source):
     """Rows of a `datasets.IterableDataset`, in the order in which they come.
 
-    Every worker process reads a lane of its own: some of the shards or, of too few shards, every so manieth row of one.
+    Every worker process reads a lane of its own: some of the shards or, of too few shards, every n-th row of one.
     Going on after an interruption reads what was there before and drops it. A lane that ends before the epoch goes on
     with the shards of the next one, in another order; a stream with fewer videos than it announces starts over.
 
