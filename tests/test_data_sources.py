@@ -735,6 +735,18 @@ def test_lanes_of_a_stream_share_its_rows(shards: int, seed: int | None) -> None
         assert len(set(read)) == len(read)  # each by one lane alone
 
 
+@pytest.mark.skipif(not hasattr(datasets.IterableDataset, "reshard"), reason="this version of datasets has no reshard")
+def test_lanes_of_a_parquet_file_are_row_groups(tmp_path: Path) -> None:
+    rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(40)]})
+    rows.to_parquet(tmp_path / "a.parquet", batch_size=10)
+    recipe = SourceRecipe(str(tmp_path / "a.parquet"), "datasets", streaming=True)
+    source = open_source(recipe, labelled=False, seed=0, shuffle=True, lanes=4)
+    for lane in range(4):
+        numbers = [int(Path(source.get(4 * place + lane, 0).content).stem) for place in range(10)]
+        assert len({number // 10 for number in numbers}) == 1
+        assert len(set(numbers)) == 10
+
+
 def test_a_lane_that_ends_too_early_goes_on_with_the_next(caplog: pytest.LogCaptureFixture) -> None:
     source = stream_of(6, lanes=2, length=6)  # of three rows each
     assert [source.get(2 * place + 1, 0).content for place in range(6)] == [f"{i}.mp4" for i in (3, 4, 5, 0, 1, 2)]

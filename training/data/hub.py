@@ -117,6 +117,10 @@ class StreamSource(Source):
     ) -> None:  # fmt: skip
         self.name, self._video, self._label, self._seed = name, video_column, label_column, seed
         self.lanes = lanes
+        if dataset.num_shards < lanes and hasattr(
+            dataset, "reshard"
+        ):  # Parquet files by row groups; older ones lack it
+            dataset = dataset.reshard()
         self._dataset = undecoded(dataset, name, video_column, label_column)
         features = self._dataset.features or {}
         if label_column and is_text(features.get(label_column)):
