@@ -470,6 +470,19 @@ def test_outputs_that_are_not_finite(model: Path, videos: Path, tmp_path: Path, 
     assert "are not finite" in capsys.readouterr().err
 
 
+def test_too_little_memory_is_said_in_words(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def too_large(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore")
+
+    monkeypatch.setattr(Classifier, "__call__", too_large)
+    assert main(arguments(model, videos, tmp_path, "--batch_size", "3")) == 1
+    error = capsys.readouterr().err
+    assert "Tried to allocate 2.00 GiB.\nThe memory is too small for 3 clips at once: lower batch_size." in error
+    assert "Traceback" not in error
+
+
 def test_a_single_view_that_is_not_finite(model: Path) -> None:
     """As half precision can do it; it would make the mean of the views no number, and count as a wrong answer."""
     network = VideoMAEv2ForVideoClassification.from_pretrained(model).eval()

@@ -392,6 +392,19 @@ def test_when_to_evaluate(recipe: EvalRecipe, steps_per_epoch: float, expected: 
     assert recipe.steps(steps_per_epoch) == expected
 
 
+def test_too_little_memory_is_said_in_words(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def too_large(*_: object) -> dict[str, torch.Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore")
+
+    monkeypatch.setattr(ClassificationTask, "loss", too_large)
+    assert run_here(config_file, "--output_dir", str(tmp_path / "run")) == 1
+    error = capsys.readouterr().err
+    assert "Tried to allocate 2.00 GiB.\nThe memory is too small for a pass of 2 videos x 2 views. Lower batch" in error
+    assert "Traceback" not in error
+
+
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])
 @pytest.mark.parametrize("where", ["data.sources", "data_eval"])
 def test_a_label_in_a_stream_that_is_no_class(

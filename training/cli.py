@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .recipe import RecipeError, RecipeT, load_recipe
+from .recipe import Recipe, RecipeError, RecipeT, load_recipe
 
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def run_stage(
     except OSError as error:  # the Hub, where `model.init_from` lies, has gone away
         return _fail(error, 1, alone=True)
 
+    import torch
+
     from .data.faults import DataError  # after the arguments: `--help` and a slip of the pen need not wait for PyTorch
     from .launch import check_launch
     from .loop import train
@@ -55,7 +57,18 @@ def run_stage(
         return _fail(error, 1)
     except (DataError, OSError) as error:
         return _fail(error, 1, alone=True)
+    except torch.OutOfMemoryError as error:
+        return _fail(MemoryError(_too_small(recipe, error)), 1, alone=True)
     return 0
+
+
+def _too_small(recipe: Recipe, error: Exception) -> str:
+    """What to do where a GPU's memory does not hold a step."""
+    return (
+        f"{str(error).splitlines()[0]}\nThe memory is too small for a pass of {recipe.batch_size} videos x "
+        f"{recipe.data.views} views. Lower batch_size (with total_batch_size, more passes make up for it), set "
+        "gradient_checkpointing: true, or start from `python -m training.memory`, which sums up what a recipe takes."
+    )
 
 
 def _fail(error: Exception, status: int, alone: bool = False) -> int:

@@ -29,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     except RecipeError as error:
         return _fail(error, 2, first)
 
+    import torch
+
     from ..data.faults import DataError  # after the arguments: `--help` and a slip of the pen need not wait for PyTorch
     from .errors import EvaluationError, FailedElsewhereError
     from .run import evaluate
@@ -41,6 +43,9 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(error, 1, first)
     except (DataError, EvaluationError, FloatingPointError, ImportError, OSError) as error:
         return _fail(error, 1, True)
+    except torch.OutOfMemoryError as error:
+        reason = f"The memory is too small for {recipe.batch_size} clips at once: lower batch_size."
+        return _fail(MemoryError(f"{str(error).splitlines()[0]}\n{reason}"), 1, True)
     return 0
 
 
