@@ -117,10 +117,8 @@ class StreamSource(Source):
     ) -> None:  # fmt: skip
         self.name, self._video, self._label, self._seed = name, video_column, label_column, seed
         self.lanes = lanes
-        if dataset.num_shards < lanes and hasattr(
-            dataset, "reshard"
-        ):  # Parquet files by row groups; older ones lack it
-            dataset = dataset.reshard()
+        if dataset.num_shards < lanes and hasattr(dataset, "reshard"):  # older versions of datasets lack it
+            dataset = dataset.reshard()  # Parquet files into row groups
         self._dataset = undecoded(dataset, name, video_column, label_column)
         features = self._dataset.features or {}
         if label_column and is_text(features.get(label_column)):
@@ -180,14 +178,11 @@ class StreamSource(Source):
             seed = int(generator(self._seed, Purpose.STREAM, epoch, number).integers(2**32))
             dataset = dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
         shards = min(dataset.num_shards, self.lanes)
-        sharing, place = (
-            -(-(self.lanes - lane % shards) // shards),
-            lane // shards,
-        )  # lanes of one shard, and which it is
         if shards > 1:
             dataset = dataset.shard(shards, lane % shards)
-        # plain iteration would give each worker only some of the shards
-        for batch in itertools.islice(dataset.iter(batch_size=1), place, None, sharing):
+        rows = dataset.iter(batch_size=1)  # plain iteration would give each worker only some of the shards
+        in_turn = len(range(lane % shards, self.lanes, shards))  # lanes that read this shard
+        for batch in itertools.islice(rows, lane // shards, None, in_turn):
             yield {key: values[0] for key, values in batch.items()}
 
 
