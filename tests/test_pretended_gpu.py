@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import LABELS, TRAINED_CLASSES, clips, compiles, tiny_config
+from tiny import LABELS, RECONSTRUCTED, TOKENS, TRAINED_CLASSES, VISIBLE, clips, compiles, tiny_config
 from torch import nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -75,6 +75,7 @@ def test_pre_training_never_waits(masks_given: bool, decoder_mask: str | None, a
         if decoder_mask == "running_cell":
             given["decoder_bool_masked_pos"] = running_cell_mask(2, grid, 0.5, device=GPU)
     outputs = model(clips().to(GPU), **given)
+    assert outputs.logits.shape[1] == (TOKENS - VISIBLE if decoder_mask is None else RECONSTRUCTED)
     assert outputs.loss.device == GPU
     assert outputs.loss.dtype == torch.float32
     assert outputs.logits.dtype == torch.bfloat16
