@@ -80,15 +80,16 @@ def test_save_and_load_twice(model_class: type[PreTrainedModel], tmp_path: Path)
     assert json.loads((tmp_path / "second/config.json").read_text())["architectures"] == [model_class.__name__]
 
 
-@pytest.mark.parametrize("table", [5, "modeling_videomae_v2", ["AutoModel"]])
+@pytest.mark.parametrize("table", [5, "modeling_videomae_v2", ["AutoModel"], {"AutoBackbone": "own.Backbone"}])
 def test_a_table_of_code_that_is_none_is_put_right(table: object, tmp_path: Path):
-    """transformers' own models can be loaded and saved with it, too: they do not look at it."""
+    """transformers' own models can be loaded and saved with it, too: they do not look at it. Entries of others stay."""
     tiny_model(VideoMAEv2Model).save_pretrained(tmp_path / "first")
     config = tmp_path / "first/config.json"
     right = json.loads(config.read_text())
     config.write_text(json.dumps({**right, "auto_map": table}))
     VideoMAEv2Model.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
-    assert json.loads((tmp_path / "second/config.json").read_text())["auto_map"] == right["auto_map"]
+    expected = right["auto_map"] | (table if isinstance(table, dict) else {})
+    assert json.loads((tmp_path / "second/config.json").read_text())["auto_map"] == expected
 
 
 @each_model
