@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision.transforms.v2.functional as tvF
 from PIL import Image
+from transformers.video_utils import VideoMetadata
 
 from modeling_videomae_v2.video_processing_videomae_v2 import VideoMAEv2VideoProcessor
 from modeling_videomae_v2.video_views_videomae_v2 import crop_views, dense_indices, uniform_indices
@@ -250,8 +251,14 @@ def test_frames_that_are_one_clip_are_not_sampled(small):
 
 
 def test_without_sampling_all_frames_are_used(small):
-    got = small(noise(9, 32, 32, 3), do_sample_frames=False, num_frames=2, return_tensors="pt")["pixel_values"]
-    assert got.shape == (1, 9, 3, 32, 32)
+    options = {"do_sample_frames": False, "num_frames": 2, "return_tensors": "pt", "return_metadata": True}
+    got = small(noise(9, 32, 32, 3), **options)
+    assert got["pixel_values"].shape == (1, 9, 3, 32, 32)
+    assert got["video_metadata"][0].frames_indices == list(range(9))
+    # frames that somebody else has sampled: where they lie in the video stays what it is
+    about = {"total_num_frames": 100, "fps": 25, "frames_indices": [0, 30, 60, 90]}
+    [found] = small(noise(4, 32, 32, 3), video_metadata=about, **options)["video_metadata"]
+    assert (found.total_num_frames, found.frames_indices) == (100, [0, 30, 60, 90])
 
 
 def test_sampling_by_fps(small):
@@ -279,6 +286,17 @@ def test_the_frame_rate_alone_is_enough_for_frames_in_memory(small):
     for wrong, words in (({"frame_rate": 10}, "`video_metadata` has frame_rate. It may .*fps"), (10, "video_metadata")):
         with pytest.raises(ValueError, match=words):
             small(noise(20, 32, 32, 3), fps=2, video_metadata=wrong)
+
+
+def test_frames_can_be_chosen_without_a_video(small):
+    metadata = VideoMetadata(total_num_frames=100, fps=25)
+    assert small.sample_frames(metadata).tolist() == [43, 47, 51, 55]
+    assert small.sample_frames(metadata, sampling="uniform", num_frames=2, num_clips=2).tolist() == [0, 50, 25, 75]
+    assert small.sample_frames(metadata, fps=0.5).tolist() == [0, 50]
+    with pytest.raises(ValueError, match=r"`num_frames` \(8\) and `fps` \(2\) exclude each other"):
+        small.sample_frames(metadata, num_frames=8, fps=2)
+    with pytest.raises(ValueError, match="`sampling_rate` must be"):
+        small.sample_frames(metadata, sampling_rate=0)
 
 
 class Decoder:
