@@ -74,7 +74,8 @@ def test_a_window_of_a_clip_holds_what_the_processor_takes(tmp_path: Path) -> No
 def test_starts_cover_the_video_and_stay_inside(total: int, span: int, stride: int) -> None:
     num_frames = min(4, span)
     starts = window_starts(total, span, stride, num_frames)
-    assert starts[0] == 0
+    fit = [start for start in range(0, total, stride) if start + (num_frames - 1) * span // num_frames < total]
+    assert starts[: len(fit) or 1] == (fit or [0])
     assert starts == sorted(set(starts))
     if len(starts) > 1:
         assert all(
@@ -151,7 +152,7 @@ def test_lengths_that_mean_nothing_are_refused(text: str) -> None:
 
 
 def test_lengths_are_read_as_written() -> None:
-    assert [Length.parse(text, "x") for text in ("4", "2.5s", "64f", " .5 ")] == [
+    assert [Length.parse(text, "x") for text in ("4", "2.5S", "64f", " .5 ")] == [
         Length(4.0),
         Length(2.5),
         Length(64.0, in_frames=True),

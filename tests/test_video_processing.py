@@ -165,6 +165,7 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         "read-only": np.frombuffer(video.tobytes(), np.uint8).reshape(video.shape),
         "reversed twice": video[::-1].copy()[::-1],
         "big-endian": video.astype(">i4"),
+        "big-endian uint16": video.astype(">u2"),
     }
     for name, form in forms.items():
         got = small(form, return_tensors="pt")["pixel_values"]
@@ -172,6 +173,9 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         torch.testing.assert_close(got, expected, rtol=0, atol=0.03, msg=name)  # floats are not rounded when resized
     halves = small(video.astype(np.float32) / 255, do_rescale=False, return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(halves, expected, rtol=0, atol=0.03)
+    normalised = (torch.from_numpy(video).permute(0, 3, 1, 2) / 255 - MEAN) / STD
+    got = small(normalised, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(got, expected, rtol=0, atol=0.03)
     one = small(images[:1], return_tensors="pt")["pixel_values"]
     assert torch.equal(one, small(video[:1], return_tensors="pt")["pixel_values"])
     black = small(np.zeros((4, 40, 48, 3)), return_tensors="pt")["pixel_values"]
@@ -187,11 +191,12 @@ def test_grey_and_alpha(small):
     expected = small(rgba[..., :3], return_tensors="pt")["pixel_values"]
     assert torch.equal(small(rgba, return_tensors="pt")["pixel_values"], expected)
     assert torch.equal(small([Image.fromarray(f) for f in rgba], return_tensors="pt")["pixel_values"], expected)
-    kept = small(
-        noise(4, 40, 48, 4), input_data_format="channels_last", do_convert_rgb=False, image_mean=[0.5] * 4,
-        image_std=[0.5] * 4, return_tensors="pt",
-    )  # fmt: skip
-    assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
+    for video in (rgba, [Image.fromarray(frame) for frame in rgba]):
+        kept = small(
+            video, input_data_format="channels_last", do_convert_rgb=False, image_mean=[0.5] * 4,
+            image_std=[0.5] * 4, return_tensors="pt",
+        )  # fmt: skip
+        assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("P", ".png"), ("P", ".bmp"), ("CMYK", ".tif"), ("LA", ".png")])
@@ -368,9 +373,11 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (np.full((4, 32, 32, 3), -1, np.int8), "go from -1 to -1"),
         (np.full((4, 32, 32, 3), 2**63, np.uint64), "Pass values from 0 to 255"),
         (np.full((4, 32, 32, 3), 0.5), "scaled to .0, 1. already"),
+        (np.linspace(0, 1, 4 * 32 * 32 * 3).reshape(4, 32, 32, 3), "go from 0 to 1: they seem to be scaled"),
         (np.full((4, 32, 32, 3), -0.5), "go from -0.5 to -0.5"),
         (np.full((4, 32, 32, 3), np.nan), "NaN or infinite"),
         (torch.full((4, 3, 32, 32), torch.inf), "NaN or infinite"),
+        (torch.full((4, 3, 32, 32), -torch.inf), "NaN or infinite"),
         (Image.new("RGB", (32, 32)), r"pass `\[image\]`"),
         ([Image.new("RGB", (32, 32)), Image.new("RGB", (16, 32))], "different shapes"),
         ([Image.new("RGB", (32, 32)), np.zeros((32, 32, 3), np.uint8)], "PIL images and a `ndarray`"),
