@@ -193,6 +193,7 @@ def test_a_run_that_breaks_off_leaves_whole_files(
     ("arguments", "words"),
     [
         (("--stride", "1"), "stride: '12f' there, '1s' now"),
+        (("--window", "20f", "--stride", "12f"), "window: '12f' there, '20f' now"),
         (("--tokens", "all"), "tokens"),
         (("--dtype", "bfloat16"), "dtype"),
         pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, int8 products' now", marks=needs_avx2),
