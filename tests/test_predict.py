@@ -33,7 +33,7 @@ from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.commands.options import Reporter
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
-from modeling_videomae_v2.inference.predictions import VideoScores
+from modeling_videomae_v2.inference.predictions import VideoScores, clock
 from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.inference.timeline import write_picture
 
@@ -135,6 +135,11 @@ def test_scores_are_what_the_outputs_mean(settings: dict, meaning: Callable, tmp
         logits = net(**VideoMAEv2VideoProcessor.from_pretrained(folder)(film, return_tensors="pt")).logits[0]
     expected = zip(net.config.id2label.values(), meaning(logits).tolist(), strict=True)
     assert scores(found) == pytest.approx(dict(expected), abs=1e-5)
+
+
+def test_times_are_written_as_on_a_clock() -> None:
+    assert [clock(seconds) for seconds in (9, 59.6, 123, 3599.4, 3723)] == ["0:09", "1:00", "2:03", "59:59", "1:02:03"]
+    assert [clock(seconds, tenths=True) for seconds in (9.04, 123.44, 3599.96)] == ["0:09.0", "2:03.4", "1:00:00.0"]
 
 
 def scored_film(windows: list[tuple[float, float, list[float]]]) -> VideoScores:

@@ -121,7 +121,7 @@ class FeatureStore:
         path = self._folder / record["file"]
         return path.is_file() and path.stat().st_size == record["file_bytes"]
 
-    def write(self, source: Source, video: VideoFeatures) -> Path:
+    def write(self, source: Source, video: VideoFeatures) -> None:
         """Write the features of a video, and then its line of the index."""
         path = self._folder / f"{source.name}.{self._format}"
         with written_aside(path) as aside:
@@ -143,7 +143,6 @@ class FeatureStore:
             file.flush()
             os.fsync(file.fileno())
         self._records[source.name] = record
-        return path
 
     def _write_file(self, path: Path, source: Source, video: VideoFeatures) -> None:
         if self._format == "npy":
