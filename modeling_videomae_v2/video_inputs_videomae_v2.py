@@ -182,8 +182,7 @@ def frames_to_tensor(
     if isinstance(video, np.ndarray):
         if video.dtype.kind not in "uifbc":
             raise ValueError(f"Pixels cannot be `{video.dtype}`. Pass uint8 from 0 to 255, or floating point.")
-        dtype = np.int64 if video.dtype.kind == "u" and video.dtype != np.uint8 else video.dtype.newbyteorder("=")
-        video = np.ascontiguousarray(video, dtype=dtype)
+        video = np.ascontiguousarray(video, dtype=video.dtype.newbyteorder("="))
         video = torch.from_numpy(video if video.flags.writeable else video.copy())
     if _channels_axis(shape, input_data_format) == 3:
         video = video.permute(0, 3, 1, 2)

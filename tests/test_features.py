@@ -84,6 +84,10 @@ def test_any_checkpoint_gives_the_features_of_its_encoder(tmp_path: Path, videos
     )
     assert found["start"].tolist() == pytest.approx([0, 0.48, 0.96, 1.44, 1.92])
     assert found["end"].tolist() == pytest.approx([0.48, 0.96, 1.44, 1.92, 2.4])
+    with safe_open(tmp_path / "out" / index["a.mp4"]["file"], framework="pt") as file:
+        about = file.metadata()
+    assert about["video"] == str(videos / "a.mp4")
+    assert json.loads(about["settings"]) == json.loads((tmp_path / "out/settings.json").read_text())
     modes = {path.stat().st_mode for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert len(modes) == 1  # whoever can read the index can read the features
     assert index["a.mp4"]["start"] == pytest.approx(found["start"].tolist())
@@ -233,6 +237,7 @@ def test_a_line_that_another_part_is_writing_is_left_alone(model: Path, videos: 
     ("arguments", "words"),
     [
         (("--stride", "1"), "stride: '12f' there, '1s' now"),
+        (("--window", "20f", "--stride", "12f"), "window: '12f' there, '20f' now"),
         (("--tokens", "all"), "tokens"),
         (("--dtype", "bfloat16"), "dtype"),
         pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, int8 products' now", marks=needs_avx2),
@@ -246,6 +251,13 @@ def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, a
     assert result.exit_code == 1
     assert words in result.stderr
     assert "Choose another folder" in result.stderr
+
+
+def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text("{")
+    result = run(model, videos, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "settings.json is damaged" in result.stderr.replace("\n", "")
 
 
 @needs_avx2

@@ -295,3 +295,8 @@ def test_export_of_the_encoder_with_a_mask():
     other = masks(seed=3)["bool_masked_pos"]
     exported = program.module()(pixel_values=clips(), bool_masked_pos=other).last_hidden_state
     torch.testing.assert_close(exported, model(clips(), other).last_hidden_state, atol=1e-5, rtol=1e-5)
+
+    more = other.clone()
+    more[1] = True  # one clip of the batch is enough
+    with pytest.raises(RuntimeError, match=f"`bool_masked_pos` does not keep the {VISIBLE} of {TOKENS} tokens"):
+        program.module()(pixel_values=clips(), bool_masked_pos=more)

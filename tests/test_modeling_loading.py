@@ -80,15 +80,16 @@ def test_save_and_load_twice(model_class: type[PreTrainedModel], tmp_path: Path)
     assert json.loads((tmp_path / "second/config.json").read_text())["architectures"] == [model_class.__name__]
 
 
-@pytest.mark.parametrize("table", [5, "modeling_videomae_v2", ["AutoModel"]])
+@pytest.mark.parametrize("table", [5, "modeling_videomae_v2", ["AutoModel"], {"AutoBackbone": "own.Backbone"}])
 def test_a_table_of_code_that_is_none_is_put_right(table: object, tmp_path: Path):
-    """transformers' own models can be loaded and saved with it, too: they do not look at it."""
+    """transformers' own models can be loaded and saved with it, too: they do not look at it. Entries of others stay."""
     tiny_model(VideoMAEv2Model).save_pretrained(tmp_path / "first")
     config = tmp_path / "first/config.json"
     right = json.loads(config.read_text())
     config.write_text(json.dumps({**right, "auto_map": table}))
     VideoMAEv2Model.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
-    assert json.loads((tmp_path / "second/config.json").read_text())["auto_map"] == right["auto_map"]
+    expected = right["auto_map"] | (table if isinstance(table, dict) else {})
+    assert json.loads((tmp_path / "second/config.json").read_text())["auto_map"] == expected
 
 
 @each_model
@@ -214,6 +215,15 @@ def test_missing_and_unexpected_weights_are_reported(tmp_path: Path):
     }
 
 
+@pytest.mark.parametrize("part", ["embeddings", "layers"])
+def test_no_whole_part_of_the_encoder_may_be_missing(part: str, tmp_path: Path):
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    rest = {key: value for key, value in model.state_dict().items() if f".{part}." not in key}
+    model.save_pretrained(tmp_path, state_dict=rest)
+    with pytest.raises(UnfitWeightsError, match=rf"videomae_v2\.{part}\..*: not in the checkpoint"):
+        VideoMAEv2ForVideoClassification.from_pretrained(tmp_path)
+
+
 def test_decoder_weights_without_a_place_are_reported_by_the_model_that_has_a_decoder(tmp_path: Path):
     tiny_model(VideoMAEv2ForPreTraining).save_pretrained(tmp_path)
     report = loading_report(VideoMAEv2ForPreTraining, tmp_path, decoder_num_hidden_layers=1)
@@ -245,6 +255,13 @@ class WithMore(VideoMAEv2ForVideoClassification):
         self.post_init()
 
 
+class WithMost(WithMore):
+    def __init__(self, config: VideoMAEv2Config) -> None:
+        super().__init__(config)
+        self.second = nn.Linear(config.hidden_size, 2)
+        self.post_init()
+
+
 class WithMLP(VideoMAEv2ForVideoClassification):
     """Its head has other names than ours."""
 
@@ -266,6 +283,8 @@ def test_what_a_subclass_adds_is_new(tmp_path: Path, caplog: pytest.LogCaptureFi
     loaded.save_pretrained(tmp_path / "half", state_dict=half)
     with pytest.raises(UnfitWeightsError, match=r"extra\.bias: not in the checkpoint"):
         WithMore.from_pretrained(tmp_path / "half")
+    loaded.save_pretrained(tmp_path / "more")
+    assert torch.equal(WithMost.from_pretrained(tmp_path / "more").extra.weight, loaded.extra.weight)
 
 
 def test_head_with_other_names(tmp_path: Path):

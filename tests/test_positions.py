@@ -80,6 +80,20 @@ def test_a_new_table_has_to_be_asked_for(trained: Path) -> None:
         assert (outputs(new) - outputs(known)).abs().max() > 1e-3
 
 
+def test_the_positions_are_those_of_the_revision(trained: Path, tmp_path: Path) -> None:
+    """A repository whose weights were trained on larger clips later, as the Hub's cache holds it."""
+    cache = tmp_path / "cache" / "models--me--films"
+    tiny_model(VideoMAEv2ForVideoClassification, **LARGER).save_pretrained(cache / "snapshots" / ("b" * 40))
+    trained.rename(cache / "snapshots" / ("a" * 40))
+    for name, commit in (("main", "b" * 40), ("v1", "a" * 40)):
+        (cache / "refs").mkdir(exist_ok=True)
+        (cache / "refs" / name).write_text(commit)
+    for revision, grid in ((None, [4, 6, 6]), ("v1", [2, 4, 4])):
+        where = {"cache_dir": cache.parent, "local_files_only": True} | ({"revision": revision} if revision else {})
+        model = VideoMAEv2Model.from_pretrained("me/films", image_size=32, **where)
+        assert model.config.position_grid == grid
+
+
 def test_nothing_is_set_where_the_size_is_the_same(trained: Path) -> None:
     for options in ({}, {"image_size": 16}, {"config": tiny_config()}, {"attn_implementation": "eager"}):
         assert VideoMAEv2Model.from_pretrained(trained, **options).config.position_grid is None

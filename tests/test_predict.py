@@ -9,11 +9,13 @@ import json
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub.constants
 import numpy as np
 import pytest
+import rich.table
 import torch
 from full_disk import full_disk
 from PIL import Image
@@ -31,7 +33,7 @@ from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.commands.options import Reporter
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
-from modeling_videomae_v2.inference.predictions import VideoScores
+from modeling_videomae_v2.inference.predictions import VideoScores, clock
 from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.inference.timeline import write_picture
 
@@ -117,13 +119,55 @@ def test_views_are_averaged_as_the_model_does(model: Path, film: Path) -> None:
     assert scores(found) == pytest.approx(expected_scores(model, film, num_clips=3, num_crops=2), abs=1e-5)
 
 
-def test_independent_classes_get_independent_scores(tmp_path: Path, film: Path) -> None:
-    folder = save(tmp_path, problem_type="multi_label_classification")
+@pytest.mark.parametrize(
+    ("settings", "meaning"),
+    [
+        ({"problem_type": "multi_label_classification"}, torch.sigmoid),
+        ({"problem_type": "regression"}, torch.Tensor.float),
+        ({"num_labels": 1, "id2label": {0: "speed"}, "label2id": {"speed": 0}}, torch.Tensor.float),
+    ],
+)
+def test_scores_are_what_the_outputs_mean(settings: dict, meaning: Callable, tmp_path: Path, film: Path) -> None:
+    folder = save(tmp_path, **settings)
     (found,) = objects(run(folder, film, "--json"))
     net = VideoMAEv2ForVideoClassification.from_pretrained(folder)
     with torch.no_grad():
         logits = net(**VideoMAEv2VideoProcessor.from_pretrained(folder)(film, return_tensors="pt")).logits[0]
-    assert scores(found) == pytest.approx(dict(zip(NAMES, logits.sigmoid().tolist(), strict=True)), abs=1e-5)
+    expected = zip(net.config.id2label.values(), meaning(logits).tolist(), strict=True)
+    assert scores(found) == pytest.approx(dict(expected), abs=1e-5)
+
+
+def test_times_are_written_as_on_a_clock() -> None:
+    assert [clock(seconds) for seconds in (9, 59.6, 123, 3599.4, 3723)] == ["0:09", "1:00", "2:03", "59:59", "1:02:03"]
+    assert [clock(seconds, tenths=True) for seconds in (9.04, 123.44, 3599.96)] == ["0:09.0", "2:03.4", "1:00:00.0"]
+
+
+def scored_film(windows: list[tuple[float, float, list[float]]]) -> VideoScores:
+    """Scores of a film from start, end and the scores of `NAMES` of each of its windows."""
+    film = VideoScores("film.mp4", NAMES, top_k=2)
+    for i, (start, end, values) in enumerate(windows):
+        clip = Clip(i, len(windows), start, end, windows[-1][1], 25.0, torch.empty(0))
+        film.add(Result(0, clip, torch.empty(0)), np.array(values, dtype=np.float32))
+    return film
+
+
+def rows(table: rich.table.Table) -> list[tuple[str, ...]]:
+    return list(zip(*(column.cells for column in table.columns), strict=True))
+
+
+def test_a_table_says_which_class_leads_when() -> None:
+    waving, running = [0.75, 0.25, 0, 0, 0], [0.25, 0.5, 0, 0, 0]
+    film = scored_film([(0, 4, waving), (2, 6, [0.25, 0, 0, 0, 0]), (4, 8, running), (6, 10.25, waving)])
+    assert [rows(table) for table in film.tables(False)] == [[("0.5000", "waving"), ("0.2500", "running")]]
+    assert rows(film.tables(True)[0]) == rows(film.tables(False)[0])
+    assert rows(film.tables(True)[1]) == [  # windows overlap, and the stretches do not
+        ("0:00.0", "0:04.0", "0.5000", "waving"),
+        ("0:04.0", "0:06.0", "0.5000", "running"),
+        ("0:06.0", "0:10.2", "0.7500", "waving"),
+    ]
+    changing = [(i, i + 1, running if i % 2 else waving) for i in range(45)]
+    assert len(rows(scored_film(changing[:40]).tables(True)[1])) == 40
+    assert rows(scored_film(changing).tables(True)[1])[40:] == [("...", "", "", "5 more; --csv writes all of them")]
 
 
 def test_a_table_names_video_and_classes(model: Path, film: Path) -> None:

@@ -4,16 +4,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from video_files import encode, read_numbers
 
 from modeling_videomae_v2 import VideoMAEv2VideoProcessor
 from modeling_videomae_v2.inference import windows
-from modeling_videomae_v2.inference.clips import UNFINISHED, Sampling, clips_of
+from modeling_videomae_v2.inference.clips import UNFINISHED, Sampling, choose_sampling, clips_of
 from modeling_videomae_v2.inference.windows import Length, WindowReader, window_indices, window_starts
+from modeling_videomae_v2.video_decoding_videomae_v2 import read_video
 from modeling_videomae_v2.video_processing_videomae_v2 import dense_indices
 from modeling_videomae_v2.video_sources_videomae_v2 import VideoDecodingError
+
+
+SIDES = {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}}
 
 
 def frames(count: int) -> Length:
@@ -41,6 +46,7 @@ class Watched(WindowReader):
     [
         ("b.mp4", "libx264", {"bf": "2"}),
         ("b.mkv", "libx264", {"bf": "2"}),
+        ("b.ts", "libx264", {"bf": "2"}),  # whose times begin somewhere
         ("x.avi", "mpeg4", {}),
         ("x.mov", "mjpeg", {}),
     ],
@@ -74,7 +80,8 @@ def test_a_window_of_a_clip_holds_what_the_processor_takes(tmp_path: Path) -> No
 def test_starts_cover_the_video_and_stay_inside(total: int, span: int, stride: int) -> None:
     num_frames = min(4, span)
     starts = window_starts(total, span, stride, num_frames)
-    assert starts[0] == 0
+    fit = [start for start in range(0, total, stride) if start + (num_frames - 1) * span // num_frames < total]
+    assert starts[: len(fit) or 1] == (fit or [0])
     assert starts == sorted(set(starts))
     if len(starts) > 1:
         assert all(
@@ -144,6 +151,24 @@ def test_a_container_that_announces_too_many_frames_ends_where_its_frames_end(tm
     assert [read_numbers(window.frames)[0] for window in windows] == [0, 8, 16, 24, 32]
 
 
+def test_no_window_is_given_twice_where_a_video_ends_early(tmp_path: Path) -> None:
+    """A stream without times, whose last packet holds no picture: that shows when the frame of it is wanted."""
+    path = encode(tmp_path / "x.h264", num_frames=40, options={"bf": "2"})
+    path.write_bytes(path.read_bytes() + b"\0\0\0\1\x09\x10" + b"\0\0\0\1\x0a")  # delimiter, end of sequence
+    with WindowReader(path) as reader:
+        assert reader.num_frames == 41
+        windows = list(reader.windows(5, frames(5), frames(5), lambda frames: frames))
+        assert reader.num_frames == 40
+    assert [read_numbers(window.frames) for window in windows] == [list(range(i, i + 5)) for i in range(0, 40, 5)]
+    assert [window.number for window in windows] == list(range(8))
+    assert [(window.start, window.end) for window in windows] == [
+        pytest.approx((i / 25, (i + 5) / 25)) for i in range(0, 40, 5)
+    ]
+    with WindowReader(path) as reader:
+        positions, kept = reader.chosen(lambda total: np.array([0, total - 1]), lambda frames: frames)
+        assert positions.tolist() == list(kept) == [0, 39]
+
+
 @pytest.mark.parametrize("text", ["", "0", "-1", "x", "2.5f", "0f", "4m", "1e3", "nan", "inf"])
 def test_lengths_that_mean_nothing_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--window"):
@@ -151,7 +176,7 @@ def test_lengths_that_mean_nothing_are_refused(text: str) -> None:
 
 
 def test_lengths_are_read_as_written() -> None:
-    assert [Length.parse(text, "x") for text in ("4", "2.5s", "64f", " .5 ")] == [
+    assert [Length.parse(text, "x") for text in ("4", "2.5S", "64f", " .5 ")] == [
         Length(4.0),
         Length(2.5),
         Length(64.0, in_frames=True),
@@ -170,9 +195,8 @@ def test_clips_spread_over_a_film_are_those_of_the_processor(
     monkeypatch.setattr(windows, "MAX_CHUNK_BYTES", 1)
     film = encode(tmp_path / "film.mp4", num_frames=30)
     processor = VideoMAEv2VideoProcessor(
-        num_clips=num_clips, num_crops=num_crops, sampling=sampling, num_frames=4, sampling_rate=3,
-        size={"shortest_edge": 20}, crop_size={"height": 16, "width": 16},
-    )  # fmt: skip
+        num_clips=num_clips, num_crops=num_crops, sampling=sampling, num_frames=4, sampling_rate=3, **SIDES
+    )
     expected = processor(film, return_metadata=True, **UNFINISHED)
     views = expected["pixel_values"].view(num_clips, num_crops, 4, 3, 16, 16)
     times = [i / 25 for i in expected["video_metadata"][0].frames_indices]
@@ -187,3 +211,26 @@ def test_clips_spread_over_a_film_are_those_of_the_processor(
     assert torch.equal(torch.stack([clip.views for clip in clips]), views)
     assert [clip.start for clip in clips] == [min(times[i : i + 4]) for i in range(0, len(times), 4)]
     assert max(at_once) <= 4
+
+
+def test_a_processor_that_takes_all_frames_takes_those_of_films(tmp_path: Path) -> None:
+    film = encode(tmp_path / "film.mp4", num_frames=30)
+    processor = VideoMAEv2VideoProcessor(do_sample_frames=False, **SIDES)
+    (clip,) = clips_of(film, processor, Sampling())
+    assert torch.equal(clip.views, processor(film, **UNFINISHED)["pixel_values"])
+    assert clip.views.shape == (1, 30, 3, 16, 16)
+
+
+def test_a_window_is_one_clip_whatever_the_processor_takes_of_a_video(tmp_path: Path) -> None:
+    film = encode(tmp_path / "film.mp4", num_frames=30)
+    processor = VideoMAEv2VideoProcessor(num_clips=3, num_crops=2, num_frames=4, **SIDES)
+    for number, clip in enumerate(clips_of(film, processor, Sampling(frames(10), frames(10)))):
+        chosen = read_video(film, lambda _, first=10 * number: [first + i for i in (0, 2, 5, 7)])[0]
+        assert torch.equal(clip.views, processor(chosen, num_clips=1, **UNFINISHED)["pixel_values"][0])
+
+
+def test_clips_on_their_own_may_be_many() -> None:
+    many, options = VideoMAEv2VideoProcessor(num_clips=10_000), {"window": None, "stride": None, "slides": False}
+    assert choose_sampling(many, clips=10_000, by_clip=True, **options) == Sampling(by_clip=True)
+    with pytest.raises(ValueError, match="Ask for at most 1783 views"):
+        choose_sampling(many, clips=10_000, by_clip=False, **options)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import LABELS, TRAINED_CLASSES, clips, compiles, tiny_config
+from tiny import LABELS, RECONSTRUCTED, TOKENS, TRAINED_CLASSES, VISIBLE, clips, compiles, tiny_config
 from torch import nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -75,6 +75,7 @@ def test_pre_training_never_waits(masks_given: bool, decoder_mask: str | None, a
         if decoder_mask == "running_cell":
             given["decoder_bool_masked_pos"] = running_cell_mask(2, grid, 0.5, device=GPU)
     outputs = model(clips().to(GPU), **given)
+    assert outputs.logits.shape[1] == (TOKENS - VISIBLE if decoder_mask is None else RECONSTRUCTED)
     assert outputs.loss.device == GPU
     assert outputs.loss.dtype == torch.float32
     assert outputs.logits.dtype == torch.bfloat16
@@ -169,10 +170,21 @@ def test_products_of_odd_width_are_aligned(half: None) -> None:
 
 
 @pytest.mark.parametrize("layer", ["fc1", "fc2"])
-def test_layers_that_hooks_serve_are_called(layer: str, half: None) -> None:
-    """Offloading brings their weights just before."""
+@pytest.mark.parametrize("way", ["hook", "offloaded", "adapter", "quantised"])
+def test_layers_that_are_no_plain_ones_are_called(way: str, layer: str, half: None) -> None:
+    """A hook may bring their weights just before; what else stands there does more than to multiply with them."""
     mlp = on_gpu(lambda: VideoMAEv2MLP(tiny_config(), 16, 2234))
-    called = []
-    getattr(mlp, layer).register_forward_pre_hook(lambda *_: called.append(True))
+    linear, called = getattr(mlp, layer), []
+    if way == "hook":
+        linear.register_forward_pre_hook(lambda *_: called.append(True))
+    else:
+        forward = linear.forward
+        linear.forward = lambda tokens: called.append(True) or forward(tokens)
+    if way == "offloaded":  # by accelerate
+        linear._hf_hook = None
+    elif way == "adapter":
+        linear.__class__ = type("Adapter", (nn.Linear,), {})
+    elif way == "quantised":
+        linear.weight.__tensor_flatten__ = None  # which tensors of torchao have
     mlp(torch.rand(2, 8, 16, device=GPU))
     assert called

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision.transforms.v2.functional as tvF
 from PIL import Image
+from transformers.video_utils import VideoMetadata
 
 from modeling_videomae_v2.video_processing_videomae_v2 import VideoMAEv2VideoProcessor
 from modeling_videomae_v2.video_views_videomae_v2 import crop_views, dense_indices, uniform_indices
@@ -164,6 +165,7 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         "read-only": np.frombuffer(video.tobytes(), np.uint8).reshape(video.shape),
         "reversed twice": video[::-1].copy()[::-1],
         "big-endian": video.astype(">i4"),
+        "big-endian uint16": video.astype(">u2"),
     }
     for name, form in forms.items():
         got = small(form, return_tensors="pt")["pixel_values"]
@@ -171,6 +173,9 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         torch.testing.assert_close(got, expected, rtol=0, atol=0.03, msg=name)  # floats are not rounded when resized
     halves = small(video.astype(np.float32) / 255, do_rescale=False, return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(halves, expected, rtol=0, atol=0.03)
+    normalised = (torch.from_numpy(video).permute(0, 3, 1, 2) / 255 - MEAN) / STD
+    got = small(normalised, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(got, expected, rtol=0, atol=0.03)
     one = small(images[:1], return_tensors="pt")["pixel_values"]
     assert torch.equal(one, small(video[:1], return_tensors="pt")["pixel_values"])
     black = small(np.zeros((4, 40, 48, 3)), return_tensors="pt")["pixel_values"]
@@ -186,11 +191,12 @@ def test_grey_and_alpha(small):
     expected = small(rgba[..., :3], return_tensors="pt")["pixel_values"]
     assert torch.equal(small(rgba, return_tensors="pt")["pixel_values"], expected)
     assert torch.equal(small([Image.fromarray(f) for f in rgba], return_tensors="pt")["pixel_values"], expected)
-    kept = small(
-        noise(4, 40, 48, 4), input_data_format="channels_last", do_convert_rgb=False, image_mean=[0.5] * 4,
-        image_std=[0.5] * 4, return_tensors="pt",
-    )  # fmt: skip
-    assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
+    for video in (rgba, [Image.fromarray(frame) for frame in rgba]):
+        kept = small(
+            video, input_data_format="channels_last", do_convert_rgb=False, image_mean=[0.5] * 4,
+            image_std=[0.5] * 4, return_tensors="pt",
+        )  # fmt: skip
+        assert kept["pixel_values"].shape == (1, 4, 4, 32, 32)
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("P", ".png"), ("P", ".bmp"), ("CMYK", ".tif"), ("LA", ".png")])
@@ -250,8 +256,14 @@ def test_frames_that_are_one_clip_are_not_sampled(small):
 
 
 def test_without_sampling_all_frames_are_used(small):
-    got = small(noise(9, 32, 32, 3), do_sample_frames=False, num_frames=2, return_tensors="pt")["pixel_values"]
-    assert got.shape == (1, 9, 3, 32, 32)
+    options = {"do_sample_frames": False, "num_frames": 2, "return_tensors": "pt", "return_metadata": True}
+    got = small(noise(9, 32, 32, 3), **options)
+    assert got["pixel_values"].shape == (1, 9, 3, 32, 32)
+    assert got["video_metadata"][0].frames_indices == list(range(9))
+    # frames that somebody else has sampled: where they lie in the video stays what it is
+    about = {"total_num_frames": 100, "fps": 25, "frames_indices": [0, 30, 60, 90]}
+    [found] = small(noise(4, 32, 32, 3), video_metadata=about, **options)["video_metadata"]
+    assert (found.total_num_frames, found.frames_indices) == (100, [0, 30, 60, 90])
 
 
 def test_sampling_by_fps(small):
@@ -279,6 +291,17 @@ def test_the_frame_rate_alone_is_enough_for_frames_in_memory(small):
     for wrong, words in (({"frame_rate": 10}, "`video_metadata` has frame_rate. It may .*fps"), (10, "video_metadata")):
         with pytest.raises(ValueError, match=words):
             small(noise(20, 32, 32, 3), fps=2, video_metadata=wrong)
+
+
+def test_frames_can_be_chosen_without_a_video(small):
+    metadata = VideoMetadata(total_num_frames=100, fps=25)
+    assert small.sample_frames(metadata).tolist() == [43, 47, 51, 55]
+    assert small.sample_frames(metadata, sampling="uniform", num_frames=2, num_clips=2).tolist() == [0, 50, 25, 75]
+    assert small.sample_frames(metadata, fps=0.5).tolist() == [0, 50]
+    with pytest.raises(ValueError, match=r"`num_frames` \(8\) and `fps` \(2\) exclude each other"):
+        small.sample_frames(metadata, num_frames=8, fps=2)
+    with pytest.raises(ValueError, match="`sampling_rate` must be"):
+        small.sample_frames(metadata, sampling_rate=0)
 
 
 class Decoder:
@@ -350,9 +373,11 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (np.full((4, 32, 32, 3), -1, np.int8), "go from -1 to -1"),
         (np.full((4, 32, 32, 3), 2**63, np.uint64), "Pass values from 0 to 255"),
         (np.full((4, 32, 32, 3), 0.5), "scaled to .0, 1. already"),
+        (np.linspace(0, 1, 4 * 32 * 32 * 3).reshape(4, 32, 32, 3), "go from 0 to 1: they seem to be scaled"),
         (np.full((4, 32, 32, 3), -0.5), "go from -0.5 to -0.5"),
         (np.full((4, 32, 32, 3), np.nan), "NaN or infinite"),
         (torch.full((4, 3, 32, 32), torch.inf), "NaN or infinite"),
+        (torch.full((4, 3, 32, 32), -torch.inf), "NaN or infinite"),
         (Image.new("RGB", (32, 32)), r"pass `\[image\]`"),
         ([Image.new("RGB", (32, 32)), Image.new("RGB", (16, 32))], "different shapes"),
         ([Image.new("RGB", (32, 32)), np.zeros((32, 32, 3), np.uint8)], "PIL images and a `ndarray`"),

@@ -167,6 +167,7 @@ def test_every_setting_can_be_given_in_a_call(small):
     assert got["pixel_values"].dtype == torch.uint8
     assert isinstance(got, BatchFeature)
     assert list(got) == ["pixel_values"]
+    assert small(video, device="meta", num_clips=2, return_tensors="pt")["pixel_values"].device.type == "meta"
 
 
 @pytest.mark.slow

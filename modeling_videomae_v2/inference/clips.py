@@ -139,7 +139,7 @@ def _spread_clips(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sa
 
     def prepare(frames: torch.Tensor) -> torch.Tensor:
         """`(n, crops, channels, height, width)`."""
-        crops = processor(frames, do_sample_frames=False, num_clips=1, **UNFINISHED)["pixel_values"][0]
+        crops = processor(frames, do_sample_frames=False, **UNFINISHED)["pixel_values"][0]
         return crops[:, None] if processor.num_crops == 1 else crops.transpose(0, 1)
 
     with WindowReader(source) as reader:
@@ -157,14 +157,12 @@ def _slide(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling)
 
     def prepare(frames: torch.Tensor) -> torch.Tensor:
         late = {"do_center_crop": False} if crops_late else {}
-        return processor(frames, do_sample_frames=False, num_clips=1, num_crops=1, **late, **UNFINISHED)[
-            "pixel_values"
-        ][0]
+        return processor(frames, do_sample_frames=False, num_crops=1, **late, **UNFINISHED)["pixel_values"][0]
 
     def finish(frames: torch.Tensor) -> torch.Tensor:
         if not crops_late:
             return frames[None]
-        return processor(frames, do_sample_frames=False, num_clips=1, do_resize=False, **UNFINISHED)["pixel_values"][0]
+        return processor(frames, do_sample_frames=False, do_resize=False, **UNFINISHED)["pixel_values"][0]
 
     with WindowReader(source) as reader:
         for window in reader.windows(

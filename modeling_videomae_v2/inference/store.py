@@ -136,7 +136,7 @@ class FeatureStore:
         record = self._records.get(source.name)
         return record is not None and record["bytes"] == _size(source.address) and self._is_whole(record)
 
-    def write(self, source: Source, video: VideoFeatures) -> Path:
+    def write(self, source: Source, video: VideoFeatures) -> None:
         """Write the features of a video, and then its line of the index."""
         path = self._folder / f"{source.name}.{self._format}"
         with written_aside(path) as aside:
@@ -158,7 +158,6 @@ class FeatureStore:
             file.flush()
             os.fsync(file.fileno())
         self._records[source.name] = record
-        return path
 
     def _write_file(self, path: Path, source: Source, video: VideoFeatures) -> None:
         if self._format == "npy":

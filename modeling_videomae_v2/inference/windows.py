@@ -101,7 +101,7 @@ def window_starts(total: int, span: int, stride: int, num_frames: int) -> list[i
     last_start = total - 1 - (num_frames - 1) * span // num_frames
     starts = list(range(0, last_start + 1, stride)) or [0]
     if starts[-1] + span < total and starts[-1] + stride < total:
-        starts.append(max(total - span, starts[-1] + 1))
+        starts.append(total - span)
     return starts
 
 
