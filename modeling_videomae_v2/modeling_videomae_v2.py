@@ -16,6 +16,7 @@ import math
 import os
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,6 +114,14 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": VideoMAEv2Layer, "attentions": VideoMAEv2Attention}
     _keys_to_ignore_on_load_unexpected = KEY_BIAS
     _xavier_init = False  # linear layers: truncated normal for fine-tuning, Xavier-uniform for pre-training
+
+    def __init__(self, config: VideoMAEv2Config, *inputs: Any, **kwargs: Any) -> None:
+        if isinstance(config, PreTrainedConfig) and not hasattr(config, "grid_size"):
+            raise ValueError(
+                f"`config` must be a `VideoMAEv2Config`, got a `{type(config).__name__}`. Checkpoints of transformers' "
+                "own VideoMAE load by `from_pretrained` without it."
+            )
+        super().__init__(config, *inputs, **kwargs)
 
     @classmethod
     def from_pretrained(

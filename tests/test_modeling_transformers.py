@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -331,6 +332,15 @@ def test_problem_types(problem_type: str, num_labels: int, labels: torch.Tensor)
     torch.testing.assert_close(outputs.loss, expected)
     outputs.loss.backward()
     assert model.config.problem_type == problem_type, "the configuration was changed by a forward pass"
+
+
+def test_configurations_of_other_models_are_refused(tmp_path: Path):
+    message = "`config` must be a `VideoMAEv2Config`, got a `VideoMAEConfig`"
+    with pytest.raises(ValueError, match=message):
+        VideoMAEv2ForPreTraining(VideoMAEConfig())
+    tiny_model(VideoMAEv2ForVideoClassification).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        VideoMAEv2ForVideoClassification.from_pretrained(tmp_path, config=VideoMAEConfig())
 
 
 def test_problem_type_is_not_guessed_into_the_configuration():
