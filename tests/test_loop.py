@@ -341,8 +341,9 @@ def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:
 
 
 def test_seeds_of_the_masks_are_those_of_splitmix64() -> None:
-    """With other ones, a run would go on with other masks under the next version: its first number for the seed 0."""
+    """With other ones, a run would go on with other masks under the next version: its first number for two seeds."""
     assert mix(0) == 0xE220A8397B1DCDAF & 0xFFFFFFFF
+    assert mix(1234567) == 6457827717110365317 & 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("normalised", [True, False])
