@@ -285,7 +285,9 @@ def test_frames_are_normalised_as_the_processor_does_it(tmp_path: Path) -> None:
     task = PreTrainingTask(recipe)
     frames = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = task.processor(list(frames), return_tensors="pt")["pixel_values"]
-    torch.testing.assert_close(task.normalise(frames, torch.device("cpu")), expected, rtol=1e-5, atol=1e-6)
+    clips = task.normalise(frames, torch.device("cpu"))
+    torch.testing.assert_close(clips, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(task.normalise.undo(clips), frames / 255, rtol=1e-5, atol=1e-6)
 
 
 def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: Path) -> None:
