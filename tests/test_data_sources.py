@@ -18,6 +18,7 @@ from training.data import Mixture, Source, open_source, open_sources
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
 from training.data.hub import DatasetSource, StreamSource
+from training.data.relabel import with_classes
 from training.data.shards import TarSource, expand_shards
 from training.data.sources import TextTable
 from training.recipe import DataRecipe, SourceRecipe
@@ -222,6 +223,7 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
     assert first_frames(source, 0) == [0, 1, 2]
     assert first_frames(source, 1, 20) == [4, 5, 6, 7, 8, 9]
     assert first_frames(source, 2, 20) == list(range(4, 12))
+    assert first_frames(FolderSource(str(tmp_path), pattern="frame{:03}.png")) == [0, 1, 2]
 
 
 def test_a_million_lines_are_few_objects(tmp_path: Path) -> None:
@@ -863,6 +865,20 @@ def test_mixtures_that_make_no_sense(tmp_path: Path) -> None:
     twice.weight = 2.0
     with pytest.raises(ValueError, match="has weight 2"):
         Mixture([one, twice])
+
+
+def test_classes_in_another_order_change_the_labels_and_nothing_else(video: Path) -> None:
+    rows = video_dataset(video).to_iterable_dataset()
+    stream = StreamSource(rows, video_column="film", label_column="class", length=6, lanes=2)
+    stream.sampling_rate, stream.weight = 2, 0.5
+    source = with_classes(stream, ["w", "Z", "x", "y"])
+    assert (source.classes, source.num_classes()) == (("w", "Z", "x", "y"), 4)
+    assert [source.get(i, 0).label for i in (0, 2, 4)] == [2, 1, 3]  # x, z, y: every second row
+    for name in ("name", "length", "sequential", "lanes", "sampling_rate", "weight"):
+        assert getattr(source, name) == getattr(stream, name)
+    assert with_classes(stream, None) is with_classes(stream, ["x", "y", "z"]) is stream
+    with pytest.raises(ValueError, match=r"classes of stream do not fit the list of classes .* 'y'"):
+        with_classes(stream, ["z", "x"])
 
 
 def test_label_files_may_be_anything_valid(tmp_path: Path) -> None:
