@@ -859,6 +859,7 @@ def test_mixtures_that_make_no_sense(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name different classes"):
         Mixture([one, two])
     assert Mixture([one, one]).classes == ("run",)
+    assert Mixture([FolderSource(str(tmp_path / name)) for name in ("one", "two")]).classes is None  # nobody asks
     with pytest.raises(ValueError, match="does not say how many"):
         Mixture([one, stream_of(3)])
     twice = stream_of(3, length=3)

@@ -93,7 +93,8 @@ def test_views_are_those_of_the_processor(sampling: str, num_clips: int, num_cro
 def test_the_recipe_says_how_many_views_and_not_the_processor(tmp_path: Path, own: dict[str, float]) -> None:
     sizes = {"num_frames": 4, "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
     VideoMAEv2VideoProcessor(**sizes, **own).save_pretrained(tmp_path)
-    recipe = EvaluationRecipe(model=str(tmp_path), data=EvaluationDataRecipe(), num_clips=3, num_crops=1)
+    data = EvaluationDataRecipe(num_frames=4)
+    recipe = EvaluationRecipe(model=str(tmp_path), data=data, num_clips=3, num_crops=1)
     make_views = ViewMaker.of(recipe, processor_of(recipe, tiny_config()))
     path = str(encode(tmp_path / "video.mp4", num_frames=40))
     expected = ViewMaker(VideoMAEv2VideoProcessor(**sizes), 3, 1)(Video(path, path))
