@@ -435,8 +435,10 @@ def test_some_bad_videos_at_once_end_no_training() -> None:
     counter = FaultCounter(0.01, num_videos=10**6)
     for number in range(25):  # of the 10 that a share of a hundredth makes of a thousand
         counter.count(8, 1, [Fault(f"{number}", "why")])
-    with pytest.raises(TooManyBadVideosError, match="33 of 208 samples"):
+    with pytest.raises(TooManyBadVideosError, match="33 of 208 samples") as caught:
         counter.count(8, 8, [])
+    named = str(caught.value).splitlines()[1:]
+    assert (named[:2], named[-1], len(named)) == (["- 0: why", "- 1: why"], "- and 5 more", 21)
     with pytest.raises(TooManyBadVideosError, match="1 of 8 samples"):
         FaultCounter(0.0).count(8, 1, [Fault("a", "why")])
     with pytest.raises(TooManyBadVideosError, match="3 of 200 videos"):

@@ -93,6 +93,9 @@ def test_weights() -> None:
     assert {over_all[v] for v in range(40)} == {4}
     assert {over_all[v] for v in range(40, 70)} == {2}  # half an epoch each: in four epochs twice
     assert {over_all[v] for v in range(70, 80)} == {10}
+    assert EpochSampler([Videos(3, 0.1)], batch_size=1).samples_per_epoch == 1  # or the run would have nothing to read
+    in_order = EpochSampler([Videos(4, 0.5), Videos(2)], batch_size=1, shuffle=False)
+    assert [v for _, v, *_ in take(in_order, 12)] == [0, 1, 4, 5, 2, 3, 4, 5, 0, 1, 4, 5]
 
 
 def test_takes_are_counted_in_each_epoch() -> None:
@@ -107,18 +110,24 @@ def test_takes_are_counted_in_each_epoch() -> None:
 
 
 def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
-    sampler = EpochSampler([Videos(50), Videos(50, sequential=True)], batch_size=10)
-    videos = [v for _, v, *_ in take(sampler, 100)]
-    places = [i for i, v in enumerate(videos) if v >= 50]
-    assert [videos[i] for i in places] == list(range(50, 100))
-    assert 15 < sum(place < 50 for place in places) < 35
-    assert sorted(videos) == list(range(100))
+    """One of which half is wanted is read from its start in each epoch, without passing over any."""
+    sources = [Videos(50), Videos(50, sequential=True), Videos(40, 0.5, sequential=True)]
+    keys = take(EpochSampler(sources, batch_size=10), 240)
+    for epoch in range(2):
+        videos = [v for e, v, *_ in keys if e == epoch]
+        places = [i for i, v in enumerate(videos) if 50 <= v < 100]
+        assert [videos[i] for i in places] == list(range(50, 100))
+        assert 15 < sum(place < 60 for place in places) < 35
+        assert [v for v in videos if v >= 100] == list(range(100, 120))
+        assert sorted(videos) == list(range(120))
 
 
 def test_stream_of_unknown_length_is_one_epoch() -> None:
     sampler = EpochSampler([Videos(None, sequential=True)], batch_size=4, num_processes=2, process_index=1)
     sampler.set_position(80)
     assert take(sampler, 8) == [(0, i, 0, 0) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
+    sampler.set_position(83)  # of batches of another size
+    assert take(sampler, 5) == [(0, i, 0, 0) for i in (87, 88, 89, 90, 95)]
     assert sampler.samples_per_epoch is None
     with pytest.raises(TypeError):
         len(sampler)
@@ -126,7 +135,8 @@ def test_stream_of_unknown_length_is_one_epoch() -> None:
 
 def batches_in_lanes(length: int | None, count: int, start: int = 0) -> dict[tuple[int, int], list[list[Key]]]:
     """Batches of a stream in six lanes and other videos, by process and worker: three processes of two workers."""
-    sources = [Videos(length, sequential=True, lanes=6)] + ([Videos(31)] if length is not None else [])
+    stream = Videos(length, sequential=True, lanes=6)
+    sources = [stream] if length is None else [Videos(31), stream, Videos(7)]
     found = {}
     for process in range(3):
         sampler = EpochSampler(sources, batch_size=4, num_processes=3, process_index=process)
@@ -138,19 +148,26 @@ def batches_in_lanes(length: int | None, count: int, start: int = 0) -> dict[tup
 
 @pytest.mark.parametrize("length", [100, None])
 def test_each_worker_reads_a_lane_of_its_own(length: int | None) -> None:
-    found = batches_in_lanes(length, 40)
+    found = batches_in_lanes(length, 46)
+    first, end = (0, float("inf")) if length is None else (31, 31 + length)
     in_stream = {
-        reader: [key for batch in batches for key in batch if length is None or key.video < length]
+        reader: [key for batch in batches for key in batch if first <= key.video < end]
         for reader, batches in found.items()
     }
     assert sorted({key.lane for key in keys} for keys in in_stream.values()) == [{lane} for lane in range(6)]
     for keys in in_stream.values():
         for epoch in {key.epoch for key in keys}:
             videos = [key.video for key in keys if key.epoch == epoch]
-            assert videos == list(range(len(videos)))
-    others = [key for batches in found.values() for batch in batches for key in batch if key not in
-              {key for keys in in_stream.values() for key in keys}]  # fmt: skip
-    assert {(key.take, key.lane) for key in others} == (set() if length is None else {(0, 0)})
+            assert videos == list(range(first, first + len(videos)))
+
+
+def test_lanes_of_a_stream_leave_other_videos_as_they_are() -> None:
+    for_one, for_six = (
+        take(EpochSampler([Videos(31), Videos(100, sequential=True, lanes=lanes), Videos(7)], batch_size=4), 300)
+        for lanes in (1, 6)
+    )
+    assert [key.video in range(31, 131) for key in for_one] == [key.video in range(31, 131) for key in for_six]
+    assert all(one == other for one, other in zip(for_one, for_six) if one.video not in range(31, 131))
 
 
 @pytest.mark.parametrize("length", [100, None])
@@ -160,6 +177,12 @@ def test_lanes_go_on_where_they_were(length: int | None) -> None:
     for process in range(3):
         assert later[process, 0] == straight[process, 1][6:]
         assert later[process, 1] == straight[process, 0][7:]
+    sources = [Videos(length, sequential=True, lanes=2)]
+    used, fresh = (EpochSampler(sources, batch_size=4) for _ in range(2))
+    take(used, 8)
+    for sampler in (used, fresh):
+        sampler.set_position(6)  # of batches of another size
+    assert take(used, 20) == take(fresh, 20)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -183,6 +206,10 @@ def test_length_of_an_epoch() -> None:
     later = EpochSampler([Videos(50)], batch_size=8)
     later.set_position(130)
     assert len(later) == 7  # as from the start: the run has no end
+    ending = EpochSampler([Videos(50)], batch_size=8, num_samples=60)
+    for position, left in ((0, 8), (40, 3), (60, 0), (99, 0)):
+        ending.set_position(position)
+        assert len(ending) == len(list(ending)) == left
 
 
 def test_wrong_arguments() -> None:

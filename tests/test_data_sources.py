@@ -18,6 +18,7 @@ from training.data import Mixture, Source, open_source, open_sources
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
 from training.data.hub import DatasetSource, StreamSource
+from training.data.relabel import with_classes
 from training.data.shards import TarSource, expand_shards
 from training.data.sources import TextTable
 from training.recipe import DataRecipe, SourceRecipe
@@ -31,6 +32,12 @@ pa = pytest.importorskip("pyarrow")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 numbered frames."""
     return encode(tmp_path_factory.mktemp("video") / "v.mp4", num_frames=40)
+
+
+@pytest.fixture
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of shuffled Parquet files `datasets` gives the threads of pyarrow five seconds."""
+    monkeypatch.setattr("datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
 
 
 def write_list(folder: Path, *lines: str) -> str:
@@ -96,6 +103,7 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
         (("path,label", "a b.mp4,3"), ("a b.mp4", 3)),
         (("path label", "a.mp4 3"), ("a.mp4", 3)),
         (("# path path", "a.mp4 3"), ("a.mp4", 3)),
+        (("# label", "a.mp4 3"), ("a.mp4", 3)),
     ],
 )
 @pytest.mark.parametrize("labelled", [True, False])
@@ -184,6 +192,7 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
         (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296; .* end at 2147483647"),
         (("a.mp4 1", f"b.mp4 {10**20}"), True, "line 2: expected `path label`"),
         ((",3",), True, "line 1: expected `path label`, got ',3'"),
+        (("a.mp4,1", ",3"), True, "line 2: expected `path label`, got ',3'"),
         ((), False, "holds no videos"),
     ],
 )
@@ -214,6 +223,7 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
     assert first_frames(source, 0) == [0, 1, 2]
     assert first_frames(source, 1, 20) == [4, 5, 6, 7, 8, 9]
     assert first_frames(source, 2, 20) == list(range(4, 12))
+    assert first_frames(FolderSource(str(tmp_path), pattern="frame{:03}.png")) == [0, 1, 2]
 
 
 def test_a_million_lines_are_few_objects(tmp_path: Path) -> None:
@@ -626,12 +636,15 @@ def test_dataset_with_other_columns(video: Path) -> None:
     paths = datasets.Dataset.from_dict({"video": [str(video), "other.mp4"], "label": [4, 2]})
     source = DatasetSource(paths, label_column="label", path_pattern="other")
     assert (source.length, source.get(0, 0).content, source.num_classes()) == (1, "other.mp4", 3)
+    with pytest.raises(ValueError, match=r"data set holds no videos\. Check `split` and `path_pattern`"):
+        DatasetSource(paths, path_pattern="none")
     raw = DatasetSource(datasets.Dataset.from_dict({"video": [video.read_bytes()]}))
     assert first_frames(raw) == [0, 1, 2]
     with pytest.raises(ValueError, match=r"no column `video`, it has: film, class, word. Set `video_column`"):
         DatasetSource(video_dataset(video))
 
 
+@pytest.mark.usefixtures("no_rest")
 @pytest.mark.parametrize("layout", ["saved", "parquet"])
 @pytest.mark.parametrize("streaming", [False, True])
 def test_open_saved_datasets(video: Path, tmp_path: Path, layout: str, streaming: bool) -> None:
@@ -647,7 +660,16 @@ def test_open_saved_datasets(video: Path, tmp_path: Path, layout: str, streaming
     assert isinstance(source, StreamSource if streaming else DatasetSource)
     assert [source.get(i, 0).label for i in range(6)] == [0, 1, 2, 0, 1, 2]
     assert first_frames(source, 5) == [0, 1, 2]
-    assert (source.sampling_rate, source.classes) == (2, ("x", "y", "z"))
+    assert (source.sampling_rate, source.classes, source.num_classes()) == (2, ("x", "y", "z"), 3)
+    assert source.name == path
+    shuffled = [open_source(recipe, labelled=True, seed=seed, shuffle=True) for seed in range(3)]
+    orders = [[source.get(i, 0).label for i in range(6)] for source in shuffled]
+    assert all(sorted(order) == [0, 0, 1, 1, 2, 2] for order in orders)
+    assert (len(set(map(tuple, orders))) > 1) == streaming  # others are shuffled by the sampler
+    recipe.label_column = None
+    assert open_source(recipe, labelled=False, seed=0, shuffle=False).get(0, 0).label is None
+    with pytest.raises(ValueError, match="labels are needed, and `label_column` is null"):
+        open_source(recipe, labelled=True, seed=0, shuffle=False)
 
 
 def stream_of(count: int, seed: int | None = None, **options: object) -> StreamSource:
@@ -661,6 +683,13 @@ def test_a_stream_is_told_how_many_videos_it_has(video: Path, tmp_path: Path) ->
     assert open_source(recipe, labelled=True, seed=0, shuffle=True).length == 7
     recipe.num_videos = None
     assert open_source(recipe, labelled=True, seed=0, shuffle=True).length is None
+    datasets.Dataset.from_dict({"video": ["a", "b", "c"]}).to_parquet(tmp_path / "hub" / "data.parquet")
+    description = "dataset_info: {splits: [{name: train, num_bytes: 9, num_examples: 3}]}"
+    (tmp_path / "hub" / "README.md").write_text(f"---\n{description}\n---\n")
+    recipe = SourceRecipe(kind="datasets", path=str(tmp_path / "hub"), streaming=True)
+    for count, pattern, length in ((None, None, 3), (2, None, 2), (None, "a", None), (2, "a", 2)):
+        recipe.num_videos, recipe.path_pattern = count, pattern
+        assert open_source(recipe, labelled=False, seed=0, shuffle=True).length == length
     found = DataRecipe(sources=[SourceRecipe(path="x", num_videos=0)]).problems()
     assert found == ["data.sources.0.num_videos must be at least 1, got 0"]
 
@@ -708,6 +737,23 @@ def test_stream_goes_forward_and_a_little_back() -> None:
     assert (source.length, source.sequential) == (None, True)
 
 
+def test_a_stream_whose_connection_broke_is_read_anew() -> None:
+    broken = []
+
+    def rows() -> Iterator[dict[str, str]]:
+        for i in range(6):
+            if i == 3 and not broken:
+                broken.append(i)
+                raise ConnectionError
+            yield {"video": f"{i}.mp4"}
+
+    source = StreamSource(datasets.IterableDataset.from_generator(rows))
+    assert source.get(2, 0).content == "2.mp4"
+    with pytest.raises(ConnectionError):
+        source.get(3, 0)
+    assert [source.get(i, 0).content for i in (4, 5, 3)] == ["4.mp4", "5.mp4", "3.mp4"]
+
+
 def test_stream_is_shuffled_by_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[str]:
         source = stream_of(20, seed)
@@ -735,6 +781,7 @@ def test_lanes_of_a_stream_share_its_rows(shards: int, seed: int | None) -> None
         assert len(set(read)) == len(read)  # each by one lane alone
 
 
+@pytest.mark.usefixtures("no_rest")
 @pytest.mark.skipif(not hasattr(datasets.IterableDataset, "reshard"), reason="this version of datasets has no reshard")
 def test_lanes_of_a_parquet_file_are_row_groups(tmp_path: Path) -> None:
     rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(40)]})
@@ -812,12 +859,27 @@ def test_mixtures_that_make_no_sense(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name different classes"):
         Mixture([one, two])
     assert Mixture([one, one]).classes == ("run",)
+    assert Mixture([FolderSource(str(tmp_path / name)) for name in ("one", "two")]).classes is None  # nobody asks
     with pytest.raises(ValueError, match="does not say how many"):
         Mixture([one, stream_of(3)])
     twice = stream_of(3, length=3)
     twice.weight = 2.0
     with pytest.raises(ValueError, match="has weight 2"):
         Mixture([one, twice])
+
+
+def test_classes_in_another_order_change_the_labels_and_nothing_else(video: Path) -> None:
+    rows = video_dataset(video).to_iterable_dataset()
+    stream = StreamSource(rows, video_column="film", label_column="class", length=6, lanes=2)
+    stream.sampling_rate, stream.weight = 2, 0.5
+    source = with_classes(stream, ["w", "Z", "x", "y"])
+    assert (source.classes, source.num_classes()) == (("w", "Z", "x", "y"), 4)
+    assert [source.get(i, 0).label for i in (0, 2, 4)] == [2, 1, 3]  # x, z, y: every second row
+    for name in ("name", "length", "sequential", "lanes", "sampling_rate", "weight"):
+        assert getattr(source, name) == getattr(stream, name)
+    assert with_classes(stream, None) is with_classes(stream, ["x", "y", "z"]) is stream
+    with pytest.raises(ValueError, match=r"classes of stream do not fit the list of classes .* 'y'"):
+        with_classes(stream, ["z", "x"])
 
 
 def test_label_files_may_be_anything_valid(tmp_path: Path) -> None:
@@ -841,6 +903,6 @@ def test_rows_that_are_parts_of_videos(tmp_path: Path, streaming: bool) -> None:
 
 
 def test_parts_may_stand_in_numbers_without_a_sign() -> None:
-    table = pa.table({"path": ["v.mp4"], "start": pa.array([20], pa.uint32()), "total": pa.array([10], pa.uint16())})
+    table = pa.table({"path": ["v.mp4"], "start": pa.array([20], pa.uint32()), "total": pa.array([1], pa.uint16())})
     video = DatasetSource(datasets.Dataset(table), video_column="path").get(0, 0)
-    assert (video.start, video.total) == (20, 10)
+    assert (video.start, video.total) == (20, 1)

@@ -101,16 +101,19 @@ def test_the_loss_of_the_task_is_that_of_both_models_on_the_same_clips(
     inputs = run.task.prepare(next(run.batches), 0, torch.device("cpu"))
     assert inputs["labels"].shape == (4, CLASSES)
     assert inputs["labels"].max() < 0.99  # mixed
+    with torch.no_grad():
+        ours = run.model(inputs["pixel_values"]).logits
+    inputs["labels"] = torch.cat([ours[:1].softmax(1), (-ours[1:3]).softmax(1), inputs["labels"][3:]])  # right, wrong
     found = run.task.loss(run.model, inputs)
 
     model = VideoMAEv2ForVideoClassification.from_pretrained(teacher)
     with torch.no_grad():
         theirs = model(resampled(inputs["pixel_values"], 8, 24)).logits
-        ours = run.model(inputs["pixel_values"]).logits
     expected = divergence(ours, theirs, 3.0)
     entropy = -(inputs["labels"].double().numpy() * log_softmax(ours.double().numpy())).sum(axis=1).mean()
     assert found["loss"].item() == pytest.approx(label_weight * entropy + (1 - label_weight) * expected, abs=1e-6)
     assert float(found["agreement"]) == float((ours.argmax(1) == theirs.argmax(1)).float().mean())
+    assert float(found["accuracy"]) in (0.25, 0.5)
     assert float(found["accuracy"]) == float((ours.argmax(1) == inputs["labels"].argmax(1)).float().mean())
     assert ("cross_entropy" in found) == (label_weight > 0)
     if label_weight:
@@ -246,6 +249,8 @@ def test_classes_without_names_get_those_of_the_teacher(tmp_path: Path) -> None:
     assert DistillationTask(distillation_recipe(tmp_path, folder)).config.id2label[2] == "swim"
     own = distillation_recipe(tmp_path, folder, num_labels=None, labels=["swim", "run"])
     assert DistillationTask(own).config.id2label == {0: "swim", 1: "run"}
+    own = distillation_recipe(tmp_path, folder, num_labels=None, labels=["swim", "run", "jump"])
+    assert DistillationTask(own).config.id2label == {0: "swim", 1: "run", 2: "jump"}
     (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 2\n")
     silent = distillation_recipe(
         tmp_path, folder, num_labels=None, data__sources=[{"path": str(tmp_path / "list.txt")}]
@@ -291,6 +296,14 @@ def test_a_teacher_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture) -
         (copy / "config.json").write_text(json.dumps(config | wrong))
         with pytest.raises(RecipeError, match=r"The weights of .*unfit do not fit(.|\n)*videomae_v2\.layers\."):
             begin(tmp_path / "run", copy)
+
+
+def test_attention_of_the_teacher(tmp_path: Path, teacher: Path) -> None:
+    """Its own, else that of the student."""
+    for own, expected in ((None, "eager"), ("sdpa", "sdpa")):
+        run = begin(tmp_path, teacher, model__attention="eager", teacher__attention=own)
+        assert run.accelerator.unwrap_model(run.model).config._attn_implementation == "eager"
+        assert run.task.teacher.model.config._attn_implementation == expected
 
 
 def trained(folder: Path, teacher: Path, **overrides: Any) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:

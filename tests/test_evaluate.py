@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from full_disk import full_disk
-from tiny import tiny_model
+from tiny import tiny_config, tiny_model
 
 
 pytest.importorskip("av")
@@ -35,6 +35,7 @@ from training.evaluation.loading import Sample, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
 from training.evaluation.store import PartWriter, Prediction, open_store
+from training.evaluation.views import processor_of
 from training.recipe import load_recipe
 from training.recipe_parsing import describe
 
@@ -86,6 +87,18 @@ def test_views_are_those_of_the_processor(sampling: str, num_clips: int, num_cro
         many = processor(path, num_clips=num_clips, num_crops=num_crops, return_tensors="pt").pixel_values[0]
         single = processor(path, return_tensors="pt").pixel_values[0]
         torch.testing.assert_close(found, torch.cat([many, single[None]]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("own", [{"fps": 5.0}, {"num_clips": 2, "num_crops": 3}])
+def test_the_recipe_says_how_many_views_and_not_the_processor(tmp_path: Path, own: dict[str, float]) -> None:
+    sizes = {"num_frames": 4, "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
+    VideoMAEv2VideoProcessor(**sizes, **own).save_pretrained(tmp_path)
+    data = EvaluationDataRecipe(num_frames=4)
+    recipe = EvaluationRecipe(model=str(tmp_path), data=data, num_clips=3, num_crops=1)
+    make_views = ViewMaker.of(recipe, processor_of(recipe, tiny_config()))
+    path = str(encode(tmp_path / "video.mp4", num_frames=40))
+    expected = ViewMaker(VideoMAEv2VideoProcessor(**sizes), 3, 1)(Video(path, path))
+    assert torch.equal(make_views(Video(path, path)), expected)
 
 
 def test_a_part_of_a_video_and_its_own_rate(tmp_path: Path) -> None:
@@ -141,7 +154,8 @@ def test_numbers_and_files_agree(plain: Path) -> None:
 
 def test_one_view_alone(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
     """Computed in groups of another size, so equal but for the last bits."""
-    assert main(arguments(model, videos, tmp_path, "--num_clips", "1", "--num_crops", "1")) == 0
+    one = ("--num_clips", "1", "--num_crops", "1", "--single_view", "false")  # or there would be none
+    assert main(arguments(model, videos, tmp_path, *one)) == 0
     assert "multi_view" not in metrics(tmp_path)
     assert metrics(tmp_path)["single_view"] == metrics(plain)["single_view"]
     for row, expected in zip(rows(tmp_path), rows(plain)):

@@ -83,9 +83,10 @@ def test_files_of_names(tmp_path: Path) -> None:
         match(3, 3, model_classes=str(tmp_path / "names.txt"))
     with pytest.raises(RecipeError, match=r"data.classes: .*missing.txt"):
         read_names(str(tmp_path / "missing.txt"), "data.classes")
-    (tmp_path / "renames.json").write_text("[1]")
-    with pytest.raises(RecipeError, match="must hold an object of names by name"):
-        match(["a"], ["a"], renames=str(tmp_path / "renames.json"))
+    for content, message in (("[1]", "must hold an object of names by name"), ("{", "cannot be read")):
+        (tmp_path / "renames.json").write_text(content)
+        with pytest.raises(RecipeError, match=rf"renames: .*renames\.json {message}"):
+            match(["a"], ["a"], renames=str(tmp_path / "renames.json"))
 
 
 @pytest.mark.parametrize("size", [400, 600, 700])

@@ -436,6 +436,14 @@ def test_epochs_of_a_stream_of_unknown_length_are_none(
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
+def test_five_guesses(videos: Path, tmp_path: Path) -> None:
+    """A video under each of seven labels: one of them is the best guess, and five are among the best five."""
+    (tmp_path / "val.txt").write_text("".join(f"{videos}/val/falls/0.mp4 {label}\n" for label in range(7)))
+    task = task_of(tmp_path, num_labels=7, data_eval=[{"path": str(tmp_path / "val.txt")}], data__sampling_rate=1)
+    values = task.make_validation(Accelerator(cpu=True), build_loader).measure(task.build_model())
+    assert values == {"eval_top1": 1 / 7, "eval_top5": 5 / 7, "eval_videos": 7}
+
+
 def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")

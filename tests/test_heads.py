@@ -86,6 +86,7 @@ def test_weights_saved_in_half_precision_are_trained_in_fp32(tmp_path: Path) -> 
         (OLD, {"labels": ["a", "b"]}, "none of the 2 classes is among its 5"),
         (None, {"labels": OLD}, "it names no classes"),
         (OLD, {"num_labels": 3}, "the recipe names no classes"),
+        (None, {"num_labels": 2}, "it names no classes"),  # numbers that are there say nothing
     ],
 )
 def test_new_heads(
@@ -185,7 +186,10 @@ def test_the_saved_model_classifies_alike(tmp_path: Path) -> None:
 def test_loading_without_a_task(tmp_path: Path) -> None:
     old = checkpoint(tmp_path / "old", OLD)
     config = tiny_model(VideoMAEv2ForVideoClassification, id2label=dict(enumerate(OLD[::-1]))).config
-    model = load_classifier(VideoMAEv2ForVideoClassification, str(tmp_path / "old"), config)
+    model = load_classifier(
+        VideoMAEv2ForVideoClassification, str(tmp_path / "old"), config, attn_implementation="eager"
+    )
+    assert model.config._attn_implementation == "eager"
     assert torch.equal(model.classifier.weight, old.classifier.weight.flip(0))
 
 

@@ -285,7 +285,9 @@ def test_frames_are_normalised_as_the_processor_does_it(tmp_path: Path) -> None:
     task = PreTrainingTask(recipe)
     frames = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = task.processor(list(frames), return_tensors="pt")["pixel_values"]
-    torch.testing.assert_close(task.normalise(frames, torch.device("cpu")), expected, rtol=1e-5, atol=1e-6)
+    clips = task.normalise(frames, torch.device("cpu"))
+    torch.testing.assert_close(clips, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(task.normalise.undo(clips), frames / 255, rtol=1e-5, atol=1e-6)
 
 
 def test_frames_are_normalised_as_the_model_to_start_from_is_used_to(tmp_path: Path) -> None:
@@ -341,8 +343,9 @@ def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:
 
 
 def test_seeds_of_the_masks_are_those_of_splitmix64() -> None:
-    """With other ones, a run would go on with other masks under the next version: its first number for the seed 0."""
+    """With other ones, a run would go on with other masks under the next version: its first number for two seeds."""
     assert mix(0) == 0xE220A8397B1DCDAF & 0xFFFFFFFF
+    assert mix(1234567) == 6457827717110365317 & 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("normalised", [True, False])

@@ -129,7 +129,7 @@ def test_a_clip_is_mixed_alike_however_the_batch_is_spread(views: int) -> None:
     [
         (0, 4, 1, [1, 0, 3, 2]),
         (8, 4, 2, [2, 3, 0, 1]),  # view by view with the neighbouring video
-        (0, 3, 1, [1, 0, 0]),  # the third one has no neighbour here
+        (4, 3, 1, [1, 0, 0]),  # the third one has no neighbour here
         (3, 3, 1, [1, 2, 1]),
         (6, 1, 1, [0]),
         (4, 2, 2, [1, 0]),  # a video alone: its own other view

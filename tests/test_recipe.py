@@ -36,9 +36,10 @@ def test_file_and_overrides(config_file: Path) -> None:
     recipe = load(
         config_file, "--data.workers", "4", "--optimizer.base_lr=1e-3", "--data.sources.0.root", "/videos",
         "--tracking.trackers", "[wandb, tensorboard]", "--optimizer.clip_grad", "null", "--mixed_precision", "bf16",
-        "--model.config.decoder_mask_type", "null",
+        "--model.config.decoder_mask_type", "null", "--compile", "no",
     )  # fmt: skip
     assert recipe.data.workers == 4
+    assert recipe.compile == "no"  # for YAML 1.1, this is False
     assert recipe.optimizer.base_lr == 1e-3
     assert recipe.data.sources[0].root == "/videos"
     assert recipe.data.sources[0].path == "fake"
@@ -57,6 +58,9 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
     assert recipe.model.config == {**TINY["model"]["config"], "mask_ratio": 0.5}
     assert [source.path for source in recipe.data.sources] == ["other"]
     assert recipe.data.num_frames == TINY["data"]["num_frames"]
+    (tmp_path / "empty.yaml").write_text("extends: recipe.yaml\nema:\n")
+    (tmp_path / "above.yaml").write_text("extends: empty.yaml\nema: {decay: 0.9}\n")
+    assert load(tmp_path / "above.yaml").ema.decay == 0.9
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,7 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--quite_another", "4"], "there are: "),
         (["--data.workers", "many"], "`data.workers` must be a whole number, got 'many'"),
         (["--data.workers", "true"], "`data.workers` must be a whole number, got True"),
+        (["--data.sampling", "no"], "`data.sampling` must be one of 'dense', 'uniform', got False"),
         (["--compile", "true"], "`compile` must be one of 'no', 'blocks', 'model', got True"),
         (["--gradient_checkpointing", "1"], "`gradient_checkpointing` must be true or false, got 1"),
         (["--tracking.trackers", "tensorboard"], "`tracking.trackers` must be a list, such as [a, b], got 'ten"),

@@ -55,6 +55,7 @@ def test_edges_of_the_schedule() -> None:
     assert warmup_cosine(0, peak=1.0, total_steps=10) == 1.0
     assert warmup_cosine(5, peak=1.0, total_steps=10) == pytest.approx(0.5)
     assert warmup_cosine(0, peak=1.0, total_steps=10, warmup_steps=1) == 1.0
+    assert [warmup_cosine(step, peak=1.0, total_steps=10, warmup_steps=2, start=0.5) for step in (0, 1)] == [0.5, 1.0]
     assert warmup_cosine(10, peak=1.0, total_steps=10, floor=0.1) == 0.1
     assert warmup_cosine(99, peak=1.0, total_steps=10, floor=0.1) == 0.1
     assert warmup_cosine(3, peak=1.0, total_steps=4, warmup_steps=4) == 1.0
@@ -89,8 +90,14 @@ def test_epochs_need_a_length(tmp_path: Path) -> None:
 
 
 def test_shortest_runs(tmp_path: Path) -> None:
-    """One step, and epochs without a warm-up."""
+    """One step, a run that is all warm-up, and epochs without one."""
     assert Plan.of(tiny_recipe(PreTrainingRecipe, tmp_path, schedule__max_steps=1, schedule__warmup_steps=0), 1, 8)
+    assert Plan.of(tiny_recipe(PreTrainingRecipe, tmp_path, schedule__max_steps=3, schedule__warmup_steps=3), 1, 8)
+    in_steps = tiny_recipe(
+        PreTrainingRecipe, tmp_path, schedule__max_steps=3, schedule__warmup_steps=None, schedule__epochs=0.0
+    )
+    in_steps.validate()
+    assert Plan.of(in_steps, 1, 8).warmup_steps == 0
     recipe = tiny_recipe(
         PreTrainingRecipe, tmp_path, schedule__max_steps=None, schedule__warmup_steps=None, schedule__epochs=2.0,
         schedule__warmup_epochs=0.0,

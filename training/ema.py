@@ -78,8 +78,7 @@ class WeightAverage:
             other = sorted(state_dict.keys() ^ self.average.keys())
             raise KeyError(f"The average in the checkpoint is of other weights: {', '.join(other[:5])}.")
         for name, average in self.average.items():
-            if state_dict[name] is not average:
-                average.copy_(state_dict[name])
+            average.copy_(state_dict[name])
 
 
 def _local(tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:

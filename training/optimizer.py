@@ -36,7 +36,7 @@ def layer_scale_and_decay(
     """
     block = _ENCODER_LAYER.search(name)
     layer = int(block.group(1)) + 1 if block else 0 if _EMBEDDING.search(name) else num_layers + 1
-    is_vector = parameter.dim() <= 1 or name.endswith((".bias", *_NEVER_DECAYED))
+    is_vector = parameter.dim() <= 1 or name.endswith(_NEVER_DECAYED)
     return recipe.layer_decay ** (num_layers + 1 - layer), 0.0 if is_vector else recipe.weight_decay
 
 

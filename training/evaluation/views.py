@@ -32,7 +32,6 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
     changes = {name: value for name, value in given.items() if value is not None}
     if data.image_size is not None:
         changes |= _square(data.image_size)
-    changes |= {"num_clips": 1, "num_crops": 1, "fps": None}
     try:
         try:
             processor = VideoMAEv2VideoProcessor.from_pretrained(recipe.model, **changes)
