@@ -14,6 +14,7 @@ from PIL import Image
 from video_files import encode, numbered_frame, read_numbers
 
 from modeling_videomae_v2.inference.sources import find_sources
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 from training.data import Mixture, Source, open_source, open_sources
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
@@ -219,11 +220,16 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     for i in range(12):
         Image.fromarray(numbered_frame(i)).save(tmp_path / "clip" / f"frame{i + 1:03}.png")
-    source = ListSource(write_list(tmp_path, "clip 0 12", "clip 4 6", "clip 4 -1"), pattern="frame{:03}.png")
+    lines = write_list(tmp_path, "clip 0 12", "clip 4 6", "clip 4 -1", "clip 12 -1")
+    options = {"labelled": False, "seed": 0, "shuffle": False}
+    source = open_source(SourceRecipe(lines, pattern="frame{:03}.png"), **options)
     assert first_frames(source, 0) == [0, 1, 2]
     assert first_frames(source, 1, 20) == [4, 5, 6, 7, 8, 9]
     assert first_frames(source, 2, 20) == list(range(4, 12))
-    assert first_frames(FolderSource(str(tmp_path), pattern="frame{:03}.png")) == [0, 1, 2]
+    folder = open_source(SourceRecipe(str(tmp_path), "folder", pattern="frame{:03}.png"), **options)
+    assert first_frames(folder) == [0, 1, 2]
+    with pytest.raises(VideoDecodingError, match="no pictures from number 13 on"):
+        first_frames(source, 3)
 
 
 def test_a_million_lines_are_few_objects(tmp_path: Path) -> None:
@@ -387,11 +393,11 @@ def shards(tmp_path: Path, video: Path) -> str:
     write_shard(
         tmp_path / "s-00.tar", {"a/x.mp4": data, "a/x.cls": b"3\n", "b/x.json": b'{"label": 1}', "b/x.mp4": data}
     )
-    write_shard(tmp_path / "s-01.tar", {"y.cls": b"0", "y.txt": b"text", "y.mp4": b"not a video"})
+    write_shard(tmp_path / "s-01.tar", {"y.cls": b"0", "y.json": b'{"caption": "x"}', "y.mp4": b"not a video"})
     return str(tmp_path / "s-{00..01}.tar")
 
 
-def test_tar_shards(shards: str, tmp_path: Path) -> None:
+def test_tar_shards(shards: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = TarSource(shards, labelled=True)
     assert [(source.get(i, 0).name, source.get(i, 0).label) for i in range(source.length)] == [
         (f"{tmp_path}/s-00.tar/a/x.mp4", 3), (f"{tmp_path}/s-00.tar/b/x.mp4", 1), (f"{tmp_path}/s-01.tar/y.mp4", 0)
@@ -401,6 +407,7 @@ def test_tar_shards(shards: str, tmp_path: Path) -> None:
     assert source.num_classes() == 4
     assert TarSource(shards, path_pattern="^a/").length == 1
     assert TarSource(shards).get(0, 0).label is None
+    assert not caplog.records
 
 
 def test_names_of_shards(shards: str, tmp_path: Path) -> None:
@@ -521,17 +528,19 @@ def test_wrong_records_of_pax_keep_no_video_before_them_away(tmp_path: Path, rec
 
 def test_links_in_shards(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with tarfile.open(tmp_path / "s.tar", "w") as tar:
-        info = tarfile.TarInfo("all/a.mp4")
-        info.size = 4
-        tar.addfile(info, io.BytesIO(b"film"))
+        for name, content in (("all/a.mp4", b"film"), ("all/a.cls", b"3")):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
         for name, kind, target in (("run/b.mp4", b"1", "all/a.mp4"), ("run/c.mp4", b"2", "../all/a.mp4"),
-                                   ("run/d.mp4", b"1", "elsewhere.mp4"), ("run/e.mp4", b"1", "run/c.mp4")):  # fmt: skip
+                                   ("run/d.mp4", b"1", "elsewhere.mp4"), ("run/e.mp4", b"1", "run/c.mp4"),
+                                   ("run/b.cls", b"1", "all/a.cls")):  # fmt: skip
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, target
             tar.addfile(info)
-    source = TarSource(str(tmp_path / "s.tar"))
+    source = TarSource(str(tmp_path / "s.tar"), labelled=True)
     assert list(source.paths) == ["all/a.mp4", "run/b.mp4"]
-    assert [source.get(i, 0).content for i in range(2)] == [b"film"] * 2
+    assert everything(source) == [(str(b"film"), 3)] * 2
     assert "s.tar has 3 videos that are links, not files; they are left out" in caplog.text
 
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoCla
 from training.data.sources import Video
 from training.evaluation import EvaluationRecipe, ViewMaker, run
 from training.evaluation.cli import main
-from training.evaluation.inference import Classifier
+from training.evaluation.inference import Classifier, load_model
 from training.evaluation.loading import Sample, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
@@ -185,6 +186,7 @@ def test_many_views_alone(model: Path, videos: Path, plain: Path, tmp_path: Path
     assert main(arguments(model, videos, tmp_path, "--single_view", "false", "--batch_size", "4")) == 0
     assert "single_view" not in metrics(tmp_path)
     assert metrics(tmp_path)["multi_view"] == metrics(plain)["multi_view"]
+    assert all(row["single_view_probabilities"] is None for row in rows(tmp_path))
 
 
 def test_every_kind_of_source(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
@@ -420,6 +422,24 @@ def test_predictions_are_saved_on_the_way(tmp_path: Path) -> None:
             writer.add([Prediction(3, "a.mp4", 0, np.ones(2)), Prediction(4, "b.mp4", 1, error="it is damaged")])
             assert len(list((tmp_path / "parts").iterdir())) == on_the_way
         assert open_store(tmp_path, {"model": "a"}, overwrite=False) == {3}
+
+
+def test_time_between_two_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted from the last one, so that a long evaluation does not leave a file for each group."""
+    clock = SimpleNamespace(monotonic=lambda: 0.0)
+    monkeypatch.setattr("training.evaluation.store.time", clock)
+    open_store(tmp_path, {}, overwrite=False)
+    writer, files = PartWriter(tmp_path, every=10.0), []
+    for now in (9.0, 10.0, 11.0, 19.0, 20.0):
+        clock.monotonic = lambda now=now: now
+        writer.add([Prediction(len(files), "a.mp4", 0)])
+        files.append(len(list((tmp_path / "parts").iterdir())))
+    assert files == [0, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, "sdpa"), ("eager", "eager")])
+def test_attention_function(model: Path, asked: str | None, expected: str) -> None:
+    assert load_model(EvaluationRecipe(model=str(model), attention=asked)).config._attn_implementation == expected
 
 
 @pytest.mark.multiprocess

@@ -218,6 +218,7 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--data_eval", "[{path: NOWHERE}]"], "The data cannot be opened"),
         (["--data_eval", "[{path: LIST}]"], "LIST go up to 4, but there are 3 classes"),
         (["--data_eval", "[{path: LIST}]", "--eval.every", "0"], "eval.every must be at least 1, got 0"),
+        (["--data_eval", "[{path: LIST}]", "--eval.batch_size", "0"], "eval.batch_size must be at least 1, got 0"),
         (["--data_eval", "[{path: LIST}]", "--eval.every", "1", "--eval.every_epochs", "1"], "contradict each other"),
     ],
 )  # fmt: skip

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 from video_files import encode
@@ -56,6 +57,10 @@ def test_kinetics710_from_the_command_line(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "train.txt").read_text() == (
         "# path label\nk700/ape/-abcdefghij.mp4 0\nk700/tying tie/ccccccccccc.mp4 2\n"
     )
+    assert [list(row.values()) for row in pq.read_table(tmp_path / "out" / "train.parquet").to_pylist()] == [
+        ["k700/ape/-abcdefghij.mp4", 0, -1, 0, "k700", "-abcdefghij", 0, 10],
+        ["k700/tying tie/ccccccccccc.mp4", 0, -1, 2, "k700", "ccccccccccc", 1, 11],
+    ]
     assert json.loads((tmp_path / "out" / "report.json").read_text())["training"]["kept"] == 2
     assert run(*arguments).exit_code == 0, "the same content may be written again"
 
@@ -181,6 +186,7 @@ def test_parts_that_are_wrong(tmp_path: Path, option: str, content: str, message
         ("a.json", '[{"id": "1"}, {"ID": "2"}]', "entry 2: there is no `id`"),
         ("a.json", '[{"id": {"a": 1}}]', "entry 1: `id` must be text or a number, got {'a': 1}"),
         ("a.json", '{"id": "1"}', "must hold a list of objects"),
+        ("a.json", "[]", "must hold a list of objects"),
         ("a.json", "[", "not valid JSON"),
         ("a.json", "[" * 100_000, "a.json is not valid JSON in UTF-8"),
         ("a.json", '[{"id": "\\ud800"}]', "entry 1: '\\ud800.webm' has letters that no path has"),

@@ -270,7 +270,8 @@ def test_unknown_classes_are_named(arguments: dict, message: str) -> None:
     ("text", "message"),
     [
         ("[1, 2]", "one object of new names"),
-        ('{"a": 1}', "one object of new names"),
+        ('{"a": "b", "c": 1}', "one object of new names"),
+        ('{"a": "b", "c": " "}', "one object of new names"),
         ("{", "not valid JSON"),
         ('{"a": "b", "B": "A"}', "in a circle"),
         ('{"x": "a", "a": "b", "b": "c", "c": "a"}', "in a circle"),

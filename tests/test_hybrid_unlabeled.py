@@ -295,5 +295,6 @@ def test_manifest_of_kinetics_is_a_source_with_classes(tmp_path: Path, monkeypat
         videos = {video.content: video.label for video in (source.get(i, 0) for i in range(2))}
         assert videos == {str(tmp_path / "ABCDEFGHIJK.mp4"): 0, str(tmp_path / "abcdefghijk.mp4"): 1}
     rows = datasets.load_dataset("parquet", data_files=recipe.path, split="train")
+    assert (rows[0]["time_start"], rows[0]["time_end"]) == (None, None)
     video = rows.cast_column("path", datasets.Video(decode=False))[1]["path"]
     assert video["path"] == str(tmp_path / "abcdefghijk.mp4")

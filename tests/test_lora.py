@@ -119,6 +119,7 @@ def test_interrupted(tmp_path: Path, pre_trained: Path) -> None:
         ({"lora__alpha": 0.0}, "lora.alpha must be above 0"),
         ({"lora__dropout": 1.0}, "lora.dropout must lie in"),
         ({"lora__targets": ["query"]}, "lora.targets must name some of fc1, fc2, k_proj"),
+        ({"lora__targets": []}, "lora.targets must name some of fc1, fc2, k_proj"),
     ],
 )
 def test_refused(tmp_path: Path, overrides: dict[str, Any], message: str) -> None:

@@ -317,7 +317,7 @@ def complete_checkpoints(folder: Path) -> list[Path]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed left half written or half removed."""
-    for path in folder.glob(".*") if folder.is_dir() else []:
+    for path in folder.glob(".*"):
         if path.name.startswith((_WRITING, REMOVING)):
             shutil.rmtree(path, ignore_errors=path.name.startswith(REMOVING))
 

@@ -57,8 +57,8 @@ class TarSource(IndexedSource):
         labels = [label for shard in found for label in shard.labels] if labelled else None
         super().__init__(path, itertools.chain.from_iterable(shard.names for shard in found), labels)
         self._first = np.cumsum([0, *(len(shard.names) for shard in found)])
-        self._offsets = np.concatenate([np.frombuffer(shard.offsets, np.int64) for shard in found if shard.names])
-        self._sizes = np.concatenate([np.frombuffer(shard.sizes, np.int64) for shard in found if shard.names])
+        self._offsets = np.concatenate([np.frombuffer(shard.offsets, np.int64) for shard in found])
+        self._sizes = np.concatenate([np.frombuffer(shard.sizes, np.int64) for shard in found])
 
     def get(self, index: int, epoch: int) -> Video:
         shard = self.shards[int(np.searchsorted(self._first, index, side="right")) - 1]

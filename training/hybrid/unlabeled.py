@@ -8,7 +8,7 @@ from typing import Any
 
 from .kinetics_lists import CLIP_NAME
 from .manifest import ListWriter, ManifestWriter, joined, manifest_schema
-from .movies import PIECE, WINDOW, cut_all
+from .movies import WINDOW, cut_all
 from .outputs import OutputFolder
 from .parts import PARTS, Part, Piece, read_pieces
 from .selection import Selection
@@ -104,7 +104,7 @@ def _select(part: Part, options: UnlabeledOptions) -> tuple[Selection, dict[str,
     if part.name == "ava":
         pieces, extra = cut_all(
             path, options.root("ava"), window=movies.window, training=movies.training, workers=movies.workers,
-            length=PIECE, progress=movies.progress,
+            progress=movies.progress,
         )  # fmt: skip
     else:
         pieces = read_pieces(path, options.templates.get(part.name, part.template))
