@@ -129,9 +129,9 @@ class ClipDataset(Dataset):
         return self.choose(total, source.sampling_rate, rng)
 
     def _generator(self, purpose: Purpose, key: Key, attempt: int) -> np.random.Generator:
-        more = (
-            (key.take, key.lane) if key.lane else (key.take,) if key.take else ()
-        )  # first takes as before these counted
+        more = [key.take, key.lane]
+        while more and not more[-1]:  # so that clips are what they were before takes and lanes were counted
+            more.pop()
         return generator(self.seed, purpose, key.epoch, key.video, attempt, *more)
 
     def _replacement(self, source: Source, number: int, key: Key, attempt: int) -> int:

@@ -118,7 +118,8 @@ class EpochSampler(Sampler[list[Key]]):
         if self._cached[0] != epoch:
             order = self._order(epoch)
             takes = none_of(order) if self._quotas == self._lengths else takes_of(order)
-            self._cached = (epoch, [order, takes, self._into_lanes(epoch, order)])
+            lanes = self._into_lanes(epoch, order) if any(self._sequential) else none_of(order)
+            self._cached = (epoch, [order, takes, lanes])
         return Key(epoch, *(int(column[place]) for column in self._cached[1]))
 
     def _key_of_endless(self, sample: int) -> Key:
@@ -129,12 +130,10 @@ class EpochSampler(Sampler[list[Key]]):
         return Key(0, video, 0, int(self._lane_of(np.int64(sample), lanes)))
 
     def _into_lanes(self, epoch: int, order: np.ndarray) -> np.ndarray:
-        """Lanes of the samples of an epoch; videos of streams get, in `order`, their numbers there."""
-        if max(self._lanes) == 1:
-            return none_of(order)
+        """Lanes of the samples of an epoch; `order` gets, for streams, the videos of each lane in their own order."""
         lanes, first = np.zeros_like(order), 0
-        for length, count in zip(self._lengths, self._lanes):
-            if count > 1:
+        for length, sequential, count in zip(self._lengths, self._sequential, self._lanes):
+            if sequential:  # it is read in its own order, and shuffles itself
                 places = np.flatnonzero((order >= first) & (order < first + length))
                 lanes[places] = self._lane_of(epoch * len(order) + places, count)
                 order[places] = first + takes_of(lanes[places])
@@ -148,26 +147,21 @@ class EpochSampler(Sampler[list[Key]]):
 
     def _lane_of(self, samples: np.ndarray, lanes: int) -> np.ndarray:
         """Lanes of samples of a stream: those of a process follow each other."""
+        if lanes == 1:
+            return np.zeros_like(samples)
         steps, process = np.divmod((samples - self._seam) // self.batch_size, self.num_processes)
         of_process = lanes // self.num_processes
         return process * of_process + steps % of_process
 
     def _order(self, epoch: int) -> np.ndarray:
         """Videos of an epoch in the order in which they come, int64 `(samples_per_epoch,)`."""
-        parts, spans, first = [], [], 0
+        parts, first = [], 0
         for number, length in enumerate(self._lengths):
-            ranks = self._ranks(number, epoch)
-            spans.append((first, first + length, self._sequential[number]))
-            parts.append(first + ranks)
+            parts.append(first + self._ranks(number, epoch))
             first += length
         order = np.concatenate(parts)
-        if not self.shuffle:
-            return order
-        generator(self.seed, Purpose.ORDER, epoch).shuffle(order)
-        for low, high, sequential in spans:
-            if sequential:  # a stream is read in its own order, and shuffles itself
-                places = (order >= low) & (order < high)
-                order[places] = np.sort(order[places])
+        if self.shuffle:
+            generator(self.seed, Purpose.ORDER, epoch).shuffle(order)
         return order
 
     def _ranks(self, number: int, epoch: int) -> np.ndarray:
