@@ -184,6 +184,10 @@ def test_command(capsys: pytest.CaptureFixture) -> None:
         (["pretrain", "--batch_size", "0"], "batch_size must be at least 1"),
         (["pretrain", "--model.preset", "enormous"], "no preset"),
         (["pretrain", "--peft", "lora"], "`peft` is no key of a recipe"),
+        (
+            ["finetune", "--model.init_from", "nowhere", "--model.config.num_attention_heads", "7"],
+            "must be a multiple of `num_attention_heads` (7)",
+        ),
     ],
 )
 def test_command_refuses(capsys: pytest.CaptureFixture, arguments: list[str], said: str) -> None:

@@ -22,7 +22,7 @@ from .recipe import Recipe, RecipeError
 from .recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
 from .tasks.base import checkpoint_activations
 from .tasks.pretraining import keep_decoder_in_fp32
-from .tasks.teacher import teacher_config
+from .tasks.teacher import convert_matrices, teacher_config
 
 
 GIB = 2**30
@@ -146,7 +146,11 @@ def _config(recipe: Recipe) -> VideoMAEv2Config:
             raise
         preset = recipe.model.preset
         say(f"model.init_from ({recipe.model.init_from}) cannot be loaded: model.preset ({preset}) is counted instead.")
-        return replace(recipe, model=replace(recipe.model, init_from=None)).model_config()
+        recipe = replace(recipe, model=replace(recipe.model, init_from=None))
+        recipe.validate()
+        return recipe.model_config()
+    except ValueError as error:  # nobody has tried the values on a model of the Hub before
+        raise RecipeError(str(error)) from error
 
 
 def _on_meta(recipe: Recipe, config: VideoMAEv2Config) -> nn.Module:
@@ -173,6 +177,5 @@ def _teacher_bytes(recipe: DistillationRecipe, half: bool) -> int:
         return 0
     with torch.device("meta"):
         model = VideoMAEv2ForVideoClassification._from_config(config)
-    matrices = sum(weight.numel() for module in model.modules() if isinstance(module, (nn.Linear, nn.Conv3d))
-                   for weight in module.parameters())  # fmt: skip
-    return 4 * sum(weight.numel() for weight in model.parameters()) - 2 * matrices * half
+    convert_matrices(model, torch.bfloat16 if half else None)
+    return sum(weight.nbytes for weight in model.parameters())

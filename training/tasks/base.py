@@ -135,9 +135,8 @@ class Task(ABC):
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
     """Have the blocks of a model compute their activations anew in the backward pass."""
-    enable = (
-        getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-    )  # older name
+    # its name, and its older one
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
 
 

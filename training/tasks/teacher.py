@@ -131,9 +131,7 @@ class Teacher:
                 f"The teacher {path} is no trained classifier, it lacks {', '.join(missing[:4])}: fine-tune it first."
             )
         model.eval().requires_grad_(False)
-        for module in model.modules():
-            if self.dtype is not None and isinstance(module, (nn.Linear, nn.Conv3d)):
-                module.to(self.dtype)
+        convert_matrices(model, self.dtype)
         model.to(self.device)
         if compiled:
             model.compile()
@@ -156,6 +154,13 @@ class Teacher:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
             logits = self.model(clips, return_dict=True).logits.float()
         return logits if self.order is None else logits.index_select(1, self.order)
+
+
+def convert_matrices(model: nn.Module, dtype: torch.dtype | None) -> None:
+    """Keep the layers with matrices in the format of their products; None: as they are."""
+    for module in model.modules():
+        if dtype is not None and isinstance(module, (nn.Linear, nn.Conv3d)):
+            module.to(dtype)
 
 
 def renormalisation(path: str, processor: VideoMAEv2VideoProcessor) -> tuple[torch.Tensor, torch.Tensor] | None:
