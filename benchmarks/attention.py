@@ -4,15 +4,14 @@
 
     python -m benchmarks.attention [--presets base giant] [--batch-sizes 32] [--dtype bf16]
 
-On a GPU every back end of SDPA that takes the size, and for few tokens the kernels of `short_attention.py`, forward and
-backward; on a CPU SDPA, plain products, and the products head by head that our bf16 inference takes.
+On a GPU every back end of SDPA that takes the size, and for few tokens our own kernels, forward and backward; on a CPU
+SDPA, plain products, and the products head by head that our bf16 inference takes.
 """
 
 import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -28,11 +27,13 @@ from benchmarks.settings import BACKENDS, DTYPES, Settings, parse
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import Summary, interleaved, queued
 from modeling_videomae_v2.blocks_videomae_v2 import eager_attention_forward
+from modeling_videomae_v2.compiling import can_use_training_kernels
 from modeling_videomae_v2.cpu_attention_videomae_v2 import head_by_head_attention
 from modeling_videomae_v2.patching_videomae_v2 import num_reconstructed, num_visible
 
 
-Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Tensors = tuple[torch.Tensor, ...]
+Way = tuple[Callable[..., torch.Tensor], Tensors]  # a function, and what it takes
 COLUMNS = (
     "preset", "part", "variant", "pass", "dtype", "batch_size", "tokens", "heads", "width", "median_ms", "tflops",
     "sdpa_takes", "status",
@@ -54,66 +55,60 @@ def sizes(preset: str) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def ways(settings: Settings, qkv: Tensors) -> dict[str, Callable[[Tensors], torch.Tensor]]:
-    """Every way to compute attention on the device of tensors like these: three `(B, heads, N, width)` to
-    `(B, N, heads, width)`.
-    """
+def ways(settings: Settings, qkv: torch.Tensor) -> dict[str, Way]:
+    """Every way to compute attention of `(B, N, 3, heads, width)` on its device, to `(B, N, heads, width)`."""
+    query, key, value = (tensor.contiguous().transpose(1, 2) for tensor in qkv.detach().unbind(2))
+    apart = tuple(tensor.requires_grad_(qkv.requires_grad) for tensor in (query, key, value))
 
-    def with_backend(name: str) -> Callable[[Tensors], torch.Tensor]:
-        def call(qkv: Tensors) -> torch.Tensor:
+    def with_backend(name: str) -> Callable[..., torch.Tensor]:
+        def call(*qkv: torch.Tensor) -> torch.Tensor:
             with sdpa_kernel(BACKENDS[name]):
-                return sdpa(qkv)
+                return sdpa(*qkv)
 
         return call
 
-    def sdpa(qkv: Tensors) -> torch.Tensor:
+    def sdpa(*qkv: torch.Tensor) -> torch.Tensor:
         return nn.functional.scaled_dot_product_attention(*qkv).transpose(1, 2)
 
-    def plain(function: Callable[..., Any]) -> Callable[[Tensors], torch.Tensor]:
+    def plain(function: Callable[..., Any]) -> Callable[..., torch.Tensor]:
         module = nn.Module().eval()
-        return lambda qkv: function(module, *qkv, None, scaling=qkv[0].shape[-1] ** -0.5)[0]
+        return lambda *qkv: function(module, *qkv, None, scaling=qkv[0].shape[-1] ** -0.5)[0]
 
-    found = {SDPA: sdpa, "eager": plain(eager_attention_forward)}
-    if settings.device.type == "cuda":
-        backends = {f"sdpa, {name}": with_backend(name) for name in BACKENDS if name != "math"}
-        return found | backends | short_ways(qkv)
-    return found | {"head by head": plain(head_by_head_attention)}
+    functions = {SDPA: sdpa, "eager": plain(eager_attention_forward)}
+    on_gpu = settings.device.type == "cuda"
+    if on_gpu:
+        functions |= {f"sdpa, {name}": with_backend(name) for name in BACKENDS if name != "math"}
+    else:
+        functions["head by head"] = plain(head_by_head_attention)
+    return {name: (function, apart) for name, function in functions.items()} | (short_way(qkv) if on_gpu else {})
 
 
-def short_ways(qkv: Tensors) -> dict[str, Callable[[Tensors], torch.Tensor]]:
-    """As `ways`, the kernels for few tokens in every tiling, where these suit; in fp32 they would round to tf32."""
-    if qkv[0].dtype == torch.float32 or find_spec("triton") is None:
+def short_way(qkv: torch.Tensor) -> dict[str, Way]:
+    """Our kernels for few tokens, where these suit."""
+    if qkv.dtype == torch.float32 or not can_use_training_kernels():  # they would round to tf32
         return {}
-    from benchmarks.short_attention import TILINGS, Tiling, short_attention, suits
+    from modeling_videomae_v2.short_attention_gpu import MAX_TOKENS, short_attention
 
-    def with_tiling(tiling: Tiling) -> Callable[[Tensors], torch.Tensor]:
-        def call(qkv: Tensors) -> torch.Tensor:
-            tokens_first = (tensor.transpose(1, 2) for tensor in qkv)
-            return short_attention(*tokens_first, qkv[0].shape[-1] ** -0.5, (tiling, tiling))
-
-        return call
-
-    if not suits(*(tensor.transpose(1, 2) for tensor in qkv)):
+    if qkv.shape[1] > MAX_TOKENS:
         return {}
-    return {f"short, {tiling}": with_tiling(tiling) for tiling in TILINGS}
+    return {"ours, few tokens": (lambda qkv: short_attention(qkv, qkv.shape[-1] ** -0.5), (qkv,))}
 
 
-def caller(
-    way: Callable[[Tensors], torch.Tensor], qkv: Tensors, gradient: torch.Tensor | None
-) -> Callable[[int], None]:
+def caller(way: Way, gradient: torch.Tensor | None) -> Callable[[int], None]:
     """A call of one way, with its backward pass where there is a gradient `(B, N, heads, width)` to go back from."""
+    function, inputs = way
 
     def call(round_number: int) -> None:
         with torch.set_grad_enabled(gradient is not None):
-            output = way(qkv)
+            output = function(*inputs)
         if gradient is not None:
-            torch.autograd.grad(output, qkv, gradient)
+            torch.autograd.grad(output, inputs, gradient)
 
     return call
 
 
 def time_ways(
-    qkv: Tensors, gradient: torch.Tensor | None, settings: Settings
+    qkv: torch.Tensor, gradient: torch.Tensor | None, settings: Settings
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
     """Seconds of all ways, and what became of those that do not take the size."""
     seconds: dict[str, list[float]] = {}
@@ -122,7 +117,7 @@ def time_ways(
     for name, way in ways(settings, qkv).items():
         if (name == "head by head" and gradient is not None) or settings.late:
             continue
-        call = caller(way, qkv, gradient)
+        call = caller(way, gradient)
         try:
             call(0)
             if settings.device.type == "cuda":
@@ -142,9 +137,9 @@ def measure_size(
 ) -> Iterator[dict[str, Any]]:
     """Rows of all ways at one size."""
     tokens, heads, width = size
-    shape, kind = (batch, tokens, heads, width), DTYPES[dtype]
-    query, key, value, gradient = (torch.randn(shape, device=settings.device, dtype=kind) for _ in range(4))
-    qkv: Tensors = tuple(t.transpose(1, 2).requires_grad_(training) for t in (query, key, value))
+    like = {"device": settings.device, "dtype": DTYPES[dtype]}
+    qkv = torch.randn(batch, tokens, 3, heads, width, **like, requires_grad=training)
+    gradient = torch.randn(batch, tokens, heads, width, **like)
     seconds, statuses = time_ways(qkv, gradient if training else None, settings)
     products = 4 * tokens**2 * heads * width * batch * (3.5 if training else 1)  # flash computes the scores again
     for name in [*seconds, *statuses]:
@@ -153,7 +148,7 @@ def measure_size(
         spent = Summary.of(seconds[name]) if name in seconds else None
         row["median_ms"] = "" if spent is None else round(1e3 * spent.median, 4)
         row["tflops"] = "" if spent is None else round(products / spent.median / 1e12, 3)
-        row["sdpa_takes"] = backend_taken(*qkv) if name == SDPA else ""
+        row["sdpa_takes"] = backend_taken(*ways(settings, qkv)[SDPA][1]) if name == SDPA else ""
         yield {**row, "status": statuses.get(name, "ok")}
 
 

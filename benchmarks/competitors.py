@@ -5,7 +5,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
@@ -118,16 +117,15 @@ def _classify(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor
 def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
     """Dual and encoder-only masking, transformers' (encoder-only, two attention functions), the research way.
 
-    On a GPU dual masking with kernels of our own as well (`short_attention.py`, `bias_gelu.py`). All draw their masks
-    within the step.
+    All draw their masks within the step.
     """
     config = make_config(preset, **overrides)
     encoder_only = make_config(preset, decoder_mask_type=None, **overrides)
     macs = partial(task_macs, preset, "pretraining", True, **overrides)
     macs_encoder_only = partial(task_macs, preset, "pretraining", True, decoder_mask_type=None, **overrides)
 
-    def ours(config: VideoMAEv2Config, attention: str = "sdpa") -> Callable[[], nn.Module]:
-        return lambda: VideoMAEv2ForPreTraining._from_config(config, attn_implementation=attention)
+    def ours(config: VideoMAEv2Config) -> Callable[[], nn.Module]:
+        return lambda: VideoMAEv2ForPreTraining._from_config(config, attn_implementation="sdpa")
 
     def theirs(attention: str) -> Callable[[], nn.Module]:
         return lambda: VideoMAEForPreTraining._from_config(their_config(config), attn_implementation=attention)
@@ -139,22 +137,12 @@ def pretraining_competitors(preset: str, **overrides: Any) -> list[Competitor]:
     def run_research(model: nn.Module, pixel_values: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         return model(pixel_values)
 
-    candidates = []
-    if torch.cuda.is_available() and find_spec("triton"):  # which Windows has not
-        from benchmarks.bias_gelu import use_bias_gelu
-        from benchmarks.short_attention import NAME
-
-        candidates = [
-            Competitor("ours, short attention", ours(config, NAME), _ours, macs),
-            Competitor("ours, own kernels", lambda: use_bias_gelu(ours(config, NAME)()), _ours, macs),
-        ]
     return [
         Competitor(DUAL, ours(config), _ours, macs, FIRST),
         Competitor(TRANSFORMERS, theirs("sdpa"), run_theirs, macs_encoder_only, FIRST),
         Competitor(ENCODER_ONLY, ours(encoder_only), _ours, macs_encoder_only, COMPILED_LATER),
         Competitor(RESEARCH, lambda: ResearchPreTraining(config), run_research, macs, COMPILED_LAST),
         Competitor("transformers, eager", theirs("eager"), run_theirs, macs_encoder_only),
-        *candidates,
     ]
 
 

@@ -6,7 +6,7 @@
 
 Counted, not timed, so that the device need not be fast, nor real: `python tests/null_gpu python -m benchmarks.traffic`
 counts on a machine without one. Uncompiled, it is what each operator reads and writes; compiled, what each kernel does
-that Inductor generates, as it says itself, and each of `bias_gelu.py` (what else stays outside its graphs is not
+that Inductor generates, as it says itself, and those of `bias_gelu_gpu.py` (what else stays outside its graphs is not
 counted). The optimizer is left out.
 """
 

@@ -132,11 +132,17 @@ class VideoMAEv2MLP(nn.Module):
         return self.fc2(self.activation_fn(self.fc1(hidden_states)))
 
     def forward_with_more_channels(self, hidden_states: torch.Tensor, count: int) -> torch.Tensor:
-        """The same result with `count` channels more in between, whose weights are 0."""
-        pad = nn.functional.pad
-        weight, bias = pad(self.fc1.weight, (0, 0, 0, count)), pad(self.fc1.bias, (0, count))
+        """The same result with `count` channels more in between."""
+        weight, bias, weight2 = self.weights_with_more_channels(count)
         channels = self.activation_fn(nn.functional.linear(hidden_states, weight, bias))
-        return nn.functional.linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias)
+        return nn.functional.linear(channels, weight2, self.fc2.bias)
+
+    def weights_with_more_channels(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Weight and bias of the first product and weight of the second, for `count` channels more of zeros."""
+        if not count:
+            return self.fc1.weight, self.fc1.bias, self.fc2.weight
+        pad = nn.functional.pad
+        return pad(self.fc1.weight, (0, 0, 0, count)), pad(self.fc1.bias, (0, count)), pad(self.fc2.weight, (0, count))
 
 
 def is_linear(layer: nn.Module) -> bool:

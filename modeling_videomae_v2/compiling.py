@@ -4,6 +4,8 @@
 
 from typing import Any, Literal
 
+import torch
+from packaging.version import Version
 from torch import nn
 
 from .blocks_videomae_v2 import VideoMAEv2Layer
@@ -16,11 +18,14 @@ CompileMode = Literal["no", "blocks", "model"]
 # What is worth a graph of its own: where elementwise work stands beside products, or nothing else.
 REGIONS = (VideoMAEv2Embeddings, VideoMAEv2Layer, VideoMAEv2ReconstructionLoss)
 
+HOPPER = 9  # major capability of H100, H200 and GH200
+TRITON = "3.6"  # that of torch 2.11; 3.2 cannot compile the way back of attention
+
 
 def compile_model(
     model: nn.Module, parts: CompileMode, regions: tuple[type[nn.Module], ...] = REGIONS, **options: Any
 ) -> None:
-    """Compile a model in place.
+    """Compile a model in place; on a Hopper GPU it will train with kernels of our own (`training_kernels.py`).
 
     Args:
         model: Not wrapped yet.
@@ -31,6 +36,10 @@ def compile_model(
         regions: What "blocks" compiles.
         options: Of `torch.compile`.
     """
+    if parts != "no" and can_use_training_kernels():
+        from .training_kernels import use_training_kernels
+
+        use_training_kernels(model)
     if parts == "model":
         model.compile(**options)
     elif parts == "blocks":
@@ -39,4 +48,15 @@ def compile_model(
                 module.compile(**options)
 
 
-__all__ = ["REGIONS", "CompileMode", "compile_model"]
+def can_use_training_kernels() -> bool:
+    """Whether the GPU that our kernels were made for is there, and Triton in a version that they were tried with."""
+    if not torch.cuda.is_available() or torch.version.hip is not None:
+        return False
+    try:
+        import triton
+    except ImportError:
+        return False
+    return torch.cuda.get_device_capability()[0] == HOPPER and Version(triton.__version__) >= Version(TRITON)
+
+
+__all__ = ["REGIONS", "CompileMode", "can_use_training_kernels", "compile_model"]

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark of attention alone."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from tiny_benchmark import QUICK
@@ -12,8 +10,8 @@ from benchmarks import attention
 
 
 def test_attention_piece_finds_all_ways_equal() -> None:
-    qkv = tuple(torch.randn(2, 2, 8, 4) for _ in range(3))
-    outputs = {name: way(qkv) for name, way in attention.ways(QUICK, qkv).items()}
+    qkv = torch.randn(2, 8, 3, 2, 4)
+    outputs = {name: function(*inputs) for name, (function, inputs) in attention.ways(QUICK, qkv).items()}
     for name in ("eager", "head by head"):
         torch.testing.assert_close(outputs[name], outputs["sdpa"])
     rows = attention.run(QUICK)
@@ -21,11 +19,11 @@ def test_attention_piece_finds_all_ways_equal() -> None:
 
 
 def test_attention_goes_back_without_adding_up_gradients() -> None:
-    qkv = tuple(torch.randn(1, 2, 8, 4, requires_grad=True) for _ in range(3))
+    qkv = torch.randn(1, 8, 3, 2, 4, requires_grad=True)
     seconds, statuses = attention.time_ways(qkv, torch.randn(1, 8, 2, 4), QUICK)
     assert set(seconds) == {"sdpa", "eager"}
     assert not statuses
-    assert all(tensor.grad is None for tensor in qkv)
+    assert qkv.grad is None
     assert attention.default_batch(944, torch.device("cuda")) == 43
 
 
@@ -33,17 +31,20 @@ def test_what_a_compiler_refuses_is_a_row(monkeypatch: pytest.MonkeyPatch) -> No
     class CompilationError(Exception):  # as triton's, no RuntimeError
         pass
 
-    def refused(qkv: attention.Tensors) -> torch.Tensor:
+    def refused() -> torch.Tensor:
         raise CompilationError("no tuples")
 
-    monkeypatch.setattr(attention, "ways", lambda settings, qkv: {"refused": refused})
-    qkv = tuple(torch.randn(1, 2, 8, 4) for _ in range(3))
+    monkeypatch.setattr(attention, "ways", lambda settings, qkv: {"refused": (refused, ())})
+    qkv = torch.randn(1, 8, 3, 2, 4)
     assert attention.time_ways(qkv, None, QUICK) == ({}, {"refused": "CompilationError: no tuples"})
 
 
 @pytest.mark.parametrize(("dtype", "there"), [(torch.bfloat16, True), (torch.float32, False)])
-def test_kernels_that_round_to_tf32_are_not_compared_in_fp32(dtype: torch.dtype, there: bool) -> None:
+def test_kernels_that_round_to_tf32_are_not_compared_in_fp32(
+    dtype: torch.dtype, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("triton")
-    qkv = tuple(torch.randn(1, 2, 8, 16, dtype=dtype) for _ in range(3))
-    found = attention.ways(replace(QUICK, device=torch.device("cuda")), qkv)
-    assert any(name.startswith("short") for name in found) == there
+    monkeypatch.setattr(attention, "can_use_training_kernels", lambda: True)
+    qkv = torch.randn(1, 8, 3, 2, 16, dtype=dtype)
+    assert bool(attention.short_way(qkv)) == there
+    assert not attention.short_way(torch.randn(1, 300, 3, 2, 16, dtype=dtype))  # which they are too many for

@@ -196,14 +196,3 @@ def test_what_is_compiled(compiled: str, expected: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: asked.append(options))
     Step(dual(), "pretraining", "fp32", compiled, QUICK)
     assert asked == [{"mode": "default", "dynamic": False}] * expected
-
-
-@pytest.mark.parametrize("triton", [None, "found"])
-def test_kernels_of_our_own_take_part_where_triton_is(triton: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Torch for Windows comes without."""
-    if triton:
-        pytest.importorskip("triton")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("benchmarks.competitors.find_spec", lambda _: triton)
-    names = {competitor.name for competitor in competitors("pretraining", "tiny")}
-    assert ("ours, own kernels" in names) == bool(triton)

@@ -21,6 +21,7 @@ from modeling_videomae_v2.cpu_attention_videomae_v2 import (
     QUERIES_AT_ONCE,
     head_by_head_attention,
     suits_head_by_head,
+    trains_with_plain_products,
 )
 from modeling_videomae_v2.float8_gpu import Float8Attention, Float8Linear, Float8MLP, can_multiply_float8, to_float8
 from modeling_videomae_v2.int8_cpu import Int8Linear
@@ -29,8 +30,9 @@ from modeling_videomae_v2.quantizing import quantize_linear_layers
 
 @pytest.fixture
 def multiplies_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the CPU of the test can do, the model takes it for one with products in bf16."""
+    """Whatever the CPU of the test can do, the model takes it for one with products in bf16, without AMX."""
     monkeypatch.setattr(cpu_attention, "FAST_HALF_TYPES", {torch.bfloat16})
+    monkeypatch.setattr(cpu_attention, "HAS_AMX", False)
 
 
 def error(result: torch.Tensor, exact: torch.Tensor) -> float:
@@ -100,6 +102,9 @@ def test_it_is_left_alone_where_it_does_not_serve(monkeypatch: pytest.MonkeyPatc
         eager = tiny_model(VideoMAEv2Model, attn_implementation="eager").bfloat16()
         eager(clips().bfloat16())  # asked for something else
         tiny_model(VideoMAEv2ForPreTraining).bfloat16().train()(clips().bfloat16())  # training
+        with monkeypatch.context() as patched:
+            patched.setattr(cpu_attention, "HAS_AMX", True)
+            half(clips().bfloat16())  # a CPU for which torch has kernels of its own
         monkeypatch.setattr(cpu_attention, "FAST_HALF_TYPES", frozenset())
         half(clips().bfloat16())  # a CPU that only pretends to have bf16
 
@@ -119,6 +124,17 @@ def test_training_takes_plain_products_where_bf16_is_fast(
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         model(**inputs_for(VideoMAEv2ForPreTraining)).loss.backward()
     assert bool(taken) == takes_plain
+
+
+@pytest.mark.usefixtures("multiplies_bf16")
+@pytest.mark.parametrize(("has_amx", "longest"), [(False, 1024), (True, 384)])
+def test_long_sequences_train_with_sdpa(has_amx: bool, longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_attention, "HAS_AMX", has_amx)
+    taken = [
+        trains_with_plain_products(torch.zeros(1, 1, tokens, 1, dtype=torch.bfloat16))
+        for tokens in (160, longest, longest + 1)
+    ]
+    assert taken == [True, True, False]
 
 
 @pytest.mark.usefixtures("multiplies_bf16")

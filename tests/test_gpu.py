@@ -14,7 +14,7 @@ from modeling_videomae_v2 import (
     running_cell_mask,
     tube_mask,
 )
-from modeling_videomae_v2.compiling import CompileMode, compile_model
+from modeling_videomae_v2.compiling import CompileMode, can_use_training_kernels, compile_model
 from modeling_videomae_v2.float8_gpu import Float8Linear, can_multiply_float8
 from modeling_videomae_v2.quantizing import quantize_linear_layers
 from training.transfer import FrameTransfer
@@ -77,6 +77,29 @@ def test_compiled_blocks_equal_the_cpu(model_class: type[PreTrainedModel]) -> No
         with context:
             result = model(clips().cuda(), **{name: mask.cuda() for name, mask in masks.items()})[0]
         torch.testing.assert_close(result.cpu(), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_compiled_training_is_as_near_to_fp32_as_plain_training(dtype: torch.dtype) -> None:
+    """Gradients of a step in half precision, with kernels of our own and without."""
+    if not can_use_training_kernels():
+        pytest.skip("needs the GPU that the kernels are for")
+    config = tiny_model(VideoMAEv2ForPreTraining).config
+    masks = {
+        "bool_masked_pos": tube_mask(2, config.grid_size, config.mask_ratio),
+        "decoder_bool_masked_pos": running_cell_mask(2, config.grid_size, config.decoder_mask_ratio),
+    }
+
+    def gradients(device: str, compiled: CompileMode) -> torch.Tensor:
+        model = tiny_model(VideoMAEv2ForPreTraining).to(device).train()
+        compile_model(model, compiled, dynamic=False)
+        with torch.autocast(device, dtype, enabled=device == "cuda"):
+            model(clips().to(device), **{name: mask.to(device) for name, mask in masks.items()}).loss.backward()
+        return torch.cat([parameter.grad.flatten().double().cpu() for parameter in model.parameters()])
+
+    exact = gradients("cpu", "no")
+    plain, ours = ((gradients("cuda", way) - exact).norm() / exact.norm() for way in ("no", "blocks"))
+    assert 0 < ours < 1.3 * plain < 0.1
 
 
 def test_frames_travel_while_the_device_computes(waiting_is_an_error: Callable) -> None:

@@ -1,12 +1,9 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The MLP with a bias that is added by GELU, and whose gradient is summed up on the way back through it.
-
-A candidate: it was never timed on a GPU, and no model takes it of its own accord. `--only 'own kernels'` of
-`benchmarks.pretrain_step` measures it in a step.
+"""GELU that adds the bias of the product before it, and sums up the gradient of the bias on the way back.
 
 A product is faster without a bias. A compiler sums up the gradient of the bias in a pass of its own over the widest
-tensor of the block; the kernel here does so while it computes that tensor.
+tensor of the block; the Triton kernel here does so while it computes that tensor. Does not travel to the Hub.
 """
 
 from typing import Any
@@ -15,8 +12,6 @@ import torch
 import triton
 import triton.language as tl
 from torch import nn
-
-from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2MLP
 
 
 TOKENS, CHANNELS, AT_ONCE = 128, 256, 8  # of a program, and tokens that it has at a time
@@ -33,7 +28,7 @@ def _gelu_backward_kernel(
     channels = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     exist = channels < WIDTH
     bias = tl.load(bias_at + channels, mask=exist, other=0.0).to(tl.float32)
-    total = tl.zeros([CHANNELS], tl.float32)
+    total = tl.zeros([AT_ONCE, CHANNELS], tl.float32)  # warps meet once, at the end
     for first in range(0, TOKENS, AT_ONCE):
         tokens = tl.program_id(0) * TOKENS + first + tl.arange(0, AT_ONCE)
         at = tokens[:, None].to(tl.int64) * WIDTH + channels[None, :]
@@ -43,11 +38,11 @@ def _gelu_backward_kernel(
         slope = 0.5 + 0.5 * tl.erf(value * SQRT_HALF) + value * DENSITY_AT_0 * tl.exp(-0.5 * value * value)
         gradient *= slope
         tl.store(input_gradient_at + at, gradient.to(input_gradient_at.dtype.element_ty), mask=there)
-        total += tl.sum(gradient, 0)
-    tl.store(bias_gradient_at + tl.program_id(0) * WIDTH + channels, total, mask=exist)
+        total += gradient
+    tl.store(bias_gradient_at + tl.program_id(0) * WIDTH + channels, tl.sum(total, 0), mask=exist)
 
 
-@torch.library.custom_op("videomae_v2_benchmarks::bias_gelu_backward", mutates_args=())
+@torch.library.custom_op("videomae_v2::bias_gelu_backward", mutates_args=())
 def bias_gelu_backward(
     gradient: torch.Tensor, inputs: torch.Tensor, bias: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,7 +66,10 @@ def _(gradient: torch.Tensor, inputs: torch.Tensor, bias: torch.Tensor) -> tuple
 
 
 class BiasGELU(torch.autograd.Function):
-    """GELU of contiguous `(..., channels)` inputs and a bias `(channels,)`, in the type of the inputs."""
+    """GELU of contiguous `(..., channels)` inputs and a bias `(channels,)`, in the type of the inputs.
+
+    The way forward is left to a compiler.
+    """
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -84,22 +82,3 @@ class BiasGELU(torch.autograd.Function):
         inputs, bias = ctx.saved_tensors
         input_gradient, bias_gradients = bias_gelu_backward(gradient, inputs, bias)
         return input_gradient, bias_gradients.sum(0).to(bias.dtype)
-
-
-class BiasGELUMLP(VideoMAEv2MLP):
-    """The same MLP."""
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        count = self.missing_channels
-        pad = nn.functional.pad if count else lambda weight, _: weight  # it copies, too, where nothing is missing
-        weight, bias = pad(self.fc1.weight, (0, 0, 0, count)), pad(self.fc1.bias, (0, count))
-        channels = BiasGELU.apply(nn.functional.linear(hidden_states, weight), bias)
-        return nn.functional.linear(channels, pad(self.fc2.weight, (0, count)), self.fc2.bias)
-
-
-def use_bias_gelu(model: nn.Module) -> nn.Module:
-    """Let all MLPs of a model compute so, in place."""
-    for module in model.modules():
-        if type(module) is VideoMAEv2MLP:
-            module.__class__ = BiasGELUMLP
-    return model
