@@ -5,6 +5,7 @@
 
 import gc
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +18,16 @@ from tiny import clips, tiny_model
 from tiny_benchmark import dual, recorded_step
 
 from benchmarks import pretrain_step, traffic
+from benchmarks.competitors import make_config
 from benchmarks.settings import parse
+from benchmarks.steps import Inputs, Step
 from modeling_videomae_v2 import (
     VideoMAEv2ForPreTraining,
     VideoMAEv2ForVideoClassification,
     running_cell_mask,
     tube_mask,
 )
-from modeling_videomae_v2.compiling import compile_model
+from modeling_videomae_v2.compiling import can_use_training_kernels, compile_model
 from modeling_videomae_v2.float8_gpu import can_multiply_float8
 from modeling_videomae_v2.quantizing import quantize_linear_layers
 from training.loop import Run, start, train_step
@@ -190,6 +193,42 @@ def test_compiled_blocks_move_less() -> None:
     assert [row["status"] for row in rows] == ["ok", "ok"]
     assert 0 < rows[1]["mb_per_clip"] < rows[0]["mb_per_clip"]
     assert 0 < rows[1]["kernels"] < rows[0]["kernels"]
+
+
+@pytest.mark.parametrize("precision", ["bf16-autocast", "fp32"])
+def test_compiled_training_launches_our_kernels(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both kernels on the way forward and back, in half precision alone."""
+    if not can_use_training_kernels():
+        return  # `test_training_kernels.py` says when
+    from modeling_videomae_v2 import bias_gelu_gpu, short_attention_gpu
+
+    launched: Counter[str] = Counter()
+
+    class Spy:
+        def __init__(self, module: Any, name: str) -> None:
+            self.name, self.kernel = name, getattr(module, name)
+            monkeypatch.setattr(module, name, self)
+
+        def __getitem__(self, grid: Any) -> Any:
+            launched[self.name] += 1
+            return self.kernel[grid]
+
+    Spy(short_attention_gpu, "_attention_forward_kernel")
+    Spy(short_attention_gpu, "_attention_backward_kernel")
+    Spy(bias_gelu_gpu, "_gelu_backward_kernel")
+    settings = parse("", ["--device", "cuda", "--presets", "tiny", "--compile", "blocks"])
+    step = Step(dual(), "pretraining", precision, "blocks", settings)
+    step(*Inputs(step.model.config, 2, settings.device, torch.float32)(0))
+    step.release()
+    config = make_config("tiny")
+    blocks = config.num_hidden_layers + config.decoder_num_hidden_layers
+    short = blocks - 1  # the last one computes some tokens alone
+    expected = {
+        "_attention_forward_kernel": short,
+        "_attention_backward_kernel": short,
+        "_gelu_backward_kernel": blocks,
+    }
+    assert launched == (expected if precision != "fp32" else {})
 
 
 def test_traffic_of_own_kernels_counts() -> None:

@@ -188,3 +188,71 @@ def test_layers_that_are_no_plain_ones_are_called(way: str, layer: str, half: No
         linear.weight.__tensor_flatten__ = None  # which tensors of torchao have
     mlp(torch.rand(2, 8, 16, device=GPU))
     assert called
+
+
+class CountShortAttention(TorchDispatchMode):
+    """How often attention takes our kernel."""
+
+    calls = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += "short_attention" in func.name()
+        return func(*args, **(kwargs or {}))
+
+
+def adapt(model: PreTrainedModel) -> None:
+    """As adapters do: what a projection gives is changed afterwards."""
+    model.videomae_v2.layers[0].attention.q_proj.register_forward_hook(lambda module, inputs, output: output + 1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "change", "calls"),
+    [
+        ({}, lambda model: None, 3),  # the last block of the decoder asks for some of its tokens alone
+        ({"qkv_bias": False}, lambda model: None, 3),
+        ({}, adapt, 2),
+        ({}, lambda model: model.eval(), 0),
+        ({"attn_implementation": "eager"}, lambda model: None, 0),
+        ({"attention_probs_dropout_prob": 0.1}, lambda model: None, 0),
+        ({"num_attention_heads": 1, "hidden_size": 96}, lambda model: None, 1),  # wide heads
+        ({"image_size": 64}, lambda model: None, 2),  # many tokens in the decoder
+    ],
+)
+def test_short_attention_is_taken_where_it_suits(
+    overrides: dict[str, Any], change: Callable[[PreTrainedModel], object], calls: int, half: None
+) -> None:
+    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
+    model = tiny_on_gpu(VideoMAEv2ForPreTraining, **overrides)
+    kernels.use_training_kernels(model)
+    change(model)
+    with CountShortAttention() as counted:
+        model(clips(size=model.config.image_size).to(GPU))
+    assert counted.calls == calls
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_short_attention_is_for_half_precision(dtype: torch.dtype, gpu: None) -> None:
+    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
+    model = on_gpu(lambda: VideoMAEv2ForPreTraining(tiny_config()).to(dtype))
+    kernels.use_training_kernels(model)
+    with CountShortAttention() as counted:
+        model(clips().to(GPU, dtype))
+    assert counted.calls == (0 if dtype == torch.float32 else 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "compiling", "calls"),
+    [({}, True, 4), ({}, False, 0), ({"hidden_act": "relu"}, True, 0)],
+)
+def test_gelu_adds_the_bias_in_compiled_training(
+    overrides: dict[str, Any], compiling: bool, calls: int, half: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not compiled, it would take more passes than the two operators."""
+    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
+    model = tiny_on_gpu(VideoMAEv2ForPreTraining, **overrides)
+    kernels.use_training_kernels(model)
+    taken, plain = [], kernels.BiasGELU.apply
+    monkeypatch.setattr(kernels.BiasGELU, "apply", lambda *inputs: taken.append(inputs) or plain(*inputs))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
+    assert model(clips().to(GPU)).loss.device == GPU
+    assert len(taken) == calls
