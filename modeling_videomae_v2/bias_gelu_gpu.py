@@ -52,10 +52,11 @@ def bias_gelu_backward(
     parts = triton.cdiv(tokens, TOKENS)
     input_gradient = torch.empty_like(inputs)
     bias_gradients = bias.new_empty((parts, channels), dtype=torch.float32)
-    _gelu_backward_kernel[parts, triton.cdiv(channels, CHANNELS)](
-        gradient.contiguous(), inputs, bias, input_gradient, bias_gradients, tokens, channels,
-        TOKENS, CHANNELS, AT_ONCE, num_warps=4,
-    )  # fmt: skip
+    with torch.cuda.device_of(inputs):
+        _gelu_backward_kernel[parts, triton.cdiv(channels, CHANNELS)](
+            gradient.contiguous(), inputs, bias, input_gradient, bias_gradients, tokens, channels,
+            TOKENS, CHANNELS, AT_ONCE, num_warps=4,
+        )  # fmt: skip
     return input_gradient, bias_gradients
 
 

@@ -64,11 +64,11 @@ def _tile(
 def _attention_forward_kernel(
     qkv_at, output_at, norm_at, scale,
     TOKENS: tl.constexpr, HEADS: tl.constexpr, WIDTH: tl.constexpr, CHANNELS: tl.constexpr,
-    QUERIES: tl.constexpr, KEYS: tl.constexpr,
+    QUERIES: tl.constexpr, KEYS: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
     """A tile of queries of a head: weighted values, and base 2 logarithms of the sums of the exponentials."""
     ROW: tl.constexpr = HEADS * WIDTH
-    head, first_query = tl.program_id(1), tl.program_id(0) * QUERIES
+    head, first_query = tl.program_id(0) // TILES, tl.program_id(0) % TILES * QUERIES
     query_at, scale2 = qkv_at + _start(head, TOKENS, HEADS, WIDTH, 3), scale * LOG2E
     rows, exist = _tile(first_query, QUERIES, TOKENS, 3 * ROW, WIDTH, CHANNELS)
     query = tl.load(query_at + rows, mask=exist, other=0.0)
@@ -164,10 +164,11 @@ def _forward(qkv: torch.Tensor, scale: float, tilings: list[int]) -> tuple[torch
     batch, tokens, _, heads, _ = qkv.shape
     queries, keys, warps, stages = tilings[:4]
     output, norms = _results(qkv)
-    grid = (triton.cdiv(tokens, queries), batch * heads)
-    _attention_forward_kernel[grid](
-        qkv, output, norms, scale, *_sizes(qkv), queries, keys, num_warps=warps, num_stages=stages
-    )
+    tiles = triton.cdiv(tokens, queries)
+    with torch.cuda.device_of(qkv):
+        _attention_forward_kernel[(batch * heads * tiles,)](
+            qkv, output, norms, scale, *_sizes(qkv), queries, keys, tiles, num_warps=warps, num_stages=stages
+        )
     return output, norms
 
 
@@ -193,10 +194,11 @@ def _backward(
     batch, tokens, _, heads, _ = qkv.shape
     queries, keys, warps, stages = tilings[4:]
     qkv_gradient = torch.empty_like(qkv)
-    _attention_backward_kernel[(batch * heads,)](
-        qkv, output, norms, gradient.contiguous(), qkv_gradient, scale, *_sizes(qkv), queries, keys,
-        triton.cdiv(tokens, queries), num_warps=warps, num_stages=stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(qkv):
+        _attention_backward_kernel[(batch * heads,)](
+            qkv, output, norms, gradient.contiguous(), qkv_gradient, scale, *_sizes(qkv), queries, keys,
+            triton.cdiv(tokens, queries), num_warps=warps, num_stages=stages,
+        )  # fmt: skip
     return qkv_gradient
 
 

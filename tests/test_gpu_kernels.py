@@ -5,6 +5,7 @@
 import copy
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -129,3 +130,21 @@ def test_what_does_not_suit_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"up to 256 tokens.*\(1, 300, 3, 2, 64\)"):
         short_attention(torch.zeros(1, 300, 3, 2, 64), 0.125)
+
+
+def test_any_number_of_clips_can_be_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA takes 65535 programs at most along any axis but the first."""
+    from modeling_videomae_v2 import short_attention_gpu
+
+    grids = []
+
+    class NoKernel:
+        def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+            grids.append(grid)
+            return lambda *args, **options: None
+
+    monkeypatch.setattr(short_attention_gpu, "_attention_forward_kernel", NoKernel())
+    monkeypatch.setattr(short_attention_gpu, "_attention_backward_kernel", NoKernel())
+    qkv = torch.zeros(30_000, 1, 3, 16, 2, requires_grad=True)
+    short_attention_gpu.short_attention(qkv, 1.0).sum().backward()
+    assert grids == [(30_000 * 16,)] * 2
