@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`torch.compile` of a model, whole or block by block. Does not travel to the Hub."""
 
+import os
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,7 @@ REGIONS = (VideoMAEv2Embeddings, VideoMAEv2Layer, VideoMAEv2ReconstructionLoss)
 
 HOPPER = 9  # major capability of H100, H200 and GH200
 TRITON = "3.6"  # that of torch 2.11; 3.2 cannot compile the way back of attention
+SWITCH = "VIDEOMAE_V2_KERNELS"  # environment variable: 0 leaves them out
 
 
 def compile_model(
@@ -49,8 +51,11 @@ def compile_model(
 
 
 def can_use_training_kernels() -> bool:
-    """Whether the GPU that our kernels were made for is there, and Triton in a version that they were tried with."""
-    if not torch.cuda.is_available() or torch.version.hip is not None:
+    """Whether the GPU that our kernels were made for is there, and Triton in a version that they were tried with.
+
+    `VIDEOMAE_V2_KERNELS=0` in the environment says no.
+    """
+    if os.environ.get(SWITCH) == "0" or not torch.cuda.is_available() or torch.version.hip is not None:
         return False
     try:
         import triton

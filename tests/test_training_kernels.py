@@ -15,6 +15,7 @@ from modeling_videomae_v2.compiling import CompileMode, can_use_training_kernels
 @pytest.fixture
 def hopper(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with the GPU, and Triton."""
+    monkeypatch.delenv("VIDEOMAE_V2_KERNELS", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
@@ -29,9 +30,7 @@ def test_hopper_with_triton_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hopper")
-@pytest.mark.parametrize(
-    "missing", ["cuda", "capability", "newer", "triton", "new triton", "nvidia"],
-)  # fmt: skip
+@pytest.mark.parametrize("missing", ["cuda", "capability", "newer", "triton", "new triton", "nvidia", "switched off"])
 def test_nothing_else_does(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     match missing:
         case "cuda":
@@ -44,6 +43,8 @@ def test_nothing_else_does(missing: str, monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setitem(sys.modules, "triton", SimpleNamespace(__version__="3.5.1"))
         case "nvidia":
             monkeypatch.setattr(torch.version, "hip", "7.0")
+        case "switched off":
+            monkeypatch.setenv("VIDEOMAE_V2_KERNELS", "0")
     assert not can_use_training_kernels()
 
 
