@@ -47,7 +47,7 @@ def bias_gelu_backward(
     gradient: torch.Tensor, inputs: torch.Tensor, bias: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of inputs `(..., channels)` and of the bias `(parts, channels)`, as float32 sums of `TOKENS` tokens."""
-    channels = len(bias)
+    inputs, channels = inputs.contiguous(), len(bias)
     tokens = inputs.numel() // channels
     parts = triton.cdiv(tokens, TOKENS)
     input_gradient = torch.empty_like(inputs)
@@ -63,11 +63,11 @@ def bias_gelu_backward(
 @bias_gelu_backward.register_fake
 def _(gradient: torch.Tensor, inputs: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     parts = triton.cdiv(inputs.numel() // len(bias), TOKENS)
-    return torch.empty_like(inputs), bias.new_empty((parts, len(bias)), dtype=torch.float32)
+    return inputs.new_empty(inputs.shape), bias.new_empty((parts, len(bias)), dtype=torch.float32)
 
 
 class BiasGELU(torch.autograd.Function):
-    """GELU of contiguous `(..., channels)` inputs and a bias `(channels,)`, in the type of the inputs.
+    """GELU of `(..., channels)` inputs and a bias `(channels,)`, in the type of the inputs.
 
     The way forward is left to a compiler.
     """

@@ -20,7 +20,7 @@ CompileMode = Literal["no", "blocks", "model"]
 REGIONS = (VideoMAEv2Embeddings, VideoMAEv2Layer, VideoMAEv2ReconstructionLoss)
 
 HOPPER = 9  # major capability of H100, H200 and GH200
-TRITON = "3.6"  # that of torch 2.11; 3.2 cannot compile the way back of attention
+TRITON = "3.6"  # that of torch 2.10 and 2.11; 3.2 cannot compile the way back of attention
 SWITCH = "VIDEOMAE_V2_KERNELS"  # environment variable: 0 leaves them out
 
 
@@ -51,7 +51,7 @@ def compile_model(
 
 
 def can_use_training_kernels() -> bool:
-    """Whether the GPU that our kernels were made for is there, and Triton in a version that they were tried with.
+    """Whether all GPUs are of the kind that our kernels were made for, and Triton as new as they were tried with.
 
     `VIDEOMAE_V2_KERNELS=0` in the environment says no.
     """
@@ -61,7 +61,8 @@ def can_use_training_kernels() -> bool:
         import triton
     except ImportError:
         return False
-    return torch.cuda.get_device_capability()[0] == HOPPER and Version(triton.__version__) >= Version(TRITON)
+    kinds = {torch.cuda.get_device_capability(number)[0] for number in range(torch.cuda.device_count())}
+    return kinds == {HOPPER} and Version(triton.__version__) >= Version(TRITON)
 
 
 __all__ = ["REGIONS", "CompileMode", "can_use_training_kernels", "compile_model"]

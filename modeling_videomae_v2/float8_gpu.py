@@ -99,14 +99,19 @@ def to_float8(block: VideoMAEv2Layer) -> None:
     They stay the same modules of another class, for hooks on them, such as those of `output_attentions`.
     """
     attention, mlp = block.attention, block.mlp
-    if type(attention) is VideoMAEv2Attention and fits(*attention.children()):
+    if plain_class(attention) is VideoMAEv2Attention and fits(*attention.children()):
         attention.qkv_proj = Float8Linear(in_one([attention.q_proj, attention.k_proj, attention.v_proj]))
         attention.o_proj = Float8Linear(attention.o_proj)
         del attention.q_proj, attention.k_proj, attention.v_proj
         attention.__class__ = Float8Attention
-    if type(mlp) is VideoMAEv2MLP and fits(mlp.fc1, mlp.fc2):
+    if plain_class(mlp) is VideoMAEv2MLP and fits(mlp.fc1, mlp.fc2):
         mlp.fc1, mlp.fc2 = Float8Linear(mlp.fc1), Float8Linear(mlp.fc2)
         mlp.__class__ = Float8MLP
+
+
+def plain_class(module: nn.Module) -> type[nn.Module]:
+    """Its class, without the kernels of training that `compile_model` may have brought."""
+    return getattr(type(module), "plain_class", type(module))
 
 
 def fits(*layers: nn.Module) -> bool:

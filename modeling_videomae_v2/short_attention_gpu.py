@@ -36,9 +36,6 @@ class Tiling:
     warps: int
     stages: int
 
-    def __str__(self) -> str:
-        return f"{self.queries} x {self.keys}, {self.warps} warps, {self.stages} stages"
-
 
 # Of the way forward and back, the fastest that were tried on an H100: heads of up to 64 channels, and wider ones.
 NARROW = Tiling(64, 32, 4, 3), Tiling(64, 32, 4, 3)

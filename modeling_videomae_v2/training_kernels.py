@@ -12,7 +12,7 @@ from .short_attention_gpu import MAX_TOKENS, short_attention
 
 
 HALF_TYPES = (torch.bfloat16, torch.float16)
-MAX_WIDTH = 80  # of heads; wider ones, those of ViT-g, cuDNN computes as fast
+MAX_HEAD_WIDTH = 80  # wider ones, those of ViT-g, cuDNN computes as fast
 
 
 def use_training_kernels(model: nn.Module) -> None:
@@ -39,6 +39,8 @@ def trains_in_half_precision(module: nn.Module, hidden_states: torch.Tensor) -> 
 class ShortAttention(VideoMAEv2Attention):
     """The same attention; few tokens take the kernels of `short_attention_gpu.py`."""
 
+    plain_class = VideoMAEv2Attention
+
     def forward(
         self, hidden_states: torch.Tensor, num_outputs: int | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -50,7 +52,7 @@ class ShortAttention(VideoMAEv2Attention):
         return (
             trains_in_half_precision(self, hidden_states)
             and hidden_states.shape[1] <= MAX_TOKENS
-            and self.head_dim <= MAX_WIDTH
+            and self.head_dim <= MAX_HEAD_WIDTH
             and self.config._attn_implementation == "sdpa"
             and not self.attention_dropout
             and all(map(is_plain, (self.q_proj, self.k_proj, self.v_proj)))
@@ -68,6 +70,8 @@ class ShortAttention(VideoMAEv2Attention):
 
 class BiasGELUMLP(VideoMAEv2MLP):
     """The same MLP; compiled, it takes the kernel of `bias_gelu_gpu.py`."""
+
+    plain_class = VideoMAEv2MLP
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         suits = torch.compiler.is_compiling() and trains_in_half_precision(self, hidden_states)

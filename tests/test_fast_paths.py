@@ -419,6 +419,15 @@ def test_attention_weights_are_seen_before_and_after_float8() -> None:
     assert len(before) == len(after) == len(model.layers)
 
 
+def test_float8_after_compiling_takes_the_place_of_training_kernels() -> None:
+    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
+    block = tiny_model(VideoMAEv2Model, intermediate_size=48).bfloat16().layers[0]
+    kernels.use_training_kernels(block)
+    assert type(block.mlp) is kernels.BiasGELUMLP
+    to_float8(block)
+    assert (type(block.attention), type(block.mlp)) == (Float8Attention, Float8MLP)
+
+
 def test_float8_is_not_for_a_cpu() -> None:
     assert not can_multiply_float8(torch.device("cpu"))
 

@@ -23,6 +23,7 @@ for tokens, width in ((160, 64), (37, 24)):
     for tilings in tests.all_tilings():
         tests.compare_attention(tokens, width, tilings, "cpu", tests.torch.float16)
     tests.compare_attention(tokens, width, tests.all_tilings()[0], "cpu", tests.torch.float32, opposed=True)
+tests.compare_gelu_of_strided_tensors()
 tests.compare_blocks("cpu", tests.torch.float16)
 tests.compare_blocks("cpu", tests.torch.float32, backend="aot_eager")
 """
@@ -56,7 +57,7 @@ def compare_attention(
     from modeling_videomae_v2.short_attention_gpu import short_attention
 
     draw = torch.Generator().manual_seed(tokens)
-    inputs = [torch.randn(1, tokens, heads, width, generator=draw).to(device, dtype) for _ in range(4)]
+    inputs = [torch.randn(1, heads, tokens, width, generator=draw).to(device, dtype).transpose(1, 2) for _ in range(4)]
     if opposed:
         inputs[0], inputs[1] = inputs[0] + 4, inputs[1] - 10
     *qkv, gradient = inputs
@@ -69,6 +70,19 @@ def compare_attention(
     wanted = [expected, *torch.autograd.grad(expected, exact, gradient.double())]
     errors = [error(one.detach(), other.detach()) for one, other in zip(found, wanted, strict=True)]
     assert all(error < BOUNDS[dtype] for error in errors), (tokens, width, tilings, errors)
+
+
+def compare_gelu_of_strided_tensors() -> None:
+    """Neither inputs nor gradients lie in memory as the kernel reads them."""
+    from modeling_videomae_v2.bias_gelu_gpu import BiasGELU
+
+    inputs, bias = torch.randn(300, 5, 2).permute(2, 1, 0).requires_grad_(), torch.randn(300, requires_grad=True)
+    gradient = torch.randn(300).expand(2, 5, 300)
+    found = torch.autograd.grad(BiasGELU.apply(inputs, bias), (inputs, bias), gradient)
+    exact = inputs.double(), bias.double()
+    wanted = torch.autograd.grad(nn.functional.gelu(exact[0] + exact[1]), exact, gradient.double())
+    errors = [error(one, other) for one, other in zip(found, wanted, strict=True)]
+    assert all(error < BOUNDS[torch.float32] for error in errors), errors
 
 
 def compare_blocks(device: str, dtype: torch.dtype, backend: str | None = None) -> None:
@@ -114,7 +128,7 @@ def test_kernels_are_as_exact_as_their_precision(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("tokens", "width"), [(160, 64), (160, 80), (208, 88), (37, 32)])
+@pytest.mark.parametrize(("tokens", "width"), [(160, 64), (160, 80), (208, 88), (37, 32), (256, 64), (256, 80)])
 def test_attention_on_a_gpu(tokens: int, width: int) -> None:
     compare_attention(tokens, width, None, "cuda", torch.bfloat16, heads=12)
 

@@ -18,7 +18,8 @@ def hopper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOMAE_V2_KERNELS", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.version, "hip", None)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: (9, 0))
     monkeypatch.setitem(sys.modules, "triton", SimpleNamespace(__version__="3.6.0"))
 
 
@@ -30,13 +31,16 @@ def test_hopper_with_triton_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hopper")
-@pytest.mark.parametrize("missing", ["cuda", "capability", "newer", "triton", "new triton", "nvidia", "switched off"])
+@pytest.mark.parametrize(
+    "missing", ["cuda", "older", "newer", "second", "triton", "new triton", "nvidia", "switched off"]
+)
 def test_nothing_else_does(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     match missing:
         case "cuda":
             monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        case "capability" | "newer":
-            monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 9) if missing != "newer" else (10, 0))
+        case "older" | "newer" | "second":
+            kinds = {"older": [(8, 9), (8, 9)], "newer": [(10, 0), (10, 0)], "second": [(9, 0), (8, 0)]}[missing]
+            monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: kinds[number])
         case "triton":
             monkeypatch.setitem(sys.modules, "triton", None)
         case "new triton":
