@@ -55,10 +55,14 @@ def sizes(preset: str) -> dict[str, tuple[int, int, int]]:
     }
 
 
+def apart(qkv: torch.Tensor) -> Tensors:
+    """Queries, keys and values `(B, heads, N, width)` of `(B, N, 3, heads, width)`, each in memory of its own."""
+    tensors = (tensor.contiguous().transpose(1, 2) for tensor in qkv.detach().unbind(2))
+    return tuple(tensor.requires_grad_(qkv.requires_grad) for tensor in tensors)
+
+
 def ways(settings: Settings, qkv: torch.Tensor) -> dict[str, Way]:
     """Every way to compute attention of `(B, N, 3, heads, width)` on its device, to `(B, N, heads, width)`."""
-    query, key, value = (tensor.contiguous().transpose(1, 2) for tensor in qkv.detach().unbind(2))
-    apart = tuple(tensor.requires_grad_(qkv.requires_grad) for tensor in (query, key, value))
 
     def with_backend(name: str) -> Callable[..., torch.Tensor]:
         def call(*qkv: torch.Tensor) -> torch.Tensor:
@@ -80,7 +84,8 @@ def ways(settings: Settings, qkv: torch.Tensor) -> dict[str, Way]:
         functions |= {f"sdpa, {name}": with_backend(name) for name in BACKENDS if name != "math"}
     else:
         functions["head by head"] = plain(head_by_head_attention)
-    return {name: (function, apart) for name, function in functions.items()} | (short_way(qkv) if on_gpu else {})
+    inputs = apart(qkv)
+    return {name: (function, inputs) for name, function in functions.items()} | (short_way(qkv) if on_gpu else {})
 
 
 def short_way(qkv: torch.Tensor) -> dict[str, Way]:
@@ -148,7 +153,7 @@ def measure_size(
         spent = Summary.of(seconds[name]) if name in seconds else None
         row["median_ms"] = "" if spent is None else round(1e3 * spent.median, 4)
         row["tflops"] = "" if spent is None else round(products / spent.median / 1e12, 3)
-        row["sdpa_takes"] = backend_taken(*ways(settings, qkv)[SDPA][1]) if name == SDPA else ""
+        row["sdpa_takes"] = backend_taken(*apart(qkv)) if name == SDPA else ""
         yield {**row, "status": statuses.get(name, "ok")}
 
 

@@ -8,10 +8,10 @@ from transformers.activations import GELUActivation
 
 from .bias_gelu_gpu import BiasGELU
 from .blocks_videomae_v2 import VideoMAEv2Attention, VideoMAEv2MLP, is_plain
+from .cpu_precision_videomae_v2 import HALF_TYPES
 from .short_attention_gpu import MAX_TOKENS, short_attention
 
 
-HALF_TYPES = (torch.bfloat16, torch.float16)
 MAX_HEAD_WIDTH = 80  # wider ones, those of ViT-g, cuDNN computes as fast
 
 

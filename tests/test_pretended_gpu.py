@@ -5,6 +5,7 @@ Whatever would have to wait for the device, to learn a value or a shape, raises 
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -190,14 +191,17 @@ def test_layers_that_are_no_plain_ones_are_called(way: str, layer: str, half: No
     assert called
 
 
-class CountShortAttention(TorchDispatchMode):
-    """How often attention takes our kernel."""
+@pytest.fixture
+def kernels() -> ModuleType:
+    """What needs Triton."""
+    return pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
 
-    calls = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.calls += "short_attention" in func.name()
-        return func(*args, **(kwargs or {}))
+def calls_of(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The arguments of all calls from now on."""
+    calls, function = [], getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *inputs: calls.append(inputs) or function(*inputs))
+    return calls
 
 
 def adapt(model: PreTrainedModel) -> None:
@@ -219,25 +223,30 @@ def adapt(model: PreTrainedModel) -> None:
     ],
 )
 def test_short_attention_is_taken_where_it_suits(
-    overrides: dict[str, Any], change: Callable[[PreTrainedModel], object], calls: int, half: None
+    overrides: dict[str, Any],
+    change: Callable[[PreTrainedModel], object],
+    calls: int,
+    half: None,
+    kernels: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
     model = tiny_on_gpu(VideoMAEv2ForPreTraining, **overrides)
     kernels.use_training_kernels(model)
     change(model)
-    with CountShortAttention() as counted:
-        model(clips(size=model.config.image_size).to(GPU))
-    assert counted.calls == calls
+    taken = calls_of(kernels, "short_attention", monkeypatch)
+    model(clips(size=model.config.image_size).to(GPU))
+    assert len(taken) == calls
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_short_attention_is_for_half_precision(dtype: torch.dtype, gpu: None) -> None:
-    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
+def test_short_attention_is_for_half_precision(
+    dtype: torch.dtype, gpu: None, kernels: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = on_gpu(lambda: VideoMAEv2ForPreTraining(tiny_config()).to(dtype))
     kernels.use_training_kernels(model)
-    with CountShortAttention() as counted:
-        model(clips().to(GPU, dtype))
-    assert counted.calls == (0 if dtype == torch.float32 else 3)
+    taken = calls_of(kernels, "short_attention", monkeypatch)
+    model(clips().to(GPU, dtype))
+    assert len(taken) == (0 if dtype == torch.float32 else 3)
 
 
 @pytest.mark.parametrize(
@@ -245,14 +254,17 @@ def test_short_attention_is_for_half_precision(dtype: torch.dtype, gpu: None) ->
     [({}, True, 4), ({}, False, 0), ({"hidden_act": "relu"}, True, 0)],
 )
 def test_gelu_adds_the_bias_in_compiled_training(
-    overrides: dict[str, Any], compiling: bool, calls: int, half: None, monkeypatch: pytest.MonkeyPatch
+    overrides: dict[str, Any],
+    compiling: bool,
+    calls: int,
+    half: None,
+    kernels: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not compiled, it would take more passes than the two operators."""
-    kernels = pytest.importorskip("modeling_videomae_v2.training_kernels", exc_type=ImportError)
     model = tiny_on_gpu(VideoMAEv2ForPreTraining, **overrides)
     kernels.use_training_kernels(model)
-    taken, plain = [], kernels.BiasGELU.apply
-    monkeypatch.setattr(kernels.BiasGELU, "apply", lambda *inputs: taken.append(inputs) or plain(*inputs))
+    taken = calls_of(kernels.BiasGELU, "apply", monkeypatch)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
     assert model(clips().to(GPU)).loss.device == GPU
     assert len(taken) == calls
