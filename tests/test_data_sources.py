@@ -681,6 +681,41 @@ def test_open_saved_datasets(video: Path, tmp_path: Path, layout: str, streaming
         open_source(recipe, labelled=True, seed=0, shuffle=False)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("layout", ["saved", "parquet"])
+def test_a_damaged_data_set_is_named(video: Path, tmp_path: Path, layout: str, streaming: bool) -> None:
+    path = tmp_path / ("data" if layout == "saved" else "data.parquet")
+    rows = datasets.Dataset.from_dict({"video": [video.read_bytes()] * 3})
+    if layout == "saved":
+        rows.save_to_disk(str(path))
+        (file,) = path.glob("*.arrow")
+    else:
+        rows.to_parquet(file := path)
+    file.write_bytes(file.read_bytes()[:-1000])
+    recipe = SourceRecipe(str(path), "datasets", streaming=streaming)
+    with pytest.raises(ValueError, match=rf"^{path} cannot be read \(.+\)\. Download it again, or write it anew\.$"):
+        open_source(recipe, labelled=False, seed=0, shuffle=False)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_data_set_that_is_not_there_is_not_called_damaged(tmp_path: Path, streaming: bool) -> None:
+    recipe = SourceRecipe(str(tmp_path / "none.parquet"), "datasets", streaming=streaming)
+    with pytest.raises(FileNotFoundError, match=r"none\.parquet"):
+        open_source(recipe, labelled=False, seed=0, shuffle=False)
+
+
+def test_a_full_disk_is_not_called_damage(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+
+    datasets.Dataset.from_dict({"video": [str(video)]}).to_parquet(tmp_path / "a.parquet")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("write_table", "write_row"):  # versions differ in which
+        monkeypatch.setattr(f"datasets.arrow_writer.ArrowWriter.{name}", full)
+    with pytest.raises(OSError, match="No space left"):
+        open_source(SourceRecipe(str(tmp_path / "a.parquet"), "datasets"), labelled=False, seed=0, shuffle=False)
+
+
 def stream_of(count: int, seed: int | None = None, **options: object) -> StreamSource:
     rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(count)]})
     return StreamSource(rows.to_iterable_dataset(num_shards=2), seed=seed, **options)

@@ -213,22 +213,41 @@ def open_hub_source(
         "name": recipe.path, "video_column": recipe.video_column, "path_pattern": path_pattern,
         "label_column": recipe.label_column if labelled else None,
     }  # fmt: skip
-    is_saved = any(os.path.isfile(os.path.join(recipe.path, name)) for name in ("state.json", "dataset_dict.json"))
-    if is_saved:
-        found = datasets.load_from_disk(recipe.path)
-        if isinstance(found, datasets.DatasetDict) and recipe.split not in found:
-            raise ValueError(f"{recipe.path} has no split `{recipe.split}`, it has: {', '.join(found)}. Set `split`.")
-        dataset = found[recipe.split] if isinstance(found, datasets.DatasetDict) else found
-        dataset = dataset.to_iterable_dataset() if recipe.streaming else dataset
-    elif recipe.path.endswith(".parquet"):
-        options: dict[str, Any] = {"data_files": {recipe.split: recipe.path}, "split": recipe.split}
-        dataset = datasets.load_dataset("parquet", streaming=recipe.streaming, **options)
-    else:
-        dataset = datasets.load_dataset(recipe.path, split=recipe.split, streaming=recipe.streaming)
+    dataset = _open(recipe)
     if isinstance(dataset, datasets.IterableDataset):
         order = {"seed": seed if shuffle else None, "lanes": lanes}
         return StreamSource(dataset, length=recipe.num_videos, **order, **common)
     return DatasetSource(dataset, **common)
+
+
+def _open(recipe: "SourceRecipe") -> "Dataset | IterableDataset":
+    """The data set of a recipe.
+
+    Raises:
+        ValueError: It has no such split, or a file of it is damaged.
+    """
+    import datasets
+    from datasets.exceptions import DatasetGenerationError
+    from pyarrow import ArrowException
+
+    try:
+        if any(os.path.isfile(os.path.join(recipe.path, name)) for name in ("state.json", "dataset_dict.json")):
+            found = datasets.load_from_disk(recipe.path)
+            if isinstance(found, datasets.DatasetDict) and recipe.split not in found:
+                splits = ", ".join(found)
+                raise ValueError(f"{recipe.path} has no split `{recipe.split}`, it has: {splits}. Set `split`.")
+            dataset = found[recipe.split] if isinstance(found, datasets.DatasetDict) else found
+            return dataset.to_iterable_dataset() if recipe.streaming else dataset
+        options: dict[str, Any] = {"split": recipe.split, "streaming": recipe.streaming}
+        if recipe.path.endswith(".parquet"):
+            return datasets.load_dataset("parquet", data_files={recipe.split: recipe.path}, **options)
+        return datasets.load_dataset(recipe.path, **options)
+    except (ArrowException, DatasetGenerationError, OSError) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, OSError) and (cause.errno is not None or not os.path.exists(recipe.path)):
+            raise cause from None  # a full disk; no such file; an address out of reach
+        reason = str(cause).strip()
+        raise ValueError(f"{recipe.path} cannot be read ({reason}). Download it again, or write it anew.") from error
 
 
 def _announced_length(dataset: "IterableDataset") -> int | None:
