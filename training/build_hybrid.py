@@ -8,17 +8,15 @@ python -m training.build_hybrid check data/unlabeled_hybrid/webvid.txt --root da
 """  # noqa: E501
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
+from .console import errors_in_words, messages, print_some, progress_bar, screen
 from .hybrid.parts import PARTS
 from .hybrid.tables import kinetics_remarks, kinetics_tables, unlabeled_remarks, unlabeled_table
 from .hybrid.versions import FILE_NAME, PREFERENCE, TRAINING, VALIDATION, VERSIONS
@@ -27,22 +25,13 @@ from .hybrid.versions import FILE_NAME, PREFERENCE, TRAINING, VALIDATION, VERSIO
 if TYPE_CHECKING:
     from .hybrid.checking import CheckResult
 
-SHOWN = 10  # bad videos that are named on the screen
-screen = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
-
 
 class ErrorsInWords(TyperGroup):
-    """Runs a command; what the user can set right is said without a traceback, with exit code 1."""
+    """Runs a command."""
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with errors_in_words():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
-        except (ValueError, OSError, ImportError) as error:
-            messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(1) from error
 
 
 app = typer.Typer(
@@ -150,7 +139,7 @@ def unlabeled(
 
     given = {"k710": k710, "ssv2": ssv2, "ava": ava, "webvid": webvid, "self_collected": self_collected}
     sample = _sample(check)
-    with _progress() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("", total=None)
 
         def movies_done(done: int, total: int) -> None:
@@ -222,7 +211,7 @@ def _check(
 ) -> "CheckResult":  # fmt: skip
     from .hybrid.checking import check_list
 
-    with _progress() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(f"Checking {escape(path.name)}", total=None)
         result = check_list(
             str(path), root, sample=sample, decode=decode, workers=workers, seed=seed, pattern=pattern,
@@ -232,23 +221,13 @@ def _check(
     of = "" if result.checked == result.listed else f" (drawn from {result.listed:,})"
     what = "decoded" if decode else "found"
     screen.print(f"{escape(str(path))}: {number} of {checked} videos{of} {what}.", soft_wrap=True)
-    for line in result.text().splitlines()[:SHOWN]:
-        screen.print(escape(f"  {line}"), soft_wrap=True)
-    if len(result.bad) > SHOWN:
-        screen.print(f"  and {len(result.bad) - SHOWN:,} more (all of them: command `check`, option --bad)")
+    print_some(result.text().splitlines(), "all of them: command `check`, option --bad")
     return result
 
 
 def _leave(results: Sequence["CheckResult"]) -> None:
     if any(result.bad for result in results):
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=messages, transient=True) as bar:
-        yield bar
 
 
 def _shown(update: Callable[[str], None]) -> Callable[[str], None]:

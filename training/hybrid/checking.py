@@ -3,9 +3,7 @@
 """Looks whether the videos of a list are there, or can be decoded."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -20,9 +18,7 @@ from ..data.files import ListSource
 from ..data.frames import read_frames
 from ..data.sources import Video
 from ..list_lines import find_layout, read_videos
-
-
-AHEAD = 64  # checks that wait for each worker, so that a list of millions is not held as tasks
+from ..thread_pool import in_order
 
 
 @dataclass
@@ -86,12 +82,11 @@ def check_list(
         video = source.get(number, 0)
         return number, video, look(video)
 
-    with ThreadPoolExecutor(workers) as pool:
-        for number, video, reason in _in_order(pool, check, numbers, workers * AHEAD):
-            result.checked += 1
-            if reason is not None:
-                result.bad[number], result.paths[number] = reason, str(video.content)
-            progress(result.checked, len(numbers))
+    for number, video, reason in in_order(check, numbers.tolist(), workers):
+        result.checked += 1
+        if reason is not None:
+            result.bad[number], result.paths[number] = reason, str(video.content)
+        progress(result.checked, len(numbers))
     return result
 
 
@@ -118,19 +113,6 @@ def write_aside(target: str, texts: Iterable[str]) -> None:
         open(aside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
     ):
         file.writelines(texts)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, check: Callable[[int], tuple[int, Video, str | None]], numbers: np.ndarray, ahead: int
-) -> Iterator[tuple[int, Video, str | None]]:
-    """Results in the order of `numbers`; at most `ahead` tasks wait."""
-    waiting: deque[Future] = deque()
-    for number in numbers.tolist():
-        waiting.append(pool.submit(check, number))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _find(video: Video) -> str | None:

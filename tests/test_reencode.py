@@ -1,0 +1,278 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m training.reencode`: the same frames in files that decode fast."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+from video_files import av, encode, encode_sound, read_numbers
+
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video
+from training.data.files import FolderSource, ListSource
+from training.data.frames import read_frames
+from training.data.reencoding import Stopped, reencode
+from training.reencode import main
+
+
+app = typer.Typer()
+app.command()(main)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def said(result: Result) -> str:
+    return re.sub(r"\s+", " ", result.output).strip()
+
+
+def numbers_of(path: Path) -> list[int]:
+    return read_numbers(read_video(path)[0])
+
+
+def smooth(num_frames: int, width: int, height: int) -> np.ndarray:
+    """Colours that change slowly over the picture, so that little is lost; corners differ."""
+    row, column = np.mgrid[0:height, 0:width].astype(np.float32) / [[[height]], [[width]]]
+    picture = np.stack([255 * row, 255 * column, 255 * (1 - row) * (1 - column)], axis=-1)
+    return np.repeat(picture.astype(np.uint8)[None], num_frames, axis=0)
+
+
+# one file
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", {"bf": "2"}),
+        ("a.webm", "libvpx-vp9", {}),
+        ("a.avi", "mpeg4", {}),
+        ("a.mkv", "libx265", {"x265-params": "log-level=none"}),
+        ("a.mov", "mjpeg", {}),
+    ],
+)
+def test_frames_stay_in_their_places(tmp_path: Path, name: str, codec: str, options: dict[str, str]) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    encode(tmp_path / name, codec, num_frames=70, options=options, pix_fmt=pixels)
+    reencode(str(tmp_path / name), tmp_path / "out" / name)
+    assert numbers_of(tmp_path / "out" / name) == list(range(70))
+
+
+def test_few_frames_are_needed_for_a_clip(tmp_path: Path) -> None:
+    encode(tmp_path / "a.mp4", num_frames=100, options={"g": "1000"})
+    reencode(str(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+        assert container.streams.video[0].codec_context.name == "h264"
+    times = sorted(packet.pts for packet in packets)
+    keys = [times.index(packet.pts) for packet in packets if packet.is_keyframe]
+    assert keys == [0, 32, 64, 96]
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        container.streams.video[0].codec_context.skip_frame = "NONREF"
+        needed = [times.index(frame.pts) for frame in container.decode(video=0)]
+    assert len(needed) <= 100 // 4 + len(keys)
+
+
+def test_times_stay(tmp_path: Path) -> None:
+    times = [0, 40, 80, 400, 410, 900, 1000, 3000]
+    encode(tmp_path / "a.mp4", num_frames=len(times), times=times)
+    reencode(str(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert [round(1000 * frame.time) for frame in container.decode(video=0)] == times
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "expected"),
+    [
+        (640, 360, 256, (256, 456)),
+        (360, 640, 256, (456, 256)),
+        (100, 60, 256, (60, 100)),
+        (640, 360, 360, (360, 640)),
+        (322, 182, 91, (92, 160)),
+        (400, 16, 16, (16, 400)),
+    ],
+)
+def test_the_shorter_side_is_as_long_as_asked(
+    tmp_path: Path, width: int, height: int, size: int, expected: tuple[int, int]
+) -> None:
+    encode(tmp_path / "a.mp4", num_frames=3, width=width, height=height)
+    reencode(str(tmp_path / "a.mp4"), tmp_path / "b.mp4", size=size)
+    with VideoReader(tmp_path / "b.mp4") as reader:
+        assert reader.coded_size == expected
+        assert reader.num_frames == 3
+
+
+def test_odd_sides_become_even(tmp_path: Path) -> None:
+    encode(tmp_path / "a.mkv", "ffv1", num_frames=3, width=75, height=49, pix_fmt="yuv444p")
+    reencode(str(tmp_path / "a.mkv"), tmp_path / "b.mp4")
+    assert numbers_of(tmp_path / "b.mp4") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+@pytest.mark.parametrize("flip", [False, True])
+def test_turned_videos_become_upright(tmp_path: Path, degrees: int, flip: bool) -> None:
+    frames = smooth(3, 96, 64)
+    encode(tmp_path / "a.mp4", frames=frames, width=96, height=64, display=(degrees, flip, False))
+    reencode(str(tmp_path / "a.mp4"), tmp_path / "b.mp4", crf=5)
+    before, after = (read_video(tmp_path / name)[0].float() for name in ("a.mp4", "b.mp4"))
+    assert before.shape == after.shape
+    assert (before - after).abs().mean() < 3
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.height, stream.width) == tuple(after.shape[-2:]), "the pixels are upright, not the metadata"
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "colour"),
+    [
+        ("libx264", "yuv420p", None),
+        ("libx264", "yuv420p", (1, 1)),
+        ("libx264", "yuv420p", (5, 1)),
+        ("libx264", "yuvj420p", None),
+        ("libx264", "yuv420p", (1, 2)),
+        ("libx264", "yuv422p10le", (1, 1)),
+        ("libx264rgb", "rgb24", None),
+        ("ffv1", "gray", None),
+    ],
+)
+def test_colours_stay(tmp_path: Path, codec: str, pixels: str, colour: tuple[int, int] | None) -> None:
+    frames = smooth(4, 96, 64)
+    encode(tmp_path / "a.mkv", codec, frames=frames, width=96, height=64, pix_fmt=pixels, colour=colour)
+    reencode(str(tmp_path / "a.mkv"), tmp_path / "b.mp4", crf=5)
+    before, after = (read_video(tmp_path / name)[0].float() for name in ("a.mkv", "b.mp4"))
+    assert (before - after).abs().mean() < 2
+
+
+def test_sound_is_left_out(tmp_path: Path) -> None:
+    encode_sound(tmp_path / "sound.mp4")
+    with pytest.raises(VideoDecodingError, match="no video stream"):
+        reencode(str(tmp_path / "sound.mp4"), tmp_path / "b.mp4")
+
+
+def test_a_truncated_video_is_not_written(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", num_frames=60, container_options={"movflags": "faststart"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(VideoDecodingError, match=rf"{path}: .+ leave it out"):
+        reencode(str(path), tmp_path / "out" / "a.mp4")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_it_gives_up_when_it_is_told_to(tmp_path: Path) -> None:
+    encode(tmp_path / "a.mp4")
+    answers = iter([False] * 5 + [True])
+    with pytest.raises(Stopped):
+        reencode(str(tmp_path / "a.mp4"), tmp_path / "out" / "a.mp4", stopped=lambda: next(answers))
+    assert not list((tmp_path / "out").iterdir())
+
+
+# many
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    for name in ("cats/a b.mp4", "cats/deep/ü.webm", "dogs/c.MP4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        encode(tmp_path / "videos" / name, "libvpx-vp9" if name.endswith("webm") else "libx264", num_frames=9)
+    (tmp_path / "videos" / "readme.txt").write_text("no video")
+    result = run(tmp_path / "videos", tmp_path / "out", "--size", 32, "--workers", 2)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"3 videos written \(.+ kB became .+ kB\)\.", said(result))
+    before, after = (FolderSource(str(tmp_path / name), labelled=True) for name in ("videos", "out"))
+    assert list(before.paths) == list(after.paths)
+    assert all(numbers_of(after.get(i, 0).content) == list(range(9)) for i in range(3))
+    assert read_video(after.get(0, 0).content)[0].shape[-2:] == (32, 54)
+
+
+def test_a_list_stays_true(tmp_path: Path) -> None:
+    (tmp_path / "data" / "b").mkdir(parents=True)
+    encode(tmp_path / "data" / "a.mp4", num_frames=50)
+    encode(tmp_path / "data" / "b" / "c.mp4", num_frames=8)
+    lines = ["a.mp4 0 20", "a.mp4 20 30", f"{tmp_path}/data/b/c.mp4 -1 -1", "./b/../a.mp4 7 2"]
+    (tmp_path / "list.txt").write_text("\n".join(lines) + "\n")
+    result = run(tmp_path / "list.txt", tmp_path / "out", "--root", tmp_path / "data")
+    assert result.exit_code == 0, result.output
+    assert "2 videos written" in said(result)
+    source = ListSource(str(tmp_path / "list.txt"), str(tmp_path / "out"))
+    video = source.get(1, 0)
+    assert video.content.startswith(str(tmp_path / "out"))
+    assert read_numbers(read_frames(video, lambda total: np.array([0, total - 1]))) == [20, 49]
+    assert (tmp_path / "out" / "b" / "c.mp4").exists()
+
+
+def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        encode(tmp_path / "videos" / f"{name}.mp4", num_frames=5)
+    assert "2 videos written" in said(run(tmp_path / "videos", tmp_path / "out", "--part", "1/2"))
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "c.mp4"]
+    (tmp_path / "out" / "a.mp4").write_bytes(b"mine")
+    assert "2 videos written" in said(run(tmp_path / "videos", tmp_path / "out"))
+    assert "0 videos written, 4 were there." in said(run(tmp_path / "videos", tmp_path / "out"))
+    assert (tmp_path / "out" / "a.mp4").read_bytes() == b"mine"
+
+
+def test_videos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "bad.mp4").write_bytes(b"no video at all")
+    encode(tmp_path / "good.mp4", num_frames=5)
+    names = ["bad.mp4", "good.mp4", "gone.mp4", "pictures", "https://host/a.mp4"]
+    (tmp_path / "list.txt").write_text("\n".join(names) + "\n")
+    result = run(tmp_path / "list.txt", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "1 videos written" in said(result)
+    assert "4 were not written" in said(result)
+    reasons = dict(line.split("\t") for line in (tmp_path / "out" / "not_written.txt").read_text().splitlines())
+    assert list(reasons) == ["bad.mp4", "gone.mp4", "pictures", "https://host/a.mp4"]
+    assert "not a video file" in reasons["bad.mp4"]
+    assert "does not exist" in reasons["gone.mp4"]
+    assert "folder of pictures" in reasons["pictures"]
+    assert "Download it first" in reasons["https://host/a.mp4"]
+    (tmp_path / "list.txt").write_text("good.mp4\n")
+    assert run(tmp_path / "list.txt", tmp_path / "out").exit_code == 0
+    assert os.listdir(tmp_path / "out") == ["good.mp4"]
+
+
+def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "videos").mkdir()
+    for number in range(3):
+        encode(tmp_path / "videos" / f"{number}.mp4", num_frames=3)
+    monkeypatch.setattr("os.fsync", full)
+    result = run(tmp_path / "videos", tmp_path / "out", "--workers", 1)
+    assert result.exit_code == 1
+    assert "out/0.mp4 cannot be written: No space left on device" in said(result).replace("\n", "")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["videos", "videos"], "The videos lie in videos, and so would the new ones. Name a folder elsewhere."),
+        (["videos", "videos/out"], "The videos lie in videos, and so would the new ones. Name a folder elsewhere."),
+        (["list.txt", "videos", "--root", "videos"], "The videos lie in videos"),
+        (["videos", "out", "--root", "videos"], "--root is for lists, and videos is a folder. Leave it out."),
+        (["videos", "out", "--part", "3/2"], "`--part` must be a number and how many there are"),
+        (["outside.txt", "out", "--root", "videos"], "../a.mp4 lies outside of videos. Set --root to the folder"),
+        (["none.txt", "out"], "none.txt"),
+        (["empty", "out"], "empty holds no videos"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "empty").mkdir()
+    encode(tmp_path / "videos" / "a.mp4", num_frames=3)
+    (tmp_path / "list.txt").write_text("a.mp4\n")
+    (tmp_path / "outside.txt").write_text("../a.mp4\n")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert reason in said(result)
+    assert os.listdir(tmp_path / "videos") == ["a.mp4"]
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,44 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What commands that go through many videos share: the screen, progress, errors in words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+SHOWN = 10  # bad videos that are named on the screen
+screen = Console(highlight=False)
+messages = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Within it, what the user can set right is said without a traceback, with exit code 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError, ImportError) as error:
+        messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar below the messages, which goes when all is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, transient=True) as bar:
+        yield bar
+
+
+def print_some(lines: list[str], more: str) -> None:
+    """The first lines, indented, and how many there are more; `more` says where all of them are."""
+    for line in lines[:SHOWN]:
+        screen.print(escape(f"  {line}"), soft_wrap=True)
+    if len(lines) > SHOWN:
+        screen.print(f"  and {len(lines) - SHOWN:,} more ({more})")
