@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views per second and core out of video files: decoding, multi-scale crops, repeated augmentation.
 
-    python -m benchmarks.data_loading [--videos 8] [--views 4] [--workers 2] [--folder FOLDER] [--minutes 3]
+    python -m benchmarks.data_loading [--videos 8] [--views 4] [--folder FOLDER] [--reencode] [--minutes 3]
 
 Writes h264 files (or takes those of a folder) and cuts clips of 16 frames, 4 apart, starting anywhere. Taking turns on
 the same clips and crops:
@@ -10,7 +10,8 @@ the same clips and crops:
 - ours: `training.data`, uint8 views; normalised on the GPU in training, and here once more with that on the CPU;
 - decord, Pillow crop and resize of every frame, float and normalisation (where `pip install decord` was run);
 - torchcodec, torchvision's crop and resize of a clip, float and normalisation (where `pip install torchcodec` was run);
-- transformers' `load_video` (PyAV) and `VideoMAEVideoProcessor`, which has one centre crop for all views.
+- transformers' `load_video` (PyAV) and `VideoMAEVideoProcessor`, which has one centre crop for all views;
+- with `--reencode`, ours on the same videos as `training.reencode` writes them.
 
 Each decodes once for all views. Time is processor time, summed over all threads, so that what else the machine does
 matters little. Then the loader with worker processes, as training uses it.
@@ -43,6 +44,7 @@ from benchmarks.timing import Summary, interleaved, speedup
 from training.data import ClipDataset, FrameSampler, Mixture, build_loader
 from training.data.augment import ViewMaker, multi_scale_crop
 from training.data.files import FolderSource
+from training.data.reencoding import reencode
 from training.recipe import DataRecipe, SourceRecipe
 
 
@@ -53,6 +55,7 @@ WANTED_PER_GPU, CORES_PER_GPU = 250, 16  # what an H100 is to get, from how many
 TIMED_SHARE = 0.5  # of the time before the loader's, where there is a limit
 LEAST_SHARE = 0.25  # of the clips from the loader
 CPU = torch.device("cpu")
+AGAIN = "videos written again"
 COLUMNS = (
     "variant", "workers", "clips", "median_ms", "q1_ms", "q3_ms", "views_per_s_core", "views_per_s", "baseline",
     "speedup", "speedup_q1", "speedup_q3",
@@ -63,8 +66,7 @@ class Clips:
     """The same clip and crops for every competitor, by the number of the round."""
 
     def __init__(self, folder: Path, views: int) -> None:
-        self.source = FolderSource(str(folder))
-        self.views = views
+        self.folder, self.source, self.views = folder, FolderSource(str(folder)), views
         self.choose = FrameSampler(NUM_FRAMES, STRIDE)
         self.ours = ClipDataset(Mixture([self.source]), self.choose, ViewMaker(SIZE, views))
         self.processor = VideoMAEVideoProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
@@ -122,13 +124,32 @@ class Clips:
         return self.processor([video] * self.views, do_sample_frames=False, return_tensors="pt").pixel_values
 
 
-def on_one_core(clips: Clips, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
-    """One row for each competitor."""
+def size_of(clips: Clips) -> float:
+    """Mean size of a file, in MB."""
+    return float(np.mean([os.path.getsize(clips.path(number)) for number in range(clips.source.length)]) / 1e6)
+
+
+def write_again(clips: Clips, folder: Path) -> Clips:
+    """The same videos as `training.reencode` writes them."""
+    start = time.process_time()
+    for number, path in enumerate(clips.source.paths):
+        reencode(clips.path(number), folder / path)
+    again, seconds = Clips(folder, clips.views), time.process_time() - start
+    print(f"{AGAIN}: {size_of(again):.2f} MB, {seconds / clips.source.length:.2f} s of processor time for each")
+    return again
+
+
+def on_one_core(
+    clips: Clips, again: Clips | None, args: argparse.Namespace, settings: Settings
+) -> list[dict[str, Any]]:
+    """One row for each competitor; `again` has the videos that were written again, if they were."""
     variants: dict[str, Callable[[int], object]] = {
         "ours": clips.run_ours,
         "ours, normalised on the CPU": clips.run_ours_normalised,
         "transformers": clips.run_transformers,
     }
+    if again is not None:
+        variants[f"ours, {AGAIN}"] = again.run_ours
     for name, module, run in (
         ("decord + Pillow", "decord", clips.run_decord),
         ("torchcodec + torchvision", "torchcodec.decoders", clips.run_torchcodec),
@@ -164,8 +185,8 @@ def processor_time() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def with_workers(folder: Path, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
-    """A row of the loader: views per second by the clock on the wall, and per second of processor time.
+def with_workers(folder: Path, what: str, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
+    """A row of the loader on `what`: views per second by the clock on the wall, and per second of processor time.
 
     None where the time was up so early that the start of the workers would count most.
     """
@@ -189,7 +210,7 @@ def with_workers(folder: Path, args: argparse.Namespace, settings: Settings) -> 
     seconds, seconds_of_cores = time.perf_counter() - start, processor_time() - start_processor
     return [
         {
-            "variant": f"loader, {args.workers} workers", "workers": args.workers, "clips": views // args.views,
+            "variant": f"loader, {args.workers} workers{what}", "workers": args.workers, "clips": views // args.views,
             "views_per_s": round(views / seconds, 1), "views_per_s_core": round(views / seconds_of_cores, 1),
         }
     ]  # fmt: skip
@@ -198,6 +219,7 @@ def with_workers(folder: Path, args: argparse.Namespace, settings: Settings) -> 
 def make_own_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=folder_of_videos, help="folder with videos to take instead")
+    parser.add_argument("--reencode", action="store_true", help="measure ours on videos written again, too")
     parser.add_argument("--videos", type=int, default=8, help="videos to write")
     parser.add_argument("--views", type=int, default=4, help="views per decoded clip")
     parser.add_argument("--repeats", type=int, default=32, help="timed rounds, each on another video")
@@ -219,15 +241,20 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
     results = RowFile("data_loading", CPU, settings.output)
     what = {"section": "data_loading", "views": args.views, **describe(CPU)}
     with tempfile.TemporaryDirectory() as written:
-        folder = args.folder or Path(written)
+        folder = args.folder or Path(written, "videos")
         if args.folder is None:
+            folder.mkdir()
             write_videos(folder, args.videos, settings)
-        sizes = [path.stat().st_size for path in folder.rglob("*.mp4")]
-        print(f"{len(sizes)} videos, {np.mean(sizes) / 1e6:.2f} MB on average; {args.views} views per clip")
+        clips, again = Clips(folder, args.views), None
+        print(f"{clips.source.length} videos, {size_of(clips):.2f} MB on average; {args.views} views per clip")
+        if args.reencode:
+            again = write_again(clips, Path(written, "again"))
         timing = settings.with_share(TIMED_SHARE) if args.workers else settings
-        results.put({**what, **row} for row in on_one_core(Clips(folder, args.views), args, timing))
+        results.put({**what, **row} for row in on_one_core(clips, again, args, timing))
         if args.workers:
-            results.put({**what, **row} for row in with_workers(folder, args, settings))
+            results.put({**what, **row} for row in with_workers(folder, "", args, settings))
+        if args.workers and again is not None:
+            results.put({**what, **row} for row in with_workers(again.folder, f", {AGAIN}", args, settings))
     torch.set_num_threads(threads)
     print_table(results.rows, {name: name for name in COLUMNS})
     for row in results.rows:

@@ -176,6 +176,9 @@ def test_the_loader_is_measured_within_its_time(monkeypatch: pytest.MonkeyPatch,
     assert rows[-1]["clips"] == 8
     assert (tmp_path / f"data_loading-{CPU_NAME}.csv").exists()
     assert data_loading.main([*options, "--minutes", "0"]) == []
+    rows = data_loading.main([*options, "--repeats", "1", "--reencode"])
+    again = [row["variant"] for row in rows if row["variant"].endswith(", videos written again")]
+    assert again == ["ours, videos written again", "loader, 1 workers, videos written again"]
     lateness = iter([False, True, *[True] * 99])
     monkeypatch.setattr(Settings, "late", property(lambda _: next(lateness)))
     rows = data_loading.main([*options, "--repeats", "20", "--samples", "40"])

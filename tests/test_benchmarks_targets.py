@@ -107,7 +107,8 @@ def test_tables_of_every_device(tmp_path: Path, capsys: pytest.CaptureFixture[st
     write(tmp_path, "pretrain_step-cpu-bf16.csv", [cpu, *others])
     loader = {"section": "data_loading", "variant": "loader, 2 workers", "views_per_s_core": 10.0}
     alone = {"section": "data_loading", "variant": "ours", "views_per_s_core": 50.0}
-    write(tmp_path, "data_loading-cpu-bf16.csv", [{**row, "date": "2026-01-01"} for row in (loader, alone)])
+    again = {**loader, "variant": "loader, 2 workers, videos written again", "views_per_s_core": 90.0}
+    write(tmp_path, "data_loading-cpu-bf16.csv", [{**row, "date": "2026-01-01"} for row in (loader, alone, again)])
     text = printed(tmp_path, capsys)
     assert "targets: some-gpu" in text
     assert "null-gpu" not in text
