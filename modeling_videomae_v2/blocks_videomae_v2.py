@@ -100,7 +100,8 @@ class VideoMAEv2Attention(nn.Module):
             dropout=self.attention_dropout if self.training else 0.0,
             scaling=self.scaling,
         )
-        spelt_out = self.config._attn_implementation != "sdpa"  # "sdpa" gives no weights, whatever stands in for it
+        # "sdpa" gives no weights, whatever stands in for it; "flex_attention" gives sums of them
+        spelt_out = self.config._attn_implementation not in ("sdpa", "flex_attention")
         return self.o_proj(output.flatten(2)), weights if spelt_out else None
 
     def project(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -179,7 +180,7 @@ class VideoMAEv2DropPath(VideoMAEv2Constants):
         self.register_constants()
 
     def constants(self) -> dict[str, torch.Tensor]:
-        return {"keep": torch.tensor(1.0 - self.rate)}
+        return {"keep": torch.tensor(1.0 - self.rate, dtype=torch.float32)}
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         if not self.training:

@@ -304,6 +304,11 @@ class VideoMAEv2Config(PreTrainedConfig):
             raise ValueError(
                 f"`problem_type` must be None or one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}{hint}"
             )
+        if self.problem_type == "single_label_classification" and self.num_labels == 1:
+            raise ValueError(
+                "`problem_type` 'single_label_classification' needs a `num_labels` of at least 2, got 1: set it to 2 "
+                "for a yes or no, or `problem_type` to 'regression' for a number."
+            )
 
     def _validate_sizes(self) -> None:
         for name in _SIZES:

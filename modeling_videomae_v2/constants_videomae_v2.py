@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Modules with fixed tables that no checkpoint holds."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -21,6 +24,16 @@ class VideoMAEv2Constants(nn.Module):
     def register_constants(self) -> None:
         for name, value in self.constants().items():
             self.register_buffer(name, value, persistent=False)
+
+    def _apply(self, fn: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> "VideoMAEv2Constants":
+        """Move to another device, but leave the type, as `from_pretrained` does: half precision cannot be undone."""
+        exact = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, *args, **kwargs)
+        for name, value in exact.items():
+            new = getattr(self, name)
+            if new.dtype != value.dtype:
+                setattr(self, name, value.to(new.device))
+        return self
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)

@@ -238,6 +238,8 @@ def test_override_of_from_pretrained_is_checked(tmp_path: Path):
     tiny_config().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"`num_frames` \(5\)"):
         VideoMAEv2Config.from_pretrained(tmp_path, num_frames=5)
+    with pytest.raises(ValueError, match=r"`problem_type` 'single_label_classification'.*`num_labels`.*got 1"):
+        VideoMAEv2Config.from_pretrained(tmp_path, num_labels=1, problem_type="single_label_classification")
 
 
 def test_foreign_keys_of_a_file_are_kept(tmp_path: Path):

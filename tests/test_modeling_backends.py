@@ -25,6 +25,7 @@ from tiny import (
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.attention.flex_attention import flex_attention
 from transformers import PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from modeling_videomae_v2 import (
     VideoMAEv2ForPreTraining,
@@ -153,6 +154,17 @@ def test_missing_attention_weights_are_told(monkeypatch: pytest.MonkeyPatch):
     model.set_attn_implementation("eager")
     assert len(model(clips(), output_attentions=True).attentions) == 2
     assert len(said) == 1
+
+
+def test_sums_of_weights_are_no_attention_weights(monkeypatch: pytest.MonkeyPatch):
+    """On a GPU, transformers' flex attention returns them in that place, `(clips, heads, tokens)`."""
+
+    def with_sums(module: torch.nn.Module, query: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
+        return query.transpose(1, 2).contiguous(), query.new_zeros(query.shape[:3])
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "flex_attention", with_sums)
+    model = tiny_model(VideoMAEv2Model, attn_implementation="flex_attention")
+    assert model(clips(), output_attentions=True).attentions == ()
 
 
 # ---- torch.compile

@@ -157,6 +157,17 @@ def test_dtypes(model_class: type[PreTrainedModel], dtype: torch.dtype, tmp_path
         assert torch.equal(table, exact[name]), f"{name} went through {dtype}"
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@each_model
+def test_tables_are_exact_after_a_time_in_half_precision(model_class: type[PreTrainedModel], dtype: torch.dtype):
+    """Otherwise the model computes something else once it has been saved and loaded."""
+    model = tiny_model(model_class, num_frames=8, position_grid=[2, 4, 4], drop_path_rate=0.3)
+    exact = {name: table.clone() for name, table in model.named_buffers()}
+    assert exact
+    for name, table in model.to(dtype).float().named_buffers():
+        assert torch.equal(table, exact[name]), f"{name} went through {dtype}"
+
+
 # ---- from one kind of model to another
 
 
