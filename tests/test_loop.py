@@ -8,6 +8,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,26 @@ def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, name
     assert complete_checkpoints(tmp_path / "checkpoints") == []
 
 
+def test_losses_are_looked_at_before_a_model_is_measured(tmp_path: Path) -> None:
+    """The model was not touched by the bad step, and would be measured as if that had been one."""
+    measured = []
+
+    class Watching:
+        def measure(self, model: nn.Module, asked: Callable[[], bool]) -> dict[str, float]:
+            measured.append(run.progress.step)
+            return {"eval_top1": 0.5}
+
+        def is_best(self, values: dict[str, float]) -> bool:
+            return False
+
+    never = {"tracking__log_every": 100, "checkpoint__every": 100}
+    run = begin(tmp_path, poisoned(2 * 8, lambda loss: loss * float("nan")), **never)
+    run.validation, run.evaluate_every = Watching(), 1
+    with pytest.raises(FloatingPointError, match="of step 3 are not finite"):
+        fit(run)
+    assert measured == [1, 2]
+
+
 def test_nothing_is_read_from_the_device_between_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin(tmp_path)
     train_step(run)  # the first step may set things up
@@ -205,6 +226,7 @@ def test_nothing_is_read_from_the_device_between_reports(tmp_path: Path, monkeyp
 
         monkeypatch.setattr(torch.Tensor, name, watched)
     values, _ = train_step(run)
+    assert not any(value.requires_grad for value in values.values())  # or the graphs of all steps would stay in memory
     run.monitor.add(values)
     assert reads == []
     run.monitor.report()
@@ -256,6 +278,14 @@ def test_a_second_request_to_stop_changes_nothing() -> None:
     assert asked.stop
     assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or the next one would end the tests
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_training_beside_the_main_thread(tmp_path: Path) -> None:
+    """Requests to stop are the business of that one."""
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, schedule__max_steps=2)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(train, recipe, PreTrainingTask(recipe), build_loader).result()
+    assert (tmp_path / "model" / "config.json").is_file()
 
 
 def test_fine_tuning_from_a_pre_trained_folder(tmp_path: Path) -> None:
@@ -371,7 +401,7 @@ def test_picture_of_a_perfect_model(tmp_path: Path, normalised: bool) -> None:
 def test_reports(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run = begin(
-        tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=3,
+        tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=4,
         tracking__peak_tflops=1.0,
     )  # fmt: skip
     logged = []
@@ -384,7 +414,7 @@ def test_reports(tmp_path: Path) -> None:
     assert last["hours_left"] == 0.0
     assert last["mfu"] == pytest.approx(last["clips_per_second"] * training_flops(run.task) / 1e12)
     assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
-        "step-00000003.png",
+        "step-00000004.png",
         "step-00000006.png",
     ]
     assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
@@ -466,16 +496,16 @@ def test_the_model_learns_in_training_mode_and_is_drawn_in_evaluation_mode(tmp_p
             return super().build_model().eval()  # as `from_pretrained` gives it
 
         def loss(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            modes.append(("loss", model.training))
+            modes.append(("loss", model.training, torch.is_autocast_enabled("cpu")))
             return super().loss(model, inputs)
 
         def picture(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor | None:
-            modes.append(("picture", model.training))
+            modes.append(("picture", model.training, torch.is_autocast_enabled("cpu")))
             return super().picture(model, inputs)
 
-    often = {"checkpoint__every": 1, "tracking__picture_every": 1}
+    often = {"checkpoint__every": 1, "tracking__picture_every": 1, "mixed_precision": "bf16"}
     assert fit(begin(tmp_path, Watched, batch_size=4, schedule__max_steps=2, schedule__warmup_steps=0, **often))
-    assert modes == [("loss", True), ("picture", False)] * 2
+    assert modes == [("loss", True, True), ("picture", False, True)] * 2
 
 
 def first_means(run: Run) -> dict[str, torch.Tensor]:
