@@ -3,6 +3,7 @@
 """Fine-tuning on video files: classes, augmentation, evaluation on the way, and what is refused before it starts."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -147,6 +148,15 @@ def test_clips_are_mixed_and_erased_as_the_recipe_says(tmp_path: Path) -> None:
     found = task.prepare(batch, 12, device)
     assert torch.equal(found["pixel_values"], clips)
     assert torch.equal(found["labels"], targets)
+
+
+def test_an_odd_batch_that_is_mixed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for batch_size, options in ((2, MIXED), (3, {})):
+        task_of(tmp_path, batch_size=batch_size, total_batch_size=None, **options)
+    assert "odd batch_size" not in caplog.text
+    task_of(tmp_path, batch_size=3, total_batch_size=None, **MIXED)
+    assert "of an odd batch_size (3), one is left over and takes another clip of its batch." in caplog.text
 
 
 # ---- from the command line

@@ -46,13 +46,16 @@ class ClassificationTask(Task):
         )  # fmt: skip
         self.erase = RandomErasing(recipe.random_erasing, recipe.seed)
         if self.mix.active and recipe.batch_size % 2:
-            say(f"Videos are mixed two by two: an odd batch_size ({recipe.batch_size}) mixes some with themselves.")
+            say(
+                f"Videos are mixed two by two: of an odd batch_size ({recipe.batch_size}), one is left over and takes "
+                "another clip of its batch."
+            )
 
     def make_config(self) -> VideoMAEv2Config:
         recipe = self.recipe
         names = find_class_names(recipe, self.default_names)
         if names is None:
-            names = placeholders(recipe.num_labels or 2)
+            names = placeholders(recipe.num_labels)
             if recipe.model.init_from is not None:  # the same number of classes: they have names there, and a head
                 trained = names_of(recipe.start_config())
                 names = trained if len(trained) == recipe.num_labels else names
