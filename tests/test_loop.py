@@ -27,7 +27,8 @@ from modeling_videomae_v2 import (
     VideoMAEv2VideoProcessor,
 )
 from training.checkpoint import complete_checkpoints
-from training.loop import Run, StopSignal, fit, start, train, train_step
+from training.data.faults import Fault
+from training.loop import Run, StopSignal, fit, report_faults, start, train, train_step
 from training.masks import MaskDrawer, loss_weight, mix
 from training.optimizer import poison_unless_finite
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
@@ -269,6 +270,15 @@ def test_after_an_error_no_process_waits_for_the_others(tmp_path: Path, monkeypa
     forget_processes()
     train(recipe, PreTrainingTask(recipe), build_loader)
     assert ended == ["trackers", "trackers", "group"]
+
+
+def test_unreadable_videos_are_named_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = begin(tmp_path)
+    run.loader.faults.count(9, 6, [Fault(f"{name}.mp4", "it is empty") for name in "dacb"])
+    report_faults(run)
+    listed = (tmp_path / "unreadable.txt").read_text().splitlines()
+    assert listed == [f"{name}.mp4: it is empty" for name in "abcd"]
+    assert "4 videos could not be read; 6 samples got another one instead." in caplog.text
 
 
 def test_a_second_request_to_stop_changes_nothing() -> None:
