@@ -282,6 +282,7 @@ def test_from_the_recipe_to_views() -> None:
     assert made == ViewMaker(224, 2, False, False, resized, RandAugment(3, 9.0, 0.25, 0.75))
     assert make_view_maker(data(augment=augment), training=False) == ViewMaker(224, 1, False, False)
     assert make_view_maker(data(augment=AugmentRecipe(crop="centre"))) == ViewMaker(224, 1, False, False)
+    assert make_view_maker(data(augment=AugmentRecipe(crop="multi_scale"))) == ViewMaker(224, 1, True, False)
     assert data(augment=augment).problems() == []
 
 

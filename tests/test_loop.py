@@ -365,6 +365,14 @@ def test_pixels_as_targets_need_the_statistics_that_the_model_undoes(tmp_path: P
     PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options, model__config__norm_pix_loss=True))
 
 
+def test_weights_in_half_precision_are_trained_in_fp32(tmp_path: Path) -> None:
+    start = str(tmp_path / "start")
+    config = tiny_recipe(PreTrainingRecipe, tmp_path).model_config()
+    VideoMAEv2ForPreTraining(config).to(torch.bfloat16).save_pretrained(start)
+    model = PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, model={"init_from": start})).build_model()
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
 def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:
     config = tiny_recipe(PreTrainingRecipe, tmp_path, model__config__decoder_mask_type="random").model_config()
     draw = MaskDrawer(config, seed=3)
