@@ -416,6 +416,16 @@ def test_picture_of_a_perfect_model(tmp_path: Path, normalised: bool) -> None:
     assert torch.equal(masked[masked != 128], truth[masked != 128])
 
 
+def test_a_picture_shows_the_first_clip_of_a_batch(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    inputs = run.task.prepare(next(run.batches), 0, torch.device("cpu"))
+    picture = run.task.picture(run.model.eval(), inputs)
+    frame = run.task.normalise.undo(inputs["pixel_values"][0, 0])
+    assert torch.equal(picture[:, :16, :16], (frame * 255).round().to(torch.uint8))
+    hidden = inputs["bool_masked_pos"][0, :16].view(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    assert torch.equal((picture[:, 18:34, :16] == 128).all(dim=0), hidden)
+
+
 def test_reports(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run = begin(
