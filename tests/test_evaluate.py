@@ -442,6 +442,13 @@ def test_attention_function(model: Path, asked: str | None, expected: str) -> No
     assert load_model(EvaluationRecipe(model=str(model), attention=asked)).config._attn_implementation == expected
 
 
+def test_weights_in_half_precision_compute_in_fp32(model: Path, tmp_path: Path) -> None:
+    """As the recipe says, that is; autocast makes the products others."""
+    VideoMAEv2ForVideoClassification.from_pretrained(model).to(torch.bfloat16).save_pretrained(tmp_path)
+    weights = load_model(EvaluationRecipe(model=str(tmp_path))).parameters()
+    assert {weight.dtype for weight in weights} == {torch.float32}
+
+
 @pytest.mark.multiprocess
 def test_workers_leave_a_request_to_stop_to_the_evaluation() -> None:
     loader = make_loader(range(8), [[i] for i in range(8)], EvaluationDataRecipe(workers=1, prefetch=1), False)
