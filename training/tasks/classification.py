@@ -36,6 +36,7 @@ class ClassificationTask(Task):
     labelled = True
     recipe: FineTuningRecipe
     default_names: list[str] | None = None  # of classes of which nobody else says names or number
+    renames: dict[str, str] | None = None  # other names of classes of the checkpoint to start from
 
     def __init__(self, recipe: FineTuningRecipe) -> None:
         super().__init__(recipe)
@@ -62,13 +63,15 @@ class ClassificationTask(Task):
         return recipe.model_config(names=names)
 
     def load_model(self, **options: str) -> PreTrainedModel:
-        start, renames = self.recipe.model.init_from, self.recipe.label_renames
+        start = self.recipe.model.init_from
         if start is None:
             return super().load_model(**options)
-        names = read_renames(renames) if renames else None
-        return load_classifier(self.model_class, start, self.config, names, **options)
+        return load_classifier(self.model_class, start, self.config, self.renames, **options)
 
     def build_model(self) -> PreTrainedModel:
+        recipe = self.recipe
+        if recipe.model.init_from is not None and recipe.label_renames:  # here, or the model would be blamed for them
+            self.renames = read_renames(recipe.label_renames)
         model = super().build_model()
         if self.recipe.peft == "lora":
             model = add_lora(model, self.recipe.lora)
