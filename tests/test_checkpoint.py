@@ -170,39 +170,47 @@ def test_a_half_written_checkpoint_is_never_taken(tmp_path: Path) -> None:
     run = begin(tmp_path, schedule__max_steps=4)
     assert fit(run)
     folder = tmp_path / "checkpoints"
-    for name in (".writing", ".removing-step-00000001", "step-00000099", "step-7"):
+    for name in (".writing", ".removing-step-00000001", "step-00000099", "step-7", "step-00000004-copy"):
         shutil.copytree(folder / "step-00000004", folder / name)
     (folder / "step-00000099" / "state.json").unlink()
     again = begin(tmp_path, schedule__max_steps=6)
     assert again.progress == Progress(step=4, samples_seen=16)
     remove_leftovers(folder)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "step-00000002", "step-00000004", "step-00000099", "step-7"
+        "step-00000002", "step-00000004", "step-00000004-copy", "step-00000099", "step-7"
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "reason"),
     [
-        ("state.json", b"{"),
-        ("state.json", b"{}"),
-        ("rank-0.pt", b""),
-        ("rank-0.pt", b"not a pickle"),
-        (".metadata", b"x"),
-        ("__0_0.distcp", b""),
-        ("__0_0.distcp", b"PK and no more"),
+        ("state.json", b"{", ".+"),
+        ("state.json", b"{}", "it has no 'format'"),
+        ("rank-0.pt", b"", ".+"),
+        ("rank-0.pt", b"not a pickle", "it holds something else"),
+        (".metadata", b"x", ".+"),
+        ("__0_0.distcp", b"", ".+"),
+        ("__0_0.distcp", b"PK and no more", ".+"),
     ],
 )
-def test_a_damaged_file_of_a_checkpoint_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_damaged_file_of_a_checkpoint_is_named(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     assert fit(begin(tmp_path, schedule__max_steps=2))
     folder = tmp_path / "checkpoints" / "step-00000002"
     (folder / name).write_bytes(content)
     named = re.escape(str(folder / ("*.distcp" if name.endswith("distcp") else name)))
     way_out = rf"If it is damaged, remove the folder {folder};"
-    with pytest.raises(RecipeError, match=rf"^{named} cannot be read: .+\. {way_out}"):
+    with pytest.raises(RecipeError, match=rf"^{named} cannot be read: {reason}\. {way_out}"):
         begin(tmp_path, schedule__max_steps=4)
     shutil.rmtree(folder)
     assert begin(tmp_path, schedule__max_steps=4).progress == Progress()
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+    assert fit(begin(tmp_path, schedule__max_steps=2))
+    path = tmp_path / "checkpoints" / "step-00000002" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    with pytest.raises(RecipeError, match="step-00000002 has format 2; this code reads format 1"):
+        begin(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["training.checkpoint.dcp.FileSystemWriter.finish", "training.checkpoint.torch.save"])
@@ -225,8 +233,11 @@ def test_unreadable_videos_of_processes_that_are_no_more_stay_known(tmp_path: Pa
     states = torch.load(folder / "rank-0.pt", weights_only=True)
     seen = states["faults"]["seen"]
     states["faults"] |= {"reasons": {"theirs.mp4": "empty"}, "bad": 1}
+    own = states["random"]["torch"]
+    states["random"]["torch"] = torch.Generator().manual_seed(99).get_state()
     torch.save(states, folder / "rank-1.pt")  # as another process would have written it
     faults = begin(tmp_path).loader.faults
+    assert torch.equal(torch.get_rng_state(), own)  # and not theirs
     assert (faults.reasons, faults.bad, faults.seen) == ({"mine.mp4": "broken", "theirs.mp4": "empty"}, 1, 2 * seen)
 
 
@@ -235,6 +246,7 @@ def test_resume_can_be_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"already holds step-00000002: choose another output_dir"):
         begin(tmp_path, checkpoint__resume=False)
     assert begin(tmp_path / "elsewhere", checkpoint__resume=False).progress == Progress()
+    assert not list((tmp_path / "elsewhere" / "checkpoints").iterdir())
 
 
 def test_all_are_kept_on_request(tmp_path: Path) -> None:
@@ -338,6 +350,10 @@ def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"step-00000002 is a checkpoint of another model, 15 of whose") as error:
         begin(tmp_path, model__config__num_hidden_layers=1)
     assert "videomae_v2.layers.1.attention.k_proj.weight: (16, 16) there, None here" in str(error.value)
+    with pytest.raises(
+        RecipeError, match=r"videomae_v2\.layers\.2\.attention\.k_proj\.weight: None there, \(16, 16\) here"
+    ):
+        begin(tmp_path, model__config__num_hidden_layers=3)
     with pytest.raises(RecipeError, match=r"decoder\.head\.weight: \(96, 8\) there, \(96, 16\) here"):
         begin(tmp_path, model__config__decoder_hidden_size=16)
 
@@ -373,6 +389,7 @@ def test_further_state(tmp_path: Path) -> None:
 
 def test_a_step_that_is_saved_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
     run = begin(tmp_path)
+    (tmp_path / "checkpoints" / ".writing").mkdir()  # of a process that was killed
     for samples_seen in (4, 8):
         run.keeper.save(Progress(step=1, samples_seen=samples_seen))
     assert run.keeper.resume() == Progress(step=1, samples_seen=8)

@@ -156,6 +156,8 @@ def test_seed_of_the_data_goes_before_the_seed_of_the_run(good: Path) -> None:
     orders = [list(itertools.islice(build_loader(own, batch_size=10).batch_sampler, 1)) for own in
               (recipe_for(good, seed=seed) for seed in (9, 10))]  # fmt: skip
     assert orders[0] != orders[1]
+    clips = [build_loader(recipe_for(good, seed=seed), batch_size=1).dataset[0, 0]["pixel_values"] for seed in (9, 10)]
+    assert not torch.equal(*clips)
 
 
 def test_a_video_that_comes_twice_in_an_epoch_gives_two_clips(good: Path) -> None:
@@ -300,6 +302,10 @@ def test_sources_keep_their_own_sampling_rate(good: Path, tmp_path: Path) -> Non
         assert set(np.diff(numbers)) == {2 if key[1] < 5 else 5}
 
 
+def test_batches_that_a_worker_holds_ready(good: Path) -> None:
+    assert build_loader(recipe_for(good, workers=1, prefetch=5), batch_size=2).prefetch_factor == 5
+
+
 @pytest.mark.multiprocess
 def test_workers_leave_a_request_to_stop_to_the_training(good: Path) -> None:
     batches = iter(build_loader(recipe_for(good, workers=1), batch_size=2))
@@ -350,6 +356,12 @@ def test_stream_resumes_by_skipping(good: Path, tmp_path: Path) -> None:
     straight = first_batches(recipe, 6)
     assert_same(first_batches(recipe, 3, start=12), straight[3:])
     assert sum(int(batch["bad"].sum()) for batch in straight[:5]) == 2  # two passes over ten videos
+
+
+def test_the_seed_shuffles_a_stream(good: Path, tmp_path: Path) -> None:
+    loaders = [build_loader(stream_recipe(good, tmp_path, 0), batch_size=4, seed=seed) for seed in (0, 0, 1)]
+    orders = [[loader.mixture.sources[0].get(i, 0).content for i in range(10)] for loader in loaders]
+    assert orders[0] == orders[1] != orders[2]
 
 
 def test_a_cache_changes_no_clip_of_a_stream(good: Path, tmp_path: Path) -> None:

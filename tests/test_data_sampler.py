@@ -94,6 +94,8 @@ def test_weights() -> None:
     assert {over_all[v] for v in range(40, 70)} == {2}  # half an epoch each: in four epochs twice
     assert {over_all[v] for v in range(70, 80)} == {10}
     assert EpochSampler([Videos(3, 0.1)], batch_size=1).samples_per_epoch == 1  # or the run would have nothing to read
+    twins = take(EpochSampler([Videos(40, 0.5), Videos(40, 0.5)], batch_size=5), 40)
+    assert {v for _, v, *_ in twins if v < 40} != {v - 40 for _, v, *_ in twins if v >= 40}
     in_order = EpochSampler([Videos(4, 0.5), Videos(2)], batch_size=1, shuffle=False)
     assert [v for _, v, *_ in take(in_order, 12)] == [0, 1, 4, 5, 2, 3, 4, 5, 0, 1, 4, 5]
 
@@ -182,7 +184,12 @@ def test_lanes_go_on_where_they_were(length: int | None) -> None:
     take(used, 8)
     for sampler in (used, fresh):
         sampler.set_position(6)  # of batches of another size
-    assert take(used, 20) == take(fresh, 20)
+    keys = take(fresh, 40)
+    assert take(used, 40) == keys
+    for lane in range(2):  # none is left out, and none comes again
+        videos = [key.video for key in keys if key.lane == lane]
+        assert videos == list(range(videos[0], videos[0] + len(videos)))
+    assert all(len({key.lane for key in batch}) == 1 for batch in itertools.islice(fresh, 10))  # or workers go back
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -217,6 +224,8 @@ def test_wrong_arguments() -> None:
         EpochSampler([Videos(3)], batch_size=0)
     with pytest.raises(ValueError, match="process_index"):
         EpochSampler([Videos(3)], batch_size=1, num_processes=2, process_index=2)
+    with pytest.raises(ValueError, match="process_index"):
+        EpochSampler([Videos(3)], batch_size=1, num_processes=2, process_index=-1)
 
 
 def test_millions_of_videos() -> None:

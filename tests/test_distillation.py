@@ -306,6 +306,23 @@ def test_attention_of_the_teacher(tmp_path: Path, teacher: Path) -> None:
         assert run.task.teacher.model.config._attn_implementation == expected
 
 
+@pytest.mark.parametrize(("mode", "precision", "dtype"), [("no", "no", "float32"), ("blocks", "bf16", "bfloat16")])
+def test_a_teacher_is_compiled_and_computes_as_the_run_says(
+    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch, mode: str, precision: str, dtype: str
+) -> None:
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, *_, **__: compiled.append(module))
+    model = begin(tmp_path, teacher, compile=mode, mixed_precision=precision).task.teacher.model
+    assert (model in compiled) == (mode != "no")
+    assert model.classifier.weight.dtype == getattr(torch, dtype)
+
+
+def test_a_teacher_in_half_precision_computes_in_that_of_the_run(tmp_path: Path) -> None:
+    folder = make_teacher(tmp_path)
+    VideoMAEv2ForVideoClassification.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    assert {weight.dtype for weight in made(folder).model.parameters()} == {torch.float32}
+
+
 def trained(folder: Path, teacher: Path, **overrides: Any) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
     run = begin(folder, teacher, **overrides)
     assert fit(run)

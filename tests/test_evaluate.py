@@ -28,11 +28,15 @@ from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_
 from video_files import encode
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
+from training.data.faults import Fault, TooManyBadVideosError
+from training.data.mixture import Mixture
+from training.data.shards import TarSource
 from training.data.sources import Video
 from training.evaluation import EvaluationRecipe, ViewMaker, run
+from training.evaluation.classes import ClassMap
 from training.evaluation.cli import main
 from training.evaluation.inference import Classifier, load_model
-from training.evaluation.loading import Sample, make_loader, started
+from training.evaluation.loading import Sample, ViewDataset, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
 from training.evaluation.store import PartWriter, Prediction, open_store
@@ -100,6 +104,12 @@ def test_the_recipe_says_how_many_views_and_not_the_processor(tmp_path: Path, ow
     path = str(encode(tmp_path / "video.mp4", num_frames=40))
     expected = ViewMaker(VideoMAEv2VideoProcessor(**sizes), 3, 1)(Video(path, path))
     assert torch.equal(make_views(Video(path, path)), expected)
+
+
+def test_a_size_that_nothing_is_cut_to_need_not_fit_the_model(tmp_path: Path) -> None:
+    side = {"height": 18, "width": 18}
+    VideoMAEv2VideoProcessor(num_frames=4, crop_size=side, do_center_crop=False).save_pretrained(tmp_path)
+    assert not processor_of(EvaluationRecipe(model=str(tmp_path)), tiny_config()).do_center_crop
 
 
 def test_a_part_of_a_video_and_its_own_rate(tmp_path: Path) -> None:
@@ -317,6 +327,23 @@ def test_unreadable_videos(
         assert row["probabilities"] == pytest.approx(expected["probabilities"], rel=1e-5)
 
 
+def test_no_video_that_can_be_read(model: Path, tmp_path: Path) -> None:
+    """There are no numbers then, and no mistakes."""
+    (tmp_path / "a.mp4").write_bytes(b"nothing")
+    path, output = listed(tmp_path, [f"{tmp_path / 'a.mp4'} 0"]), tmp_path / "output"
+    more = ["--data.max_bad_share", "1", "--data.unreadable", "exclude"]
+    assert main(arguments(model, path, output, *more)) == 0
+    assert metrics(output)["multi_view"]["top1"] is None
+    assert (output / "confusions.csv").read_text() == "true,predicted,videos,share\n"
+
+
+def test_as_many_unreadable_videos_as_are_allowed() -> None:
+    faults = [Fault(f"{i}.mp4", "it is empty") for i in range(3)]
+    run.check_share(faults[:2], 200, 0.01)
+    with pytest.raises(TooManyBadVideosError, match="At least 3 of 200 videos"):
+        run.check_share(faults, 200, 0.01)
+
+
 def test_nothing_is_computed_twice(
     model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +391,16 @@ def write_source(kind: str, folder: Path, lines: list[str]) -> str:
     columns = {"video": [path for path, _ in pairs], "label": [int(label) for _, label in pairs]}
     datasets.Dataset.from_dict(columns).to_parquet(folder / "a.parquet")
     return str(folder / "a.parquet")
+
+
+def test_a_video_of_a_shard_that_has_gone_keeps_its_label(videos: Path, tmp_path: Path) -> None:
+    """It is an unreadable one, which counts as a wrong answer."""
+    source = TarSource(write_source("tar", tmp_path, labelled(videos)[-3:]), labelled=True)
+    (tmp_path / "a.tar").unlink()
+    views = ViewMaker(VideoMAEv2VideoProcessor(), 1, 1)
+    sample = ViewDataset(Mixture([source]), views, ClassMap(CLASSES, None, None, 3, ""))[1]
+    assert (sample.name, sample.label, sample.views) == ("1.mp4", 2, None)
+    assert "No such file" in sample.error
 
 
 @pytest.mark.parametrize("kind", ["list", "tar", "datasets"])
@@ -440,6 +477,13 @@ def test_time_between_two_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(("asked", "expected"), [(None, "sdpa"), ("eager", "eager")])
 def test_attention_function(model: Path, asked: str | None, expected: str) -> None:
     assert load_model(EvaluationRecipe(model=str(model), attention=asked)).config._attn_implementation == expected
+
+
+def test_weights_in_half_precision_compute_in_fp32(model: Path, tmp_path: Path) -> None:
+    """As the recipe says, that is; autocast makes the products others."""
+    VideoMAEv2ForVideoClassification.from_pretrained(model).to(torch.bfloat16).save_pretrained(tmp_path)
+    weights = load_model(EvaluationRecipe(model=str(tmp_path))).parameters()
+    assert {weight.dtype for weight in weights} == {torch.float32}
 
 
 @pytest.mark.multiprocess

@@ -33,6 +33,7 @@ def test_same_names_in_another_order_and_spelling() -> None:
     assert [found.target(i) for i in range(3)] == [0, 1, 2]
     same = match(["jump", "sit"], ["Jump", "sit"])
     assert (same.columns, same.targets) == (None, None)
+    assert match(["LABEL_0", "sit"], ["sit", "LABEL_0"]).columns == (1, 0)  # a name beside it says that these are names
 
 
 def test_fewer_classes_in_the_data() -> None:
@@ -50,6 +51,8 @@ def test_by_number() -> None:
     assert match(2, ["left", "right"]).names == ("left", "right")
     assert match(["a", "b"], ["x", "y"], match="id").names == ("x", "y")
     assert match(["a", "b"], 2).names == ("a", "b")
+    assert match(3, ["x", "y"], match="id").names == ("class 0", "class 1", "class 2")
+    assert match(4, 0).target(3) == 3  # of data that do not know their labels
     with pytest.raises(ValueError, match="the label 2 is none of the 2 class ids"):
         match(["a", "b"], 2).target(2)
     with pytest.raises(ValueError, match="the label None"):
@@ -71,6 +74,11 @@ def test_by_number() -> None:
 def test_no_match(model: Any, data: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         match(model, data, **options)
+
+
+def test_a_label_without_a_name() -> None:
+    with pytest.raises(RecipeError, match="The data has the label 2, but only 2 names of classes"):
+        match_classes(EvaluationRecipe(data=EvaluationDataRecipe()), tiny_config(num_labels=3), ["a", "b"], 3)
 
 
 def test_files_of_names(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from training.evaluation.metrics import MeanClassAccuracy, TopKAccuracy, true_class_ranks
 from training.evaluation.picture import draw_confusion
-from training.evaluation.report import Results, print_table, write_csv
+from training.evaluation.report import Results, print_table, write_csv, write_json
 from training.evaluation.store import SCHEMA, Prediction
 
 
@@ -59,6 +59,12 @@ def test_metrics_write_no_files(tmp_path: Path) -> None:
         metric.add(prediction=[0.1, 0.9], reference=1)
         metric.compute()
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_may_share_a_metric(tmp_path: Path) -> None:
+    """Through files, as there is no other way."""
+    metric = TopKAccuracy(k=1, num_process=2, process_id=1, experiment_id="x", cache_dir=str(tmp_path))
+    assert not metric.keep_in_memory
 
 
 def test_a_class_without_videos_does_not_count() -> None:
@@ -203,6 +209,20 @@ def test_the_rows_of_classes_are_sums_of_the_mistakes(unreadable: str) -> None:
         assert row["multi_view_top1"] == (pytest.approx(right / counted, abs=1e-6) if counted else "")
         most = own[0] if own else {"predicted": "", "videos": 0}
         assert (row["taken_for"], row["taken_for_videos"]) == (most["predicted"], most["videos"])
+
+
+def test_of_equal_scores_the_lower_id_is_the_best() -> None:
+    scores = np.random.default_rng(0).integers(0, 3, 700).astype(np.float32)
+    table = pa.Table.from_pylist([Prediction(0, "a.mp4", 0, scores).as_row()], SCHEMA)
+    found = Results(table, [f"name {i}" for i in range(700)], tests=("multi_view",))
+    assert found.best["multi_view"][0].tolist() == np.flatnonzero(scores == 2)[:5].tolist()
+
+
+def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
+    """As names of files may be."""
+    write_csv(tmp_path / "a.csv", [{"path": "\udcf6.mp4"}])
+    write_json(tmp_path / "a.json", {"path": "\udcf6.mp4"})
+    assert all("\\udcf6.mp4" in (tmp_path / name).read_text() for name in ("a.csv", "a.json"))
 
 
 def test_the_table_on_the_screen(capsys: pytest.CaptureFixture) -> None:

@@ -3,6 +3,7 @@
 """Fine-tuning on video files: classes, augmentation, evaluation on the way, and what is refused before it starts."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -149,6 +150,15 @@ def test_clips_are_mixed_and_erased_as_the_recipe_says(tmp_path: Path) -> None:
     assert torch.equal(found["labels"], targets)
 
 
+def test_an_odd_batch_that_is_mixed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for batch_size, options in ((2, MIXED), (3, {})):
+        task_of(tmp_path, batch_size=batch_size, total_batch_size=None, **options)
+    assert "odd batch_size" not in caplog.text
+    task_of(tmp_path, batch_size=3, total_batch_size=None, **MIXED)
+    assert "of an odd batch_size (3), one is left over and takes another clip of its batch." in caplog.text
+
+
 # ---- from the command line
 
 
@@ -279,6 +289,12 @@ def test_the_best_is_what_no_evaluation_before_has_reached(tmp_path: Path, keep_
     shares = (0.0, 0.5, 0.5, 0.25, 0.75)
     found = [validation.is_best({"eval_top1": share}) for share in shares]
     assert found == [keep_best and better for better in (True, True, False, False, True)]
+
+
+def test_evaluation_may_be_asked_for_later(config_file: Path, videos: Path, tmp_path: Path) -> None:
+    assert run_here(config_file, "--output_dir", str(tmp_path), "--schedule.max_steps", "2") == 0
+    found = evaluated(config_file, videos, tmp_path, "--eval.every", "2")
+    assert [line["step"] for line in found] == [4, 6]
 
 
 def test_validation_videos_are_not_augmented() -> None:
@@ -443,6 +459,16 @@ def test_five_guesses(videos: Path, tmp_path: Path) -> None:
     task = task_of(tmp_path, num_labels=7, data_eval=[{"path": str(tmp_path / "val.txt")}], data__sampling_rate=1)
     values = task.make_validation(Accelerator(cpu=True), build_loader).measure(task.build_model())
     assert values == {"eval_top1": 1 / 7, "eval_top5": 5 / 7, "eval_videos": 7}
+
+
+def test_labels_of_validation_videos_number_the_classes_of_the_run(videos: Path, tmp_path: Path) -> None:
+    """Not the folders in their alphabetical order."""
+    task = task_of(
+        tmp_path, num_labels=None, labels=CLASSES[::-1], data_eval=[{"path": str(videos / "val"), "kind": "folder"}],
+        data__sampling_rate=1,
+    )  # fmt: skip
+    loader = task.make_validation(Accelerator(cpu=True), build_loader).loader
+    assert torch.cat([batch["labels"] for batch in loader]).tolist() == [2, 2, 2, 1, 1, 0, 0]
 
 
 def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from modeling_videomae_v2 import (
     VideoMAEv2VideoProcessor,
 )
 from training.checkpoint import complete_checkpoints
-from training.loop import Run, StopSignal, fit, start, train, train_step
+from training.data.faults import Fault
+from training.loop import Run, StopSignal, fit, report_faults, start, train, train_step
 from training.masks import MaskDrawer, loss_weight, mix
 from training.optimizer import poison_unless_finite
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
@@ -191,6 +193,26 @@ def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, name
     assert complete_checkpoints(tmp_path / "checkpoints") == []
 
 
+def test_losses_are_looked_at_before_a_model_is_measured(tmp_path: Path) -> None:
+    """The model was not touched by the bad step, and would be measured as if that had been one."""
+    measured = []
+
+    class Watching:
+        def measure(self, model: nn.Module, asked: Callable[[], bool]) -> dict[str, float]:
+            measured.append(run.progress.step)
+            return {"eval_top1": 0.5}
+
+        def is_best(self, values: dict[str, float]) -> bool:
+            return False
+
+    never = {"tracking__log_every": 100, "checkpoint__every": 100}
+    run = begin(tmp_path, poisoned(2 * 8, lambda loss: loss * float("nan")), **never)
+    run.validation, run.evaluate_every = Watching(), 1
+    with pytest.raises(FloatingPointError, match="of step 3 are not finite"):
+        fit(run)
+    assert measured == [1, 2]
+
+
 def test_nothing_is_read_from_the_device_between_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin(tmp_path)
     train_step(run)  # the first step may set things up
@@ -205,6 +227,7 @@ def test_nothing_is_read_from_the_device_between_reports(tmp_path: Path, monkeyp
 
         monkeypatch.setattr(torch.Tensor, name, watched)
     values, _ = train_step(run)
+    assert not any(value.requires_grad for value in values.values())  # or the graphs of all steps would stay in memory
     run.monitor.add(values)
     assert reads == []
     run.monitor.report()
@@ -249,6 +272,15 @@ def test_after_an_error_no_process_waits_for_the_others(tmp_path: Path, monkeypa
     assert ended == ["trackers", "trackers", "group"]
 
 
+def test_unreadable_videos_are_named_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = begin(tmp_path)
+    run.loader.faults.count(9, 6, [Fault(f"{name}.mp4", "it is empty") for name in "dacb"])
+    report_faults(run)
+    listed = (tmp_path / "unreadable.txt").read_text().splitlines()
+    assert listed == [f"{name}.mp4: it is empty" for name in "abcd"]
+    assert "4 videos could not be read; 6 samples got another one instead." in caplog.text
+
+
 def test_a_second_request_to_stop_changes_nothing() -> None:
     """As scheduler and launcher send them, one after the other."""
     asked = StopSignal()
@@ -256,6 +288,14 @@ def test_a_second_request_to_stop_changes_nothing() -> None:
     assert asked.stop
     assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or the next one would end the tests
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_training_beside_the_main_thread(tmp_path: Path) -> None:
+    """Requests to stop are the business of that one."""
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, schedule__max_steps=2)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(train, recipe, PreTrainingTask(recipe), build_loader).result()
+    assert (tmp_path / "model" / "config.json").is_file()
 
 
 def test_fine_tuning_from_a_pre_trained_folder(tmp_path: Path) -> None:
@@ -325,6 +365,14 @@ def test_pixels_as_targets_need_the_statistics_that_the_model_undoes(tmp_path: P
     PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options, model__config__norm_pix_loss=True))
 
 
+def test_weights_in_half_precision_are_trained_in_fp32(tmp_path: Path) -> None:
+    start = str(tmp_path / "start")
+    config = tiny_recipe(PreTrainingRecipe, tmp_path).model_config()
+    VideoMAEv2ForPreTraining(config).to(torch.bfloat16).save_pretrained(start)
+    model = PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, model={"init_from": start})).build_model()
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
 def test_masks_do_not_depend_on_how_a_batch_is_cut(tmp_path: Path) -> None:
     config = tiny_recipe(PreTrainingRecipe, tmp_path, model__config__decoder_mask_type="random").model_config()
     draw = MaskDrawer(config, seed=3)
@@ -368,10 +416,20 @@ def test_picture_of_a_perfect_model(tmp_path: Path, normalised: bool) -> None:
     assert torch.equal(masked[masked != 128], truth[masked != 128])
 
 
+def test_a_picture_shows_the_first_clip_of_a_batch(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    inputs = run.task.prepare(next(run.batches), 0, torch.device("cpu"))
+    picture = run.task.picture(run.model.eval(), inputs)
+    frame = run.task.normalise.undo(inputs["pixel_values"][0, 0])
+    assert torch.equal(picture[:, :16, :16], (frame * 255).round().to(torch.uint8))
+    hidden = inputs["bool_masked_pos"][0, :16].view(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    assert torch.equal((picture[:, 18:34, :16] == 128).all(dim=0), hidden)
+
+
 def test_reports(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run = begin(
-        tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=3,
+        tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=4,
         tracking__peak_tflops=1.0,
     )  # fmt: skip
     logged = []
@@ -384,7 +442,7 @@ def test_reports(tmp_path: Path) -> None:
     assert last["hours_left"] == 0.0
     assert last["mfu"] == pytest.approx(last["clips_per_second"] * training_flops(run.task) / 1e12)
     assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
-        "step-00000003.png",
+        "step-00000004.png",
         "step-00000006.png",
     ]
     assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
@@ -466,16 +524,16 @@ def test_the_model_learns_in_training_mode_and_is_drawn_in_evaluation_mode(tmp_p
             return super().build_model().eval()  # as `from_pretrained` gives it
 
         def loss(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            modes.append(("loss", model.training))
+            modes.append(("loss", model.training, torch.is_autocast_enabled("cpu")))
             return super().loss(model, inputs)
 
         def picture(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor | None:
-            modes.append(("picture", model.training))
+            modes.append(("picture", model.training, torch.is_autocast_enabled("cpu")))
             return super().picture(model, inputs)
 
-    often = {"checkpoint__every": 1, "tracking__picture_every": 1}
+    often = {"checkpoint__every": 1, "tracking__picture_every": 1, "mixed_precision": "bf16"}
     assert fit(begin(tmp_path, Watched, batch_size=4, schedule__max_steps=2, schedule__warmup_steps=0, **often))
-    assert modes == [("loss", True), ("picture", False)] * 2
+    assert modes == [("loss", True, True), ("picture", False, True)] * 2
 
 
 def first_means(run: Run) -> dict[str, torch.Tensor]:

@@ -46,17 +46,20 @@ def tuned(folder: Path, start: Path, **overrides: Any) -> ClassificationTask:
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_adapter_and_merged_model(tmp_path: Path, pre_trained: Path, checkpointing: bool) -> None:
-    tuned(tmp_path, pre_trained, gradient_checkpointing=checkpointing)
+    tuned(tmp_path, pre_trained, gradient_checkpointing=checkpointing, lora__alpha=5.0, lora__dropout=0.25)
     merged, info = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model", output_loading_info=True)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert merged.config.id2label == {0: "a", 1: "b", 2: "c"}
+    assert (tmp_path / "model" / "video_preprocessor_config.json").is_file()
     start = VideoMAEv2ForPreTraining.from_pretrained(pre_trained).state_dict()
     changed = {name for name, weight in merged.state_dict().items() if name in start and not weight.equal(start[name])}
     assert changed == {f"videomae_v2.layers.{i}.attention.{part}_proj.weight" for i in range(2) for part in "qv"}
 
     base = VideoMAEv2ForVideoClassification.from_pretrained(pre_trained, num_labels=3)
     adapted = peft.PeftModel.from_pretrained(base, tmp_path / "model" / "adapter")
-    assert adapted.peft_config["default"].base_model_name_or_path == str(pre_trained)
+    saved = adapted.peft_config["default"]
+    assert saved.base_model_name_or_path == str(pre_trained)
+    assert (saved.r, saved.lora_alpha, saved.lora_dropout) == (2, 5.0, 0.25)
     torch.testing.assert_close(adapted.eval()(clips()).logits, merged(clips()).logits, atol=1e-5, rtol=1e-5)
 
 

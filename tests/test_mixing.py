@@ -104,6 +104,9 @@ def test_what_is_drawn() -> None:
         assert ((high - low) / 224.0).mean() == pytest.approx(2 / 3 - 1 / 8, abs=0.02)
     assert abs(np.corrcoef(top + bottom, left + right)[0, 1]) < 0.1
     assert mix.share[boxed].mean() == pytest.approx(1 - (1 / 2 - 1 / 5 + 1 / 48), abs=0.02)
+    top, left, bottom, right = Mixing(CLASSES, mixup=0.0, seed=0).draw(0, 500, 48, 96).box.T
+    assert (bottom.max(), right.max()) == (48, 96)
+    assert 2 * float((bottom - top).sum()) == pytest.approx(float((right - left).sum()), rel=0.05)
     half = Mixing(CLASSES, prob=0.5, seed=0).draw(0, 2000, 64, 64)
     assert (half.share == 1.0).float().mean() == pytest.approx(0.5, abs=0.04)
     assert (Mixing(CLASSES, cutmix=0.0).draw(0, 500, 64, 64).box == 0).all()
@@ -132,6 +135,7 @@ def test_a_clip_is_mixed_alike_however_the_batch_is_spread(views: int) -> None:
         (4, 3, 1, [1, 0, 0]),  # the third one has no neighbour here
         (3, 3, 1, [1, 2, 1]),
         (6, 1, 1, [0]),
+        (0, 6, 2, [2, 3, 0, 1, 1, 2]),  # the third one takes views of the others, not its own
         (4, 2, 2, [1, 0]),  # a video alone: its own other view
     ],
 )

@@ -59,6 +59,7 @@ def test_edges_of_the_schedule() -> None:
     assert warmup_cosine(10, peak=1.0, total_steps=10, floor=0.1) == 0.1
     assert warmup_cosine(99, peak=1.0, total_steps=10, floor=0.1) == 0.1
     assert warmup_cosine(3, peak=1.0, total_steps=4, warmup_steps=4) == 1.0
+    assert warmup_cosine(4, peak=1.0, total_steps=4, warmup_steps=4) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,9 @@ def test_epochs_need_a_length(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="0 optimizer steps"):
         Plan.of(recipe, 1, 3)
     assert Plan.of(recipe, 1, 100).max_steps == 2 * 100 // 8
+    recipe.schedule.warmup_steps = 26
+    with pytest.raises(RecipeError, match="25 optimizer steps with 26 of warm-up"):
+        Plan.of(recipe, 1, 100)
 
 
 def test_shortest_runs(tmp_path: Path) -> None:

@@ -184,7 +184,6 @@ class CheckpointKeeper:
                 for name, extra in self.per_process.items():
                     extra.load_state_dict(states[name])
             rank += self.accelerator.num_processes  # of a process that is no more
-        self.accelerator.step = 0  # a checkpoint lies between two optimizer steps
         return progress
 
     def _describe(self, progress: Progress) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _on_grey(frames: torch.Tensor, transform: Callable[[torch.Tensor], torch.Ten
 
 def _translate(frames: torch.Tensor, share: float, dim: int) -> torch.Tensor:
     length = frames.shape[dim]
-    shift = max(min(round(share * length), length), -length)
+    shift = round(share * length)
     moved = torch.full_like(frames, FILL)
     kept = length - abs(shift)
     moved.narrow(dim, max(shift, 0), kept).copy_(frames.narrow(dim, max(-shift, 0), kept))

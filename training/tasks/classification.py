@@ -36,6 +36,7 @@ class ClassificationTask(Task):
     labelled = True
     recipe: FineTuningRecipe
     default_names: list[str] | None = None  # of classes of which nobody else says names or number
+    renames: dict[str, str] | None = None  # other names of classes of the checkpoint to start from
 
     def __init__(self, recipe: FineTuningRecipe) -> None:
         super().__init__(recipe)
@@ -46,26 +47,31 @@ class ClassificationTask(Task):
         )  # fmt: skip
         self.erase = RandomErasing(recipe.random_erasing, recipe.seed)
         if self.mix.active and recipe.batch_size % 2:
-            say(f"Videos are mixed two by two: an odd batch_size ({recipe.batch_size}) mixes some with themselves.")
+            say(
+                f"Videos are mixed two by two: of an odd batch_size ({recipe.batch_size}), one is left over and takes "
+                "another clip of its batch."
+            )
 
     def make_config(self) -> VideoMAEv2Config:
         recipe = self.recipe
         names = find_class_names(recipe, self.default_names)
         if names is None:
-            names = placeholders(recipe.num_labels or 2)
+            names = placeholders(recipe.num_labels)
             if recipe.model.init_from is not None:  # the same number of classes: they have names there, and a head
                 trained = names_of(recipe.start_config())
                 names = trained if len(trained) == recipe.num_labels else names
         return recipe.model_config(names=names)
 
     def load_model(self, **options: str) -> PreTrainedModel:
-        start, renames = self.recipe.model.init_from, self.recipe.label_renames
+        start = self.recipe.model.init_from
         if start is None:
             return super().load_model(**options)
-        names = read_renames(renames) if renames else None
-        return load_classifier(self.model_class, start, self.config, names, **options)
+        return load_classifier(self.model_class, start, self.config, self.renames, **options)
 
     def build_model(self) -> PreTrainedModel:
+        recipe = self.recipe
+        if recipe.model.init_from is not None and recipe.label_renames:  # here, or the model would be blamed for them
+            self.renames = read_renames(recipe.label_renames)
         model = super().build_model()
         if self.recipe.peft == "lora":
             model = add_lora(model, self.recipe.lora)
