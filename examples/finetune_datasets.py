@@ -3,8 +3,7 @@
 """Fine-tune on a data set of `datasets` with a video column, in a training loop of `accelerate`.
 
 Any data set with a column of type `Video` and one of type `ClassLabel` will do: one of the Hub, Parquet files, or a
-folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out on a CPU (or, with `accelerate launch` in place of
-`python`, on several GPUs):
+folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out (`accelerate launch` takes several GPUs):
 
     python -m training.motion data/motion --classes appears,vanishes,approaches,recedes --size 48
     python examples/finetune_datasets.py --data data/motion --output runs/datasets
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from datasets import Video, load_dataset
+from datasets import ClassLabel, Video, load_dataset
 from torch.utils.data import DataLoader, default_collate
 from transformers import get_cosine_schedule_with_warmup
 
@@ -72,7 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> float:
         sys.exit(f"--data {options.data} must be a folder or a name on the Hub, and cannot be loaded: {error}")
     if not {"train", "test"} <= set(videos):
         sys.exit(f"--data {options.data} must have the splits train and test, and has {', '.join(videos)}.")
-    classes = videos["train"].features[options.label_column].names
+    columns = videos["train"].features
+    if options.video_column not in columns or not isinstance(columns.get(options.label_column), ClassLabel):
+        sys.exit(f"--video_column, and --label_column (a ClassLabel), must name columns of the data set: {columns}")
+    classes = columns[options.label_column].names
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     if options.model is None:
         model = VideoMAEv2ForVideoClassification(VideoMAEv2Config(**SMALL, **labels))
@@ -97,7 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> float:
         model, optimizer, DataLoader(videos["train"], shuffle=True, **loading), DataLoader(videos["test"], **loading)
     )
     schedule = get_cosine_schedule_with_warmup(optimizer, 20, options.epochs * len(train_loader))
-
     for epoch in range(options.epochs):
         model.train()
         for batch in train_loader:

@@ -23,6 +23,9 @@ from transformers import EvalPrediction, HfArgumentParser, Trainer, TrainingArgu
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
 
 
+VIDEOS = "[!.]*.mp4"  # what begins with a dot was left by notebooks and file managers, and is no video and no class
+
+
 @dataclass
 class Options:
     """What to train, and on what."""
@@ -41,7 +44,7 @@ class VideoFolder(Dataset):
 
     def __init__(self, folder: Path, classes: Sequence[str], processor: VideoMAEv2VideoProcessor) -> None:
         self.processor = processor
-        self.videos = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).glob("*.mp4"))]
+        self.videos = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).glob(VIDEOS))]
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -68,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     )  # fmt: skip
     options, training = parser.parse_args_into_dataclasses(arguments)
     for part in ("train", "test"):
-        if not any((options.data / part).glob("*/*.mp4")):
+        if not any((options.data / part).glob(f"[!.]*/{VIDEOS}")):
             sys.exit(f"--data {options.data} must be a folder with {part}/CLASS/*.mp4, and holds none.")
-    classes = sorted(path.name for path in (options.data / "train").glob("*") if path.is_dir())
+    classes = sorted({path.parent.name for path in (options.data / "train").glob(f"[!.]*/{VIDEOS}")})
 
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
     try:

@@ -26,6 +26,7 @@ from transformers import EvalPrediction, HfArgumentParser, Trainer, TrainingArgu
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
 
 
+VIDEOS = "[!.]*.mp4"  # what begins with a dot was left by notebooks and file managers, and is no video and no class
 # A model that learns on a CPU: 8 frames of 48 x 48 pixels, cubes of 4 x 8 x 8.
 SMALL = {
     "num_frames": 8, "image_size": 48, "tubelet_size": 4, "patch_size": 8,
@@ -53,7 +54,7 @@ class VideoFolder(Dataset):
 
     def __init__(self, folder: Path, classes: Sequence[str], processor: VideoMAEv2VideoProcessor) -> None:
         self.processor = processor
-        self.videos = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).glob("*.mp4"))]
+        self.videos = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).glob(VIDEOS))]
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -79,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     )  # fmt: skip
     options, training = parser.parse_args_into_dataclasses(arguments)
     for part in ("train", "test"):
-        if not any((options.data / part).glob("*/*.mp4")):
+        if not any((options.data / part).glob(f"[!.]*/{VIDEOS}")):
             sys.exit(f"--data {options.data} must be a folder with {part}/CLASS/*.mp4, and holds none.")
-    classes = sorted(path.name for path in (options.data / "train").glob("*") if path.is_dir())
+    classes = sorted({path.parent.name for path in (options.data / "train").glob(f"[!.]*/{VIDEOS}")})
 
     torch.manual_seed(training.seed)
     labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     trainer.save_model()
     processor.save_pretrained(training.output_dir)
 
-    film = next((options.data / "test").rglob("*.mp4"))
+    film = next((options.data / "test").glob(f"[!.]*/{VIDEOS}"))
     guesses = pipeline("video-classification", model=training.output_dir)(str(film), top_k=min(3, len(classes)))
     print(f"{film}: " + ", ".join(f"{guess['label']} {guess['score']:.2f}" for guess in guesses))
     return metrics

@@ -155,5 +155,7 @@ def _guess_columns(path: str, line: str, separator: str | None, labelled: bool) 
     count = min(count + 1, max(layouts))
     if count not in layouts:
         known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
-        raise ValueError(f"{path}: a line must be one of {known}; the first one is {line!r}.")
+        raise ValueError(
+            f"{path}: a line must be one of {known}, whole numbers behind the path; the first one is {line!r}."
+        )
     return layouts[count]

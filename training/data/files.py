@@ -104,8 +104,8 @@ def _fault(path: str, layout: Layout, places: Sequence[int], lines: list[str]) -
 
     place, line = next((place, line) for place, line in zip(places, lines) if is_wrong(line))
     return ValueError(
-        f"{path}, line {place}: expected `{' '.join(layout.columns)}`, got {line!r}. Correct the line, or name the "
-        "columns in a first line such as `# path label`."
+        f"{path}, line {place}: expected `{' '.join(layout.columns)}`, whole numbers behind the path, got {line!r}. "
+        "Correct the line, or name the columns in a first line such as `# path label`."
     )
 
 
