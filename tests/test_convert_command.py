@@ -393,8 +393,32 @@ def test_destination_in_use(finetuned, tmp_path: Path) -> None:
     assert "exists" in refusal(tmp_path / "a.pth", tmp_path / "a.pth", *TINY, "--to", "official")
     assert ".pth" in refusal(tmp_path / "a.pth", tmp_path / "new", *TINY, "--to", "official")
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["precious"]
-    (tmp_path / "empty").mkdir()
-    run(tmp_path / "a.pth", tmp_path / "empty", *TINY)
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    assert "is a broken link" in refusal(tmp_path / "a.pth", tmp_path / "broken", *TINY)
+
+
+def test_an_empty_folder_is_filled(finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays the same folder: it may be a link, a mounted disk or where the user is."""
+    save(tmp_path / "a.pth", finetuned)
+    for name in ("linked", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "linked")
+    monkeypatch.chdir(tmp_path / "here")
+    before = [(tmp_path / name).stat().st_ino for name in ("linked", "here")]
+    run(tmp_path / "a.pth", tmp_path / "new", *TINY)
+    for destination in (tmp_path / "link", "."):
+        run(tmp_path / "a.pth", destination, *TINY)
+    assert before == [(tmp_path / name).stat().st_ino for name in ("linked", "here")]
+    names = [{path.name for path in (tmp_path / name).iterdir()} for name in ("new", "linked", "here")]
+    assert names[0] == names[1] == names[2]
+
+
+def test_an_empty_folder_is_empty_again_after_a_failure(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    (tmp_path / "ours").mkdir()
+    with full_disk(100):
+        assert "ours cannot be written: File too large" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    assert not list((tmp_path / "ours").iterdir())
 
 
 def test_settings_that_a_folder_says_itself(finetuned, tmp_path: Path) -> None:
