@@ -153,6 +153,8 @@ def test_opengvlab_saved_again_is_ours(official, tmp_path: Path) -> None:
         ({"norm_layer": "nn.BatchNorm1d"}, "norm_layer"),
         ({"num_heads": 5}, "num_attention_heads"),
         ({"img_size": [224, 112]}, "image_size"),
+        ({"embed_dim": None}, "embed_dim"),
+        ({"mlp_ratio": "4"}, "mlp_ratio"),
     ],
 )
 def test_opengvlab_that_computes_something_else_is_refused(official, settings, named: str, tmp_path: Path) -> None:
@@ -166,6 +168,12 @@ def test_opengvlab_mlp_ratio_of_giant_is_read_as_meant() -> None:
     for ratio in (48 / 11, 4.3636363636, 4.363636):
         config = VideoMAEv2Config.from_dict({"model_config": {**nested, "mlp_ratio": ratio}})
         assert config.intermediate_size == 6144
+
+
+@pytest.mark.parametrize("ratio", [{}, {"mlp_ratio": None}])
+def test_opengvlab_mlp_is_four_times_as_wide_where_nothing_is_said(ratio: dict[str, None]) -> None:
+    config = VideoMAEv2Config.from_dict({"model_config": {"embed_dim": 48, "num_heads": 4, **ratio}})
+    assert config.intermediate_size == 192
 
 
 def test_opengvlab_without_its_settings_is_refused(tmp_path: Path) -> None:
