@@ -127,7 +127,7 @@ def translate_processor(settings: dict[str, Any], own_type: str) -> dict[str, An
         Settings for `VideoMAEv2VideoProcessor`.
     """
     kinds = [settings[name] for name in _PROCESSOR_TYPES if isinstance(settings.get(name), str)]
-    if not kinds or own_type in kinds or not any(kind.startswith("VideoMAE") for kind in kinds):
+    if own_type in kinds or not any(kind.startswith("VideoMAE") for kind in kinds):
         return settings
     taken = {name: settings[name] for name in _PROCESSOR_FIELDS if settings.get(name) is not None}
     return {**_PROCESSOR_DEFAULTS, **taken}
