@@ -101,6 +101,27 @@ def test_a_reader_goes_back_and_forth(make_file, name):
             assert read_numbers(reader.get_frames(wanted)) == wanted
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_sound_beside_the_pictures_is_passed_over(tmp_path, suffix):
+    path = encode(tmp_path / f"a{suffix}", options=B_FRAMES, sound=True)
+    with VideoReader(path) as reader:
+        assert reader.num_frames == 30
+        assert read_numbers(reader.get_frames([29, 3, 17])) == [29, 3, 17]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_one_frame_has_the_announced_rate(tmp_path, suffix):
+    with VideoReader(encode(tmp_path / f"a{suffix}", num_frames=1, rate=50)) as reader:
+        assert (reader.fps, reader.duration) == pytest.approx((50, 1 / 50))
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, tuple])
+def test_indices_of_every_kind(make_file, kind):
+    frames, metadata = read_video(make_file("h264"), lambda _: kind([3, 20, 3]))
+    assert read_numbers(frames) == [3, 20, 3]
+    assert [type(i) for i in metadata.frames_indices] == [int] * 3
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_variable_frame_rate(tmp_path, suffix):
     times = np.cumsum([0] + [20 + 13 * (i % 5) for i in range(39)]).tolist()
