@@ -322,8 +322,8 @@ def our_name(key: str) -> str | None:
     if number:
         bare = bare.replace(number.group(), ".{i}.", 1)
     for prefix in _ENCODER_PREFIXES:
-        if bare.startswith(prefix) and bare.removeprefix(prefix) in _TO_OURS:
-            name = _TO_OURS[bare.removeprefix(prefix)]
+        name = _TO_OURS.get(bare.removeprefix(prefix))
+        if name is not None:
             return name.replace(".{i}.", number.group()) if number else name
     return None
 

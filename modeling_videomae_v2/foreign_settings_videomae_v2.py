@@ -127,7 +127,7 @@ def translate_processor(settings: dict[str, Any], own_type: str) -> dict[str, An
         Settings for `VideoMAEv2VideoProcessor`.
     """
     kinds = [settings[name] for name in _PROCESSOR_TYPES if isinstance(settings.get(name), str)]
-    if not kinds or own_type in kinds or not any(kind.startswith("VideoMAE") for kind in kinds):
+    if own_type in kinds or not any(kind.startswith("VideoMAE") for kind in kinds):
         return settings
     taken = {name: settings[name] for name in _PROCESSOR_FIELDS if settings.get(name) is not None}
     return {**_PROCESSOR_DEFAULTS, **taken}
@@ -147,6 +147,10 @@ def _translate_transformers(config_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _translate_opengvlab(nested: Mapping[str, Any]) -> dict[str, Any]:
+    for name in ("embed_dim", "num_heads", "mlp_ratio", "qk_scale"):  # what is computed with here
+        value = nested.get(name)
+        if not isinstance(value, (int, float)) and (value is not None or name == "embed_dim"):
+            raise ValueError(f"`model_config` has `{name}` = {value!r}; expected a number.")
     _refuse_other_mathematics(nested)
     unknown = [key for key in nested if key not in _OPENGVLAB_FIELDS and key not in _OPENGVLAB_OTHERS]
     if unknown:
@@ -156,7 +160,8 @@ def _translate_opengvlab(nested: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("image_size", "patch_size"):
         if name in fields:
             fields[name] = _one_side(name, fields[name])
-    width = fields["hidden_size"] * float(nested.get("mlp_ratio", 4.0))
+    ratio = nested.get("mlp_ratio")
+    width = fields["hidden_size"] * (4.0 if ratio is None else ratio)
     # 48/11 is written with so many digits as the writer liked; the research code rounds down
     fields["intermediate_size"] = round(width) if math.isclose(width, round(width), abs_tol=0.01) else int(width)
     if nested.get("num_classes"):

@@ -120,7 +120,7 @@ class VideoReader:
     def _build_index(self, trust_table: bool) -> None:
         """Find the frames, by the sample table if there is one to be trusted, else by the packets."""
         is_mov = self._container.format.name.startswith("mov")
-        index = index_from_sample_table(self._stream, self._container.size or 0) if is_mov and trust_table else None
+        index = index_from_sample_table(self._stream, self._container.size) if is_mov and trust_table else None
         self._has_table = index is not None
         if index is None:
             self._fresh = False

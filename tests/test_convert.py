@@ -61,8 +61,24 @@ def test_official_to_ours_and_back_is_bit_equal(qkv_bias: bool, layer_scale: flo
         lambda sd: {"model": sd, "args": object(), "epoch": 3},
         lambda sd: {"module": sd, "optimizer": {"state": {}}},
         lambda sd: {"state_dict": {"module": sd}},
+        lambda sd: {"state_dict": {"module": {"model": {"module": sd}}}},
+        lambda sd: {f"module.backbone.{k}": v for k, v in sd.items()},
+        lambda sd: {"model": "vit_base", "state_dict": sd},
     ],
-    ids=["module", "compiled", "both", "encoder", "backbone", "hub", "in model", "in module", "nested"],
+    ids=[
+        "module",
+        "compiled",
+        "both",
+        "encoder",
+        "backbone",
+        "hub",
+        "in model",
+        "in module",
+        "nested",
+        "nested deep",
+        "two wrappers",
+        "name in model",
+    ],
 )
 def test_prefixes_and_containers_are_taken_off(wrap) -> None:
     official = random_finetune_state_dict(ARCH, seed=0)
@@ -136,11 +152,46 @@ def test_our_autoencoder_goes_to_transformers_and_back() -> None:
     assert_same(convert_state_dict(stock.state_dict()), dict(model.state_dict()))
 
 
-@pytest.mark.parametrize("key", ["blocks.0.attn.k_norm.weight", "encoder.blocks.0.attn.logit_scale", "pos_embed"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "blocks.0.attn.k_norm.weight",
+        "encoder.blocks.0.attn.logit_scale",
+        "pos_embed",
+        "blocks.0.attn.key.bias",
+        "layers.0.attention.qkv.weight",  # no layout has it, ours neither
+    ],
+)
 def test_unknown_key_is_named(key: str) -> None:
-    official = {**random_finetune_state_dict(ARCH, seed=0), key: torch.zeros(1)}
-    with pytest.raises(ValueError, match=key):
-        convert_state_dict(official)
+    official = random_finetune_state_dict(ARCH, seed=0)
+    count = len(convert_state_dict(official))
+    with pytest.raises(ValueError, match=f"^1 of {count + 1} keys .*: '{key}'"):
+        convert_state_dict({**official, key: torch.zeros(1)})
+
+
+def test_of_many_unknown_keys_some_are_named() -> None:
+    unknown = {f"a{i}": torch.zeros(1) for i in range(7)}
+    with pytest.raises(ValueError, match="'a4' and 2 more"):
+        convert_state_dict(unknown)
+    with pytest.raises(ValueError, match=r"'a4'\. Remove"):
+        convert_state_dict(dict(list(unknown.items())[:5]))
+
+
+@pytest.mark.parametrize("shape", [(145, 48), (144,)])
+def test_fused_matrix_that_cannot_be_cut_is_named(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"'blocks\.0\.attn\.qkv\.weight' of shape .* cannot be cut"):
+        convert_state_dict({"blocks.0.attn.qkv.weight": torch.zeros(shape)})
+
+
+@pytest.mark.parametrize("convert", [convert_to_official, convert_to_transformers])
+def test_what_is_not_ours_is_named(convert) -> None:
+    with pytest.raises(ValueError, match=r"'blocks\.0\.norm1\.weight' has no counterpart"):
+        convert({"blocks.0.norm1.weight": torch.zeros(1)})
+
+
+def test_a_part_of_a_fused_matrix_is_no_matrix() -> None:
+    with pytest.raises(ValueError, match=r"q_proj\.weight' has to be fused with two others"):
+        convert_to_official({"layers.0.attention.q_proj.weight": torch.zeros(8, 8)})
 
 
 def test_same_parameter_twice_is_refused() -> None:
@@ -156,11 +207,36 @@ def test_same_parameter_twice_is_refused() -> None:
         ({"epoch": 3, "args": None}, "'epoch', 'args'"),
         (torch.zeros(2, 2), "a Tensor"),
         ([torch.zeros(2)], "a list"),
+        ({3: torch.zeros(2)}, "no tensors: 3"),
     ],
 )
 def test_checkpoint_without_weights_is_refused(checkpoint: Any, found: str) -> None:
     with pytest.raises(ValueError, match=found):
         convert_state_dict(checkpoint)
+
+
+def test_checkpoint_that_holds_itself_is_refused() -> None:
+    checkpoint: dict[str, Any] = {}
+    checkpoint["model"] = checkpoint
+    with pytest.raises(ValueError, match="'model'"):
+        convert_state_dict(checkpoint)
+
+
+def test_our_encoder_goes_to_transformers_and_back() -> None:
+    model = randomised(VideoMAEv2Model(our_config(ARCH, use_mean_pooling=False)))
+    stock = VideoMAEModel(stock_config(ARCH, use_mean_pooling=False))
+    stock.load_state_dict(convert_to_transformers(model.state_dict()), strict=True)
+    assert_same(convert_state_dict(stock.state_dict()), dict(model.state_dict()))
+
+
+def test_transformers_with_biases_of_keys_gets_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modeling_videomae_v2.convert_videomae_v2._has_key_biases", lambda: True)
+    ours = randomised(VideoMAEv2ForVideoClassification(our_config(ARCH))).state_dict()
+    theirs = convert_to_transformers(ours)
+    biases = {key: tensor for key, tensor in theirs.items() if key.endswith(".key.bias")}
+    assert len(biases) == ARCH.num_hidden_layers
+    assert all(torch.equal(bias, torch.zeros(ARCH.hidden_size)) for bias in biases.values())
+    assert_same(convert_state_dict(theirs), dict(ours))
 
 
 def test_pooled_norm_has_no_place_in_the_transformers_encoder() -> None:
@@ -173,3 +249,5 @@ def test_converted_tensors_can_be_saved(tmp_path) -> None:
 
     converted = convert_state_dict(random_finetune_state_dict(ARCH, seed=0))
     save_file(converted, tmp_path / "model.safetensors")  # refuses tensors that share memory
+    queries = converted["videomae_v2.layers.0.attention.q_proj.weight"]
+    assert queries.untyped_storage().nbytes() == queries.nbytes  # does not hold the fused matrix in memory

@@ -156,7 +156,8 @@ def test_safetensors_file(finetuned, tmp_path: Path) -> None:
 
 
 def test_half_precision_stays(finetuned, tmp_path: Path) -> None:
-    save(tmp_path / "a.pth", {key: tensor.half() for key, tensor in finetuned.items()})
+    halves = {key: tensor if "norm" in key else tensor.half() for key, tensor in finetuned.items()}
+    save(tmp_path / "a.pth", halves)  # most of them decide
     assert "float16" in run(tmp_path / "a.pth", tmp_path / "ours", *TINY)
     model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float16}
@@ -172,8 +173,8 @@ def test_many_shards(finetuned, tmp_path: Path) -> None:
     assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in finetuned.values())
     model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
     assert_same(dict(model.state_dict()), convert_state_dict(finetuned))
-    run(tmp_path / "ours", tmp_path / "back.pth", "--to", "official")
-    assert_same(weights_of(tmp_path / "back.pth"), finetuned)
+    run(tmp_path / "ours", tmp_path / "back.pt", "--to", "official")
+    assert_same(weights_of(tmp_path / "back.pt"), finetuned)
 
 
 def test_the_folder_is_complete(finetuned, tmp_path: Path) -> None:
@@ -200,6 +201,15 @@ def test_patch_and_tubelet_are_read(tmp_path: Path) -> None:
     run(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--num-frames", 8)
     config = VideoMAEv2Config.from_pretrained(tmp_path / "ours")
     assert (config.patch_size, config.tubelet_size, config.num_channels, config.num_frames) == (4, 4, 1, 8)
+    processor = VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "ours")
+    assert (processor.num_frames, processor.crop_size.height, processor.crop_size.width) == (8, 32, 32)
+
+
+def test_the_place_of_the_norm_is_read(tmp_path: Path) -> None:
+    arch = Arch(use_mean_pooling=False)
+    save(tmp_path / "a.pth", random_finetune_state_dict(arch, seed=0))
+    run(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    assert VideoMAEv2Config.from_pretrained(tmp_path / "ours").use_mean_pooling is False
 
 
 def test_known_widths_need_no_heads(tmp_path: Path) -> None:
@@ -213,6 +223,8 @@ def test_known_widths_need_no_heads(tmp_path: Path) -> None:
     config = VideoMAEv2Config.from_pretrained(tmp_path / "ours")
     assert (config.num_attention_heads, config.decoder_num_attention_heads) == (6, 3)
     assert (config.num_frames, config.image_size) == (16, 224)
+    run(tmp_path / "a.pth", tmp_path / "others", "--num-attention-heads", 12)
+    assert VideoMAEv2Config.from_pretrained(tmp_path / "others").num_attention_heads == 12
 
 
 # ---- repositories
@@ -346,6 +358,19 @@ def test_classes_are_named(finetuned, tmp_path: Path) -> None:
     assert config.label2id["g"] == 6
 
 
+def test_classes_of_a_folder_have_names_already(tmp_path: Path) -> None:
+    config = VideoMAEv2Config(**{**asdict(ARCH), "num_labels": 3}, id2label=dict(enumerate("abc")))
+    VideoMAEv2ForVideoClassification(config).save_pretrained(tmp_path / "named")
+    VideoMAEv2ForVideoClassification(VideoMAEv2Config(**asdict(ARCH))).save_pretrained(tmp_path / "unnamed")
+    for name, content in (("ids", [2, 0]), ("names", ["C", "A"])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        run(tmp_path / "named", tmp_path / name, "--label-map", tmp_path / f"{name}.json")
+        names = VideoMAEv2Config.from_pretrained(tmp_path / name).id2label.values()
+        assert [label.lower() for label in names] == ["c", "a"]
+    said = refusal(tmp_path / "unnamed", tmp_path / "a", "--label-map", tmp_path / "names.json")
+    assert "are not known" in said
+
+
 @pytest.mark.parametrize("wanted", [[5, 0, 2], ["F", "a", "C"]], ids=["ids", "names"])
 def test_some_classes_are_kept(finetuned, wanted: list, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\n".join("abcdefg"))
@@ -393,8 +418,32 @@ def test_destination_in_use(finetuned, tmp_path: Path) -> None:
     assert "exists" in refusal(tmp_path / "a.pth", tmp_path / "a.pth", *TINY, "--to", "official")
     assert ".pth" in refusal(tmp_path / "a.pth", tmp_path / "new", *TINY, "--to", "official")
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["precious"]
-    (tmp_path / "empty").mkdir()
-    run(tmp_path / "a.pth", tmp_path / "empty", *TINY)
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    assert "is a broken link" in refusal(tmp_path / "a.pth", tmp_path / "broken", *TINY)
+
+
+def test_an_empty_folder_is_filled(finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays the same folder: it may be a link, a mounted disk or where the user is."""
+    save(tmp_path / "a.pth", finetuned)
+    for name in ("linked", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "linked")
+    monkeypatch.chdir(tmp_path / "here")
+    before = [(tmp_path / name).stat().st_ino for name in ("linked", "here")]
+    run(tmp_path / "a.pth", tmp_path / "new", *TINY)
+    for destination in (tmp_path / "link", "."):
+        run(tmp_path / "a.pth", destination, *TINY)
+    assert before == [(tmp_path / name).stat().st_ino for name in ("linked", "here")]
+    names = [{path.name for path in (tmp_path / name).iterdir()} for name in ("new", "linked", "here")]
+    assert names[0] == names[1] == names[2]
+
+
+def test_an_empty_folder_is_empty_again_after_a_failure(finetuned, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", finetuned)
+    (tmp_path / "ours").mkdir()
+    with full_disk(100):
+        assert "ours cannot be written: File too large" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
+    assert not list((tmp_path / "ours").iterdir())
 
 
 def test_settings_that_a_folder_says_itself(finetuned, tmp_path: Path) -> None:
@@ -419,7 +468,9 @@ def test_missing_weight(finetuned, key: str, tmp_path: Path) -> None:
         (lambda sd: {**sd, "blocks.0.attn.qkv.weight": torch.zeros(145, 48)}, "queries, keys and values"),
         (lambda sd: {**sd, "blocks.0.mlp.fc1.weight": torch.zeros(0, 48)}, "is empty"),
         (lambda sd: {**sd, "patch_embed.proj.weight": torch.zeros(48, 3, 8, 8)}, "5 dimensions"),
+        (lambda sd: {**sd, "patch_embed.proj.weight": torch.zeros(48, 3, 2, 8, 8, 1)}, "8, 1), not 5 dimensions"),
         (lambda sd: {**sd, "patch_embed.proj.weight": torch.zeros(48, 3, 2, 8, 4)}, "square"),
+        (lambda sd: {**sd, "head.bias": torch.zeros(6)}, "bias: (6,) in the checkpoint, (7,) in the model"),
         (lambda sd: {"head.weight": sd["head.weight"]}, "no VideoMAE checkpoint"),
         (lambda sd: {"epoch": 3}, "'epoch'"),
         (lambda sd: {**sd, "head.bias": sd["head.bias"].to_sparse()}, "asks for `torch._utils._rebuild_sparse_tensor`"),

@@ -134,6 +134,7 @@ HEAD = ["a", "b", "c", "d"]
         (HEAD, [3, 2, 1, 0], None, ([3, 2, 1, 0], ["d", "c", "b", "a"])),
         (HEAD, ["C", "A"], None, ([2, 0], ["C", "A"])),
         (None, ["C", "A"], HEAD, ([2, 0], ["C", "A"])),
+        (["sea", "eh"], ["C", "A"], HEAD, ([2, 0], ["sea", "eh"])),
     ],
 )
 def test_classes_to_keep(labels, label_map, known, expected, tmp_path: Path) -> None:
@@ -152,6 +153,10 @@ def test_classes_to_keep(labels, label_map, known, expected, tmp_path: Path) -> 
         (None, [0, -1], "the class -1"),
         (None, [0, 0], "a class twice"),
         (["a", "b", "c"], [0, 1], "names 3 classes; expected the 4 .* or the 2"),
+        (["a", "b", "c"], ["a", "b"], "names 3 classes; expected the 4 .* or the 2"),
+        (None, [], "no label names"),
+        (None, [True, False], "list of names"),
+        (None, "[0, 1", "map.json is not valid JSON"),
         (None, ["a", "b"], "not known: pass them as `labels`"),
         (HEAD, {"a": "b"}, "go to `renames`"),
         (HEAD, ["a", "nothing"], "nothing"),
@@ -164,6 +169,25 @@ def test_choices_that_do_not_fit(labels, label_map, said: str, tmp_path: Path) -
     )
     with pytest.raises(ValueError, match=said):
         choose_classes(4, None, files)
+
+
+def test_class_ids_of_a_file_from_windows(tmp_path: Path) -> None:
+    files = LabelFiles(label_map=write(tmp_path / "MAP.JSON", "\ufeff[2, 0]"))
+    assert choose_classes(4, None, files) == ([2, 0], None)
+
+
+def test_files_that_are_not_there_or_not_used(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere\.json"):
+        choose_classes(4, HEAD, LabelFiles(label_map=tmp_path / "nowhere.json"))
+    assert LabelFiles(renames=tmp_path / "renames.json").given()
+    assert not LabelFiles().given()
+
+
+@pytest.mark.parametrize("content", [["dee"], {"dee": 3}])
+def test_renames_must_be_names_by_names(content: object, tmp_path: Path) -> None:
+    renames = write(tmp_path / "renames.json", content)
+    with pytest.raises(ValueError, match=r"renames\.json must hold an object of names"):
+        choose_classes(4, HEAD, LabelFiles(None, write(tmp_path / "map.json", ["dee"]), renames))
 
 
 def test_other_names_for_a_choice(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 import copy
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -276,6 +277,7 @@ def test_int8_model_is_near_fp32() -> None:
         exact = model(clips()).logits
         quantized = quantize_linear_layers(copy.deepcopy(model).bfloat16().train())
     assert not quantized.training
+    assert not any(parameter.requires_grad for parameter in quantized.parameters())
     with torch.no_grad():
         quantized.to(torch.bfloat16)  # changes nothing of what is int8
         result = quantized(clips().bfloat16()).logits
@@ -325,7 +327,9 @@ def test_8_bit_layers_stay_on_their_device() -> None:
     with pytest.raises(RuntimeError, match="cannot be moved to another device"):
         quantized.to("meta")
     with torch.no_grad():
-        assert Int8Linear(nn.Linear(8, 8)).to("cpu", torch.bfloat16)(torch.randn(2, 8).bfloat16()).shape == (2, 8)
+        layer = Int8Linear(nn.Linear(8, 8)).to("cpu", torch.bfloat16)
+        assert layer.bias.dtype == torch.bfloat16
+        assert layer(torch.randn(2, 8).bfloat16()).shape == (2, 8)
 
 
 @needs_avx2
@@ -444,3 +448,19 @@ def test_emulated_precision_is_told(dtype: torch.dtype, monkeypatch: pytest.Monk
             model.to(dtype)(clips().to(dtype))
     assert len(said) == torch.backends.mkldnn.is_available()
     assert all("dtype=torch.float32" in line for line in said)
+    assert all(f"instructions for {str(dtype).removeprefix('torch.')}:" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("checks", "fast"),
+    [
+        ({}, set()),  # torch without them
+        ({"_is_mkldnn_bf16_supported": lambda: True, "_is_mkldnn_fp16_supported": lambda: False}, {torch.bfloat16}),
+        ({"_is_mkldnn_bf16_supported": lambda: False, "_is_mkldnn_fp16_supported": lambda: True}, {torch.float16}),
+    ],
+)
+def test_torch_is_asked_for_each_half_precision(
+    checks: dict[str, Any], fast: set[torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**checks))
+    assert cpu_precision.multiplied_at_speed() == fast

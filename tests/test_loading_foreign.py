@@ -45,6 +45,7 @@ from modeling_videomae_v2 import (
     tube_mask,
 )
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
+from modeling_videomae_v2.foreign_settings_videomae_v2 import translate_processor
 from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
 
 
@@ -153,6 +154,9 @@ def test_opengvlab_saved_again_is_ours(official, tmp_path: Path) -> None:
         ({"norm_layer": "nn.BatchNorm1d"}, "norm_layer"),
         ({"num_heads": 5}, "num_attention_heads"),
         ({"img_size": [224, 112]}, "image_size"),
+        ({"img_size": []}, "image_size"),
+        ({"embed_dim": None}, "embed_dim"),
+        ({"mlp_ratio": "4"}, "mlp_ratio"),
     ],
 )
 def test_opengvlab_that_computes_something_else_is_refused(official, settings, named: str, tmp_path: Path) -> None:
@@ -168,13 +172,65 @@ def test_opengvlab_mlp_ratio_of_giant_is_read_as_meant() -> None:
         assert config.intermediate_size == 6144
 
 
-def test_opengvlab_without_its_settings_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "VideoMAEv2_Base"}')
-    with pytest.raises(ValueError, match="model_config"):
+SMALL = {"embed_dim": 48, "num_heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"intermediate_size": 192, "qkv_bias": False, "num_hidden_layers": 12}),
+        ({"mlp_ratio": None, "qkv_bias": None, "depth": None}, {"intermediate_size": 192, "num_hidden_layers": 12}),
+        ({"mlp_ratio": 2.6}, {"intermediate_size": 124}),  # rounded down
+        ({"all_frames": 32}, {"num_frames": 32}),
+        ({"head_drop_rate": 0.5}, {"classifier_dropout": 0.5, "hidden_dropout_prob": 0.0}),
+        ({"qk_scale": 0.28867513}, {"num_attention_heads": 4}),  # what it is anyway
+    ],
+)
+def test_opengvlab_settings_are_read_as_meant(settings: dict[str, Any], expected: dict[str, Any]) -> None:
+    config = VideoMAEv2Config.from_dict({"model_config": {**SMALL, **settings}})
+    assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("settings", "count"), [({}, 5), ({"num_labels": None}, 5), ({"num_labels": 3}, 3)])
+def test_opengvlab_number_of_classes(settings: dict[str, Any], count: int) -> None:
+    config = VideoMAEv2Config.from_dict({"model_config": {**SMALL, "num_classes": 5}, **settings})
+    assert config.num_labels == count
+
+
+def test_opengvlab_settings_that_are_not_known_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("modeling_videomae_v2.foreign_settings_videomae_v2.logger.warning", said.append)
+    known = dict.fromkeys(("norm_layer", "qk_scale", "cos_attn", "init_scale", "with_cp"))
+    for settings in (known, {"register_tokens": 4, "rope": True}):
+        VideoMAEv2Config.from_dict({"model_config": {**SMALL, **settings}})
+    assert [line.partition(": ")[2] for line in said] == ["register_tokens, rope."]
+
+
+@pytest.mark.parametrize("settings", [{}, {"model_config": {}}])
+def test_opengvlab_without_its_settings_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "VideoMAEv2_Base", **settings}))
+    with pytest.raises(ValueError, match="no `model_config` with `embed_dim`"):
         AutoConfig.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"video_processor_type": None}, {"image_processor_type": "CLIPImageProcessor"}]
+)
+def test_a_processor_that_is_no_videomae_is_not_translated(settings: dict[str, Any]) -> None:
+    assert translate_processor(settings, "VideoMAEv2VideoProcessor") is settings
+
+
+def test_a_processor_of_transformers_has_its_own_mean_where_it_names_none() -> None:
+    settings = {"image_processor_type": "VideoMAEImageProcessor", "image_mean": None, "image_std": STD}
+    translated = translate_processor(settings, "VideoMAEv2VideoProcessor")
+    assert translated == {"image_mean": [0.5, 0.5, 0.5], "image_std": STD}
+
+
 # ---- transformers
+
+
+def test_transformers_epsilon_is_its_own_where_it_names_none() -> None:
+    assert VideoMAEv2Config.from_dict({"model_type": "videomae"}).layer_norm_eps == 1e-12
 
 
 @pytest.mark.parametrize("pickled", [False, True], ids=["safetensors", "bin"])

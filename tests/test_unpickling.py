@@ -63,6 +63,49 @@ def test_damage_is_said_and_takes_no_memory(write: Callable[[Path, Path], None],
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("empty", "is empty"),
+        ("text", "begins with b'<html>40'"),
+        ("tar", "is a tar archive"),
+        ("two pickles", "not one of `torch.save`"),
+        ("TorchScript", "not one of `torch.save`"),
+        ("zip bomb", r"'archive/data\.pkl' is packed"),
+        ("string of a huge size", "where 4294967295 more bytes should be"),
+        ("pickle without an end", "it ends too early"),
+        ("storage of a negative size", "a tensor storage with -4 values"),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, said: str, tmp_path: Path) -> None:
+    DAMAGED[name](tmp_path / "model.pth", tmp_path / "sentinel")
+    with pytest.raises(UnsafeCheckpointError, match=said):
+        load_pickled(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("pickled", "said"),
+    [
+        (b"\x80\x02NQ.", "a tensor storage with no size"),
+        (b"\x80\x02K\x01}QN.", "a tensor storage with no size"),  # the number is another's
+        (b"\x80\x02c" + 2000 * b"a" + b"\nb\n.", "a name in it has no end"),
+    ],
+)
+def test_instructions_that_are_wrong_are_said(pickled: bytes, said: str, tmp_path: Path) -> None:
+    write_zip(tmp_path / "model.pth", pickled)
+    with pytest.raises(UnsafeCheckpointError, match=said):
+        load_pickled(tmp_path / "model.pth")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_doubled_entry_is_said(tmp_path: Path) -> None:
+    write_zip(tmp_path / "model.pth", tensor_pickle(4, (4,), (1,)), (bytes(16),))
+    with zipfile.ZipFile(tmp_path / "model.pth", "a") as archive:
+        archive.writestr("archive/data/0", bytes(16))
+    with pytest.raises(UnsafeCheckpointError, match=r"'archive/data/0' is there twice"):
+        load_pickled(tmp_path / "model.pth")
+
+
 def test_the_refused_name_is_said(tmp_path: Path) -> None:
     EXECUTING["builtins.eval"](tmp_path / "model.pth", tmp_path / "sentinel")
     with pytest.raises(UnsafeCheckpointError, match=r"`__builtin__\.eval`|`builtins\.eval`"):
@@ -97,6 +140,8 @@ def test_what_training_saves_is_read(new: bool, tmp_path: Path) -> None:
         "args": argparse.Namespace(lr=1e-3, betas=(0.9, 0.95), resume=None, tags={"a", "b"}, big=1 << 40),
         "param_shapes": [OrderedDict(weight=torch.Size([4, 3]))],
         "dtype": torch.float16,
+        "device": torch.device("cpu"),
+        "log": 2 * [f"line {i}" for i in range(300)],  # more than a byte counts, and each twice
     }
     torch.save(saved, tmp_path / "model.pth", _use_new_zipfile_serialization=new)
     read = load_pickled(tmp_path / "model.pth")

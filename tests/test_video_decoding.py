@@ -4,7 +4,10 @@
 
 import random
 import struct
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ av = pytest.importorskip("av")
 from video_files import encode, numbered_frame, numbered_video, read_numbers  # noqa: E402
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoReader, read_video  # noqa: E402
+from modeling_videomae_v2.video_index_videomae_v2 import FrameIndex, index_from_sample_table  # noqa: E402
 
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"
@@ -95,6 +99,27 @@ def test_a_reader_goes_back_and_forth(make_file, name):
     with VideoReader(make_file(name)) as reader:
         for wanted in ([20, 25], [3], [29, 0, 0], [4, 5], [12]):
             assert read_numbers(reader.get_frames(wanted)) == wanted
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_sound_beside_the_pictures_is_passed_over(tmp_path, suffix):
+    path = encode(tmp_path / f"a{suffix}", options=B_FRAMES, sound=True)
+    with VideoReader(path) as reader:
+        assert reader.num_frames == 30
+        assert read_numbers(reader.get_frames([29, 3, 17])) == [29, 3, 17]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_one_frame_has_the_announced_rate(tmp_path, suffix):
+    with VideoReader(encode(tmp_path / f"a{suffix}", num_frames=1, rate=50)) as reader:
+        assert (reader.fps, reader.duration) == pytest.approx((50, 1 / 50))
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, tuple])
+def test_indices_of_every_kind(make_file, kind):
+    frames, metadata = read_video(make_file("h264"), lambda _: kind([3, 20, 3]))
+    assert read_numbers(frames) == [3, 20, 3]
+    assert [type(i) for i in metadata.frames_indices] == [int] * 3
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -353,6 +378,114 @@ def test_a_stream_that_begins_late(tmp_path):
     late = bytearray(next(packet for packet in reversed(packets) if packet[1] == 0x41 and packet[2] == 0))
     late[2] ^= 0x20
     assert read_numbers(read_video(data + bytes(late))[0]) == list(range(30))
+
+
+def test_frames_and_key_frames_are_found_in_an_index():
+    index = FrameIndex([5, 45, 85, 125], keys=[1, 3], key_times=[45, 125], declared=6)
+    assert [index.position(time) for time in (5, 125, None, 4, 46, 126)] == [0, 3, None, None, None, None]
+    assert [index.key_before(position) for position in range(4)] == [0, 0, 0, 1]
+    assert index.without_leading() == FrameIndex([45, 85, 125], keys=[0, 2], key_times=[45, 125], declared=5)
+
+
+@pytest.mark.parametrize(
+    ("times", "announced", "rate"),
+    [
+        ([0, 40, 80], 25, 25),
+        ([0, 40, 81], 25, 25),  # times are rounded in many files
+        ([0, 40, 80], 60, 25),
+        ([0, 40, 80], None, 25),
+        ([0, 20], 25, 50),
+        ([0], 30, 30),
+        ([0], None, 25),
+    ],
+)
+def test_the_frame_rate_is_measured_where_the_announced_one_is_wrong(times, announced, rate):
+    assert FrameIndex(times).frame_rate(Fraction(1, 1000), announced and Fraction(announced)) == rate
+
+
+def stream_with_table(times: list[int], **changes: Any) -> SimpleNamespace:
+    """What a stream of an mp4 file says: frames of 100 bytes each, two to a group."""
+    entries = [
+        SimpleNamespace(timestamp=time, is_keyframe=i % 2 == 0, is_discard=False, pos=100 * i, size=100)
+        for i, time in enumerate(times)
+    ]
+    values = {"index_entries": entries, "start_time": times[0], "frames": len(times), "has_b_frames": False, **changes}
+    return SimpleNamespace(codec_context=SimpleNamespace(has_b_frames=values.pop("has_b_frames")), **values)
+
+
+@pytest.mark.parametrize(
+    ("stream", "times"),
+    [
+        (stream_with_table([0, 40, 80, 120]), [0, 40, 80, 120]),
+        (stream_with_table([0, 40, 80, 120], start_time=80, has_b_frames=True), [80, 120, 160, 200]),
+        (stream_with_table([0, 40, 81, 120]), [0, 40, 81, 120]),
+    ],
+    ids=["constant", "reordered", "uneven"],
+)
+def test_sample_tables_that_tell_when_frames_are_shown(stream, times):
+    index = index_from_sample_table(stream, 400)
+    assert (list(index.timestamps), index.keys, index.key_times) == (
+        times,
+        [0, 2],
+        [0, stream.index_entries[2].timestamp],
+    )
+    assert (index.declared, index.ordered) == (4, True)
+    for size, present in ((399, 3), (200, 2), (0, 4)):  # 0 where it is not known
+        index = index_from_sample_table(stream, size)
+        assert (list(index.timestamps), index.declared) == (times[:present], 4)
+        assert index.keys == [key for key in (0, 2) if key < present]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        stream_with_table([0, 40, 80], start_time=None),
+        stream_with_table([0, 40, 80], index_entries=[], frames=0),
+        stream_with_table([0, 40, 80], frames=4),
+        stream_with_table([0, 40, 80], start_time=-40),
+        stream_with_table([0, 40, 80], start_time=50),
+        stream_with_table([0, 40, 81], start_time=40),
+        stream_with_table([0, 40, 81], has_b_frames=True),
+        stream_with_table([0, 40, 40]),
+        stream_with_table([80, 40, 0]),
+    ],
+    ids=["no start", "empty", "too short", "early", "between", "uneven, late", "reordered", "equal", "backwards"],
+)
+def test_sample_tables_that_do_not_tell_when_frames_are_shown(stream):
+    assert index_from_sample_table(stream, 400) is None
+
+
+def test_a_sample_table_with_hidden_frames_is_not_trusted():
+    stream = stream_with_table([0, 40, 80])
+    stream.index_entries[0].is_discard = True
+    assert index_from_sample_table(stream, 400) is None
+
+
+def test_a_sample_table_that_is_wrong_about_a_frame(tmp_path):
+    """The table alone says that times are even; one frame is shown a little later."""
+    data = bytearray(encode(tmp_path / "a.mp4", options=B_FRAMES).read_bytes())
+    place = data.index(b"ctts") + 8  # behind the version
+    (entries,) = struct.unpack_from(">I", data, place)
+    last = place + 4 + 8 * entries - 4
+    struct.pack_into(">I", data, last, struct.unpack_from(">I", data, last)[0] + 7)
+    with VideoReader(bytes(data)) as reader:
+        assert reader._has_table == hasattr(av.VideoStream, "index_entries")
+        assert read_numbers(reader.get_frames(range(30))) == list(range(30))
+    assert read_numbers(read_video(bytes(data), lambda _: [29])[0]) == [29]
+
+
+@pytest.mark.parametrize(
+    ("width", "in_worker", "given"), [(640, False, None), (80, False, None), (640, True, None), (640, False, 3)]
+)
+def test_threads_are_for_large_frames_outside_of_workers(tmp_path, monkeypatch, width, in_worker, given):
+    path = encode(tmp_path / "a.mp4", num_frames=2, width=width, height=360, options={"preset": "ultrafast"})
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: in_worker or None)
+    with VideoReader(path, num_threads=given) as reader:
+        context = reader._stream.codec_context
+        assert context.thread_count == (given or (8 if width == 640 and not in_worker else 1))
+        assert reader._stream.thread_type.name == ("NONE" if context.thread_count == 1 else "AUTO")
+        assert reader.coded_size == (360, width)
 
 
 def test_threads_do_not_change_frames(make_file):

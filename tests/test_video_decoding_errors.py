@@ -51,6 +51,8 @@ def folder(tmp_path_factory):
         packet = [packet for packet in container.demux(video=0) if packet.size][33]
         damaged[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     (folder / "damaged.mp4").write_bytes(damaged)
+    damaged[packet.pos : packet.pos + packet.size // 2] = good[packet.pos : packet.pos + packet.size // 2]
+    (folder / "half_damaged.mp4").write_bytes(damaged)
     for name in ("half.mkv", "half.flv"):
         whole = encode(folder / f"whole_{name}", frames=frames).read_bytes()
         (folder / name).write_bytes(whole[: len(whole) // 2])
@@ -111,13 +113,46 @@ def test_frames_before_the_damage_can_be_read(folder, name):
     assert metadata.total_num_frames == pytest.approx(60, abs=3)
 
 
-def test_a_wrong_frame_is_never_returned(folder):
+@pytest.mark.parametrize("name", ["half.mp4", "half.mkv"])
+def test_every_frame_behind_the_cut_is_missing(folder, name):
+    failed = []
+    with VideoReader(folder / name) as reader:
+        for i in range(reader.num_frames):
+            try:
+                reader.get_frames([i])
+            except VideoDecodingError:
+                failed.append(i)
+        assert failed == list(range(failed[0], reader.num_frames))
+        assert 10 < len(failed) < 50
+
+
+@pytest.mark.parametrize("error", [ValueError, av.error.FFmpegError])
+def test_pixels_that_cannot_become_rgb_are_said(folder, monkeypatch, error):
+    def fail(*_):
+        raise error(22, "Conversion is not supported")
+
+    monkeypatch.setattr("modeling_videomae_v2.video_decoding_videomae_v2.to_rgb", fail)
+    with pytest.raises(VideoDecodingError, match=r"frame 7 of 60 cannot be read: .* RGB .*not supported"):
+        read_video(folder / "good.mp4", lambda _: [7])
+
+
+def test_a_refused_file_is_closed(folder, monkeypatch):
+    closed = []
+    close = VideoReader.close
+    monkeypatch.setattr(VideoReader, "close", lambda self: closed.append(self._container) or close(self))
+    with pytest.raises(VideoDecodingError, match="no video frames"):
+        VideoReader(folder / "no_frames.avi")
+    assert closed[-1] is not None
+
+
+@pytest.mark.parametrize("name", ["damaged.mp4", "half_damaged.mp4"])
+def test_a_wrong_frame_is_never_returned(folder, name):
     """Around data that the decoder cannot read a frame is either that of the undamaged file or an error."""
     whole, _ = read_video(folder / "good.mp4")
     failed = []
     for i in range(60):
         try:
-            frame, _ = read_video(folder / "damaged.mp4", lambda _, i=i: [i])
+            frame, _ = read_video(folder / name, lambda _, i=i: [i])
         except VideoDecodingError:
             failed.append(i)
         else:
@@ -178,7 +213,7 @@ def test_indices_are_checked(folder):
         with pytest.raises(IndexError, match=r"frames 0 to 59; index 60 is outside"):
             reader.get_frames([0, 60])
         with pytest.raises(IndexError, match="index -1 is outside"):
-            reader.get_frames([-1])
+            reader.get_frames([-1, 5])
         with pytest.raises(ValueError, match="`indices` is empty"):
             reader.get_frames([])
 

@@ -5,6 +5,7 @@
 import io
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,7 @@ def encode(
     display: tuple[float, bool, bool] | None = None,
     frames: np.ndarray | None = None,
     colour: tuple[int, int] | None = None,
+    sound: bool = False,
 ) -> Path | str | io.BytesIO:
     """Encode a numbered video.
 
@@ -63,6 +65,7 @@ def encode(
         display: Rotation (degrees, counter-clockwise) and flips (horizontal, vertical) to write as metadata.
         frames: Pictures `(n, height, width, channels)` in place of the numbered ones; RGBA for `pix_fmt` with alpha.
         colour: Colour matrix and range (FFmpeg's numbers) to write as metadata.
+        sound: Whether a second of silence goes with it.
 
     Returns:
         `target`.
@@ -75,6 +78,7 @@ def encode(
             stream.codec_context.colorspace, stream.codec_context.color_range = colour
         if times is not None:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        silence = container.add_stream("aac", rate=16000, layout="mono") if sound else None
         if display:
             stream.set_display_rotation(display[0], hflip=display[1], vflip=display[2])
         container.start_encoding()
@@ -87,6 +91,8 @@ def encode(
             frame.pts = i if times is None else times[i]
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+        if silence is not None:
+            _mux_silence(container, silence, 16000)
     return target
 
 
@@ -102,10 +108,13 @@ def encode_sound(target: Path | str, codec: str = "aac", cover: bool = False) ->
             frame.pts = 0
             container.mux(picture.encode(frame))
             container.mux(picture.encode(None))
-        size = 1152 if codec.endswith("mp3lame") else 1024
-        for i in range(8000 // size):
-            samples = av.AudioFrame.from_ndarray(np.zeros((1, size), dtype=np.float32), format="fltp", layout="mono")
-            samples.sample_rate, samples.pts = 16000, size * i
-            container.mux(sound.encode(samples))
-        container.mux(sound.encode(None))
+        _mux_silence(container, sound, 8000, 1152 if codec.endswith("mp3lame") else 1024)
     return target
+
+
+def _mux_silence(container: Any, stream: Any, count: int, size: int = 1024) -> None:
+    for i in range(count // size):
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, size), dtype=np.float32), format="fltp", layout="mono")
+        samples.sample_rate, samples.pts = 16000, size * i
+        container.mux(stream.encode(samples))
+    container.mux(stream.encode(None))

@@ -56,26 +56,25 @@ def choose_classes(
             raise ValueError(f"{files.labels} names {len(names)} classes; the checkpoint has {num_classes}.")
         return None, names
     wanted = _read_label_map(files.label_map)
+    if names is not None and len(names) not in (num_classes, len(wanted)):
+        raise ValueError(
+            f"{files.labels} names {len(names)} classes; expected the {num_classes} of the checkpoint or the "
+            f"{len(wanted)} that {files.label_map} keeps."
+        )
     there = names if names is not None and len(names) == num_classes else known
+    new_names = names if names is not None and len(names) != num_classes else None
     if isinstance(wanted[0], str):
         if there is None:
             raise ValueError(
                 f"{files.label_map} holds names, and those of the checkpoint's {num_classes} classes are not known: "
                 "pass them as `labels`."
             )
-        return select_classes(there, wanted, _read_renames(files.renames)), list(wanted)
+        return select_classes(there, wanted, _read_renames(files.renames)), new_names or list(wanted)
     wrong = [index for index in wanted if not 0 <= index < num_classes]
     if wrong or len(set(wanted)) != len(wanted):
         what = f"the class {wrong[0]}, and the checkpoint has {num_classes}" if wrong else "a class twice"
         raise ValueError(f"{files.label_map} names {what}.")
-    if names is not None and len(names) not in (num_classes, len(wanted)):
-        raise ValueError(
-            f"{files.labels} names {len(names)} classes; expected the {num_classes} of the checkpoint or the "
-            f"{len(wanted)} that {files.label_map} keeps."
-        )
-    if names is not None and len(names) != num_classes:
-        return wanted, names
-    return wanted, None if there is None else [there[index] for index in wanted]
+    return wanted, new_names or (None if there is None else [there[index] for index in wanted])
 
 
 def _read_label_map(path: Path) -> list[int] | list[str]:

@@ -33,14 +33,19 @@ def new_folder(destination: Path) -> Iterator[Path]:
         FileExistsError: `destination` exists and is not an empty folder.
     """
     check_free(destination)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    folder = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+    is_there = destination.is_dir()
+    place = destination if is_there else destination.parent
+    place.mkdir(parents=True, exist_ok=True)
+    folder = place / f".{destination.name}.{os.getpid()}.part"
     folder.mkdir()
     try:
         yield folder
-        if destination.is_dir():
-            destination.rmdir()
-        folder.rename(destination)
+        if is_there:  # it may be a link, a mount or the current folder, in whose place none can be put: it is filled
+            for entry in list(folder.iterdir()):
+                entry.rename(destination / entry.name)
+            folder.rmdir()
+        else:
+            folder.rename(destination)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno is not None:  # that of a full disk names no file, or one aside
@@ -66,8 +71,8 @@ def check_free(destination: Path) -> None:
     """Refuse a destination with something in it (`FileExistsError`)."""
     if destination.is_dir() and not any(destination.iterdir()):
         return
-    if destination.exists():
-        what = "is not empty" if destination.is_dir() else "is a file"
+    if destination.exists() or destination.is_symlink():
+        what = "is not empty" if destination.is_dir() else "is a file" if destination.exists() else "is a broken link"
         raise FileExistsError(f"{destination} {what}. Name another folder, or remove it first.")
 
 
