@@ -219,9 +219,11 @@ class CheckpointKeeper:
             return
         state = self._state()
         with naming_unreadable(folder / ".metadata"):
-            self._demand_same_model(folder, state["model"])
-            missing = self._missing_extras(folder)
-        for name in missing:
+            saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+            self._demand_same_model(folder, saved, state["model"])
+        # the recipe did not ask for these then
+        missing = self.extras.keys() - {key.split(".")[1] for key in saved if key.startswith("extras.")}
+        for name in sorted(missing):
             logger.warning(f"{folder} holds no `{name}`: it starts from here.")
             del state["extras"][name]
         with quiet(), naming_unreadable(folder / "*.distcp"):
@@ -238,9 +240,8 @@ class CheckpointKeeper:
             elif hasattr(extra, "restart"):
                 extra.restart()
 
-    def _demand_same_model(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:
+    def _demand_same_model(self, folder: Path, saved: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
         """Refuse the checkpoint of another model, of which the weights that fit would be taken in silence."""
-        saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
         there = {key: tuple(item.size) for key, item in saved.items() if key.startswith("model.")}
         here = {f"model.{name}": tuple(weight.shape) for name, weight in weights.items()}
         differing = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
@@ -252,12 +253,6 @@ class CheckpointKeeper:
                 + "\n".join(listed)
                 + "\nChoose another output_dir, or set the model, its classes and peft to what they were."
             )
-
-    def _missing_extras(self, folder: Path) -> list[str]:
-        """Further state that a checkpoint was written without: the recipe did not ask for it then."""
-        keys = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
-        found = {key.split(".")[1] for key in keys if key.startswith("extras.")}
-        return [name for name in self.extras if name not in found]
 
     def _remove_old(self) -> None:
         keep = self.recipe.checkpoint.keep
