@@ -164,6 +164,13 @@ def test_a_truncated_video_is_not_written(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_what_h264_cannot_be_is_not_written(tmp_path: Path) -> None:
+    encode(tmp_path / "a.mkv", "ffv1", num_frames=2, width=17_000, height=16)
+    with pytest.raises(VideoDecodingError, match=r"its frames cannot become H\.264 \(.+\)\. Leave it out"):
+        reencode(str(tmp_path / "a.mkv"), tmp_path / "out" / "a.mp4")
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_it_gives_up_when_it_is_told_to(tmp_path: Path) -> None:
     encode(tmp_path / "a.mp4")
     answers = iter([False] * 5 + [True])
@@ -250,6 +257,15 @@ def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert result.exit_code == 1
     assert "out/0.mp4 cannot be written: No space left on device" in said(result).replace("\n", "")
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "videos").mkdir()
+    encode(tmp_path / "videos" / "a.mp4", num_frames=3)
+    monkeypatch.setattr("training.data.reencoding.CODEC", "nocodec")
+    result = run(tmp_path / "videos", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "This build of PyAV has no nocodec" in said(result)
 
 
 @pytest.mark.parametrize(

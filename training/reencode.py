@@ -113,9 +113,10 @@ def _write_all(
     from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
     from .data.faults import Fault
-    from .data.reencoding import reencode
+    from .data.reencoding import demand_encoder, reencode
     from .thread_pool import in_order
 
+    demand_encoder()
     stopped, result = Event(), Result()
 
     def write(job: tuple[str, int]) -> tuple[str, str | int]:

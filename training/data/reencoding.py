@@ -33,6 +33,18 @@ class Stopped(Exception):
     """The work was to end before it was done."""
 
 
+def demand_encoder() -> None:
+    """Find out whether PyAV can write H.264 (`ImportError`); that of some distributions cannot."""
+    av = import_av()
+    try:
+        av.codec.Codec(CODEC, "w")
+    except ValueError as error:
+        raise ImportError(
+            f"This build of PyAV has no {CODEC}, which writes H.264. Run `pip install --force-reinstall av`; the "
+            "packages of pip have it."
+        ) from error
+
+
 def reencode(
     source: str, target: Path, *, size: int = 256, crf: int = 20, stopped: Callable[[], bool] = lambda: False
 ) -> None:
@@ -82,7 +94,7 @@ class _Writer:
                 for frame in frames:
                     if stopped():
                         raise Stopped
-                    output.mux(self._encode(output, source, frame))
+                    self._put(output, source, frame)
             if self._stream is None:
                 raise VideoDecodingError(self._name, "none of its frames can be decoded", WAY_OUT)
             output.mux(self._stream.encode(None))
@@ -98,10 +110,20 @@ class _Writer:
             raise VideoDecodingError(self._name, "its data is damaged", WAY_OUT)
         return frames
 
-    def _encode(self, output: Any, source: Any, frame: Any) -> Any:
+    def _put(self, output: Any, source: Any, frame: Any) -> None:
+        """Write what comes out for a frame."""
+        try:
+            if self._stream is None:
+                self._begin(output, source, frame)
+            output.mux(self._encode(frame))
+        except OSError:  # of writing
+            raise
+        except (self._av.error.FFmpegError, ValueError) as error:
+            reason = f"its frames cannot become H.264 ({getattr(error, 'strerror', None) or error})"
+            raise VideoDecodingError(self._name, reason, "Leave it out.") from error
+
+    def _encode(self, frame: Any) -> Any:
         """Packets that come out for a frame."""
-        if self._stream is None:
-            self._begin(output, source, frame)
         time = self._last + 1 if frame.pts is None else max(frame.pts, self._last + 1)
         frame = self._converted(frame)
         self._last = frame.pts = time
