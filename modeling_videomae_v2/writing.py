@@ -6,10 +6,14 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+
+
+LONGEST_NAME = 200  # bytes that leave room for what is put before and behind it
 
 
 @contextlib.contextmanager
@@ -33,7 +37,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It could not be written; there is nothing of it then.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    name = path.name if len(os.fsencode(path.name)) <= LONGEST_NAME else sha256(os.fsencode(path.name)).hexdigest()
+    aside = path.with_name(f".{name}.{os.getpid()}")
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)

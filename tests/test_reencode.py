@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, 
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
 from training.data.reencoding import Stopped, reencode
+from training.data.smaller_pictures import SmallerPictures
 from training.reencode import main
 
 
+OLD = int(av.__version__.split(".")[0]) < 14  # knows no BT.2020
 app = typer.Typer()
 app.command()(main)
 
@@ -86,6 +89,55 @@ def test_times_stay(tmp_path: Path) -> None:
         assert [round(1000 * frame.time) for frame in container.decode(video=0)] == times
 
 
+def test_frames_without_times_follow_each_other(tmp_path: Path) -> None:
+    """A raw stream has none at all, and of two that were put together the second begins anew."""
+    encode(tmp_path / "raw.h264", num_frames=50, container_format="h264")
+    encode(tmp_path / "a.ts", num_frames=20)
+    (tmp_path / "twice.ts").write_bytes(2 * (tmp_path / "a.ts").read_bytes())
+    for name, count in (("raw.h264", 50), ("twice.ts", 40)):
+        reencode(str(tmp_path / name), tmp_path / "b.mp4")
+        with VideoReader(tmp_path / "b.mp4") as reader:
+            assert reader.num_frames == count
+            assert reader.fps == pytest.approx(25, rel=0.03)
+
+
+@pytest.mark.skipif(
+    not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
+)
+def test_of_a_cut_recording_the_frames_are_written_that_it_still_has(tmp_path: Path) -> None:
+    options = {"g": "10", "bf": "3", "x264-params": "open-gop=1:b-adapt=0:scenecut=0"}
+    encode(tmp_path / "whole.mkv", num_frames=60, options=options)
+    path, keys = tmp_path / "cut.mkv", 0
+    with av.open(str(tmp_path / "whole.mkv")) as whole, av.open(str(path), "w") as part:
+        target = part.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            keys += packet.is_keyframe
+            if keys >= 3 and packet.dts is not None:
+                packet.stream = target
+                part.mux(packet)
+    with VideoReader(path) as reader:
+        announced = reader.num_frames
+    before = read_numbers(read_video(path)[0])
+    assert len(before) < announced, "the first ones refer to frames that are gone"
+    reencode(str(path), tmp_path / "b.mp4")
+    assert numbers_of(tmp_path / "b.mp4") == before
+
+
+def test_fields_are_not_scaled_apart(tmp_path: Path) -> None:
+    """Of something that moves, the lines of an interlaced frame show two times in turn."""
+    frames = np.full((4, 256, 256, 3), 40, dtype=np.uint8)
+    for number, frame in enumerate(frames):
+        for field in (0, 1):
+            frame[field::2, 16 * (2 * number + field) :][:, :64] = 220
+    options = {"x264-params": "tff=1:interlaced=1", "crf": "5"}
+    encode(tmp_path / "a.mp4", frames=frames, width=256, height=256, options=options)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    reencode(str(tmp_path / "a.mp4"), tmp_path / "b.mp4", size=128, crf=5)
+    small = read_video(tmp_path / "b.mp4")[0].float()
+    assert (small[:, :, 1:] - small[:, :, :-1]).abs().amax() < 60
+
+
 @pytest.mark.parametrize(
     ("width", "height", "size", "expected"),
     [
@@ -117,8 +169,8 @@ def test_odd_sides_become_even(tmp_path: Path) -> None:
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
 @pytest.mark.parametrize("flip", [False, True])
 def test_turned_videos_become_upright(tmp_path: Path, degrees: int, flip: bool) -> None:
-    frames = smooth(3, 96, 64)
-    encode(tmp_path / "a.mp4", frames=frames, width=96, height=64, display=(degrees, flip, False))
+    frames, bt709 = smooth(3, 96, 64), (1, 1)
+    encode(tmp_path / "a.mp4", frames=frames, width=96, height=64, display=(degrees, flip, False), colour=bt709)
     reencode(str(tmp_path / "a.mp4"), tmp_path / "b.mp4", crf=5)
     before, after = (read_video(tmp_path / name)[0].float() for name in ("a.mp4", "b.mp4"))
     assert before.shape == after.shape
@@ -136,6 +188,7 @@ def test_turned_videos_become_upright(tmp_path: Path, degrees: int, flip: bool) 
         ("libx264", "yuv420p", (5, 1)),
         ("libx264", "yuvj420p", None),
         ("libx264", "yuv420p", (1, 2)),
+        pytest.param("libx264", "yuv420p", (9, 1), marks=pytest.mark.skipif(OLD, reason="this PyAV cannot write it")),
         ("libx264", "yuv422p10le", (1, 1)),
         ("libx264rgb", "rgb24", None),
         ("ffv1", "gray", None),
@@ -166,7 +219,7 @@ def test_a_truncated_video_is_not_written(tmp_path: Path) -> None:
 
 def test_what_h264_cannot_be_is_not_written(tmp_path: Path) -> None:
     encode(tmp_path / "a.mkv", "ffv1", num_frames=2, width=17_000, height=16)
-    with pytest.raises(VideoDecodingError, match=r"its frames cannot become H\.264 \(.+\)\. Leave it out"):
+    with pytest.raises(VideoDecodingError, match=r"become H\.264: they cannot be encoded \(.+\)\. Leave it out"):
         reencode(str(tmp_path / "a.mkv"), tmp_path / "out" / "a.mp4")
     assert not list((tmp_path / "out").iterdir())
 
@@ -205,11 +258,63 @@ def test_a_list_stays_true(tmp_path: Path) -> None:
     result = run(tmp_path / "list.txt", tmp_path / "out", "--root", tmp_path / "data")
     assert result.exit_code == 0, result.output
     assert "2 videos written" in said(result)
+    assert f"1 paths are absolute, so training would go on reading the old files: take {tmp_path}/data/" in said(result)
     source = ListSource(str(tmp_path / "list.txt"), str(tmp_path / "out"))
     video = source.get(1, 0)
     assert video.content.startswith(str(tmp_path / "out"))
     assert read_numbers(read_frames(video, lambda total: np.array([0, total - 1]))) == [20, 49]
     assert (tmp_path / "out" / "b" / "c.mp4").exists()
+
+
+@pytest.mark.parametrize("line", ["{} 0", "{} 20 0", "{} 0 10 3", "{} 0 10", "{} 0 -1", "{}"])
+def test_lists_with_and_without_classes(tmp_path: Path, line: str) -> None:
+    encode(tmp_path / "a b.mp4", num_frames=20)
+    (tmp_path / "list.txt").write_text(line.format("a b.mp4") + "\n")
+    assert "1 videos written" in said(run(tmp_path / "list.txt", tmp_path / "out"))
+
+
+def test_one_bad_video_does_not_keep_the_others_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in "abcde":
+        encode(tmp_path / "videos" / f"{name}.mp4", num_frames=5)
+    gap = {"container_format": "matroska", "times": [0, 10**10]}  # of four months, which mp4 does not hold
+    encode(tmp_path / "videos" / "b.mp4", num_frames=2, **gap)
+    convert, read = SmallerPictures.__call__, VideoReader.__init__
+
+    def fails_on_c(self: SmallerPictures, picture: Any) -> Any:
+        if picture.width == 82:
+            raise KeyError(9)  # as an older PyAV does for a colour matrix that it does not know
+        return convert(self, picture)
+
+    def fails_on_d(self: VideoReader, source: str, **options: Any) -> None:
+        if source.endswith("videos/d.mp4"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        read(self, source, **options)
+
+    encode(tmp_path / "videos" / "c.mp4", num_frames=2, width=82)
+    monkeypatch.setattr(SmallerPictures, "__call__", fails_on_c)
+    monkeypatch.setattr(VideoReader, "__init__", fails_on_d)
+    assert run(tmp_path / "videos", tmp_path / "out", "--workers", 2).exit_code == 1
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "e.mp4", "not_written.txt"]
+    reasons = dict(line.split("\t") for line in (tmp_path / "out" / "not_written.txt").read_text().splitlines())
+    assert "cannot become H.264: they do not fit into mp4" in reasons["b.mp4"]
+    assert "cannot become H.264: they cannot be encoded (9)" in reasons["c.mp4"]
+    assert "it cannot be read (Input/output error)" in reasons["d.mp4"]
+
+
+def test_names_may_be_long_and_no_text(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    long, odd = "a" * 251 + ".mp4", os.fsdecode(b"film-\xff.mp4")
+    encode(tmp_path / "videos" / "a.mp4", num_frames=3)
+    os.replace(tmp_path / "videos" / "a.mp4", tmp_path / "videos" / long)
+    (tmp_path / "videos" / odd).write_bytes(b"no video")
+    result = run(tmp_path / "videos", tmp_path / "out")
+    assert result.exit_code == 1, result.output
+    assert "film-?.mp4" in said(result)
+    assert sorted(os.listdir(tmp_path / "out")) == [long, "not_written.txt"]
+    assert os.fsencode(odd) in (tmp_path / "out" / "not_written.txt").read_bytes()
 
 
 def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
@@ -241,6 +346,7 @@ def test_videos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     assert "folder of pictures" in reasons["pictures"]
     assert "Download it first" in reasons["https://host/a.mp4"]
     (tmp_path / "list.txt").write_text("good.mp4\n")
+    (tmp_path / "out" / "not_written-2-of-3.txt").write_text("bad.mp4\tits data is damaged\n")
     assert run(tmp_path / "list.txt", tmp_path / "out").exit_code == 0
     assert os.listdir(tmp_path / "out") == ["good.mp4"]
 
@@ -274,6 +380,7 @@ def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: py
         (["videos", "videos"], "The videos lie in videos, and so would the new ones. Name a folder elsewhere."),
         (["videos", "videos/out"], "The videos lie in videos, and so would the new ones. Name a folder elsewhere."),
         (["list.txt", "videos", "--root", "videos"], "The videos lie in videos"),
+        (["list.txt", ".", "--root", "videos"], "The videos lie in videos"),
         (["videos", "out", "--root", "videos"], "--root is for lists, and videos is a folder. Leave it out."),
         (["videos", "out", "--part", "3/2"], "`--part` must be a number and how many there are"),
         (["outside.txt", "out", "--root", "videos"], "../a.mp4 lies outside of videos. Set --root to the folder"),

@@ -39,6 +39,7 @@ def progress_bar() -> Iterator[Progress]:
 def print_some(lines: list[str], more: str) -> None:
     """The first lines, indented, and how many there are more; `more` says where all of them are."""
     for line in lines[:SHOWN]:
-        screen.print(escape(f"  {line}"), soft_wrap=True)
+        text = line.encode(errors="replace").decode()  # names of files are bytes, which need not be text
+        screen.print(escape(f"  {text}"), soft_wrap=True)
     if len(lines) > SHOWN:
         screen.print(f"  and {len(lines) - SHOWN:,} more ({more})")

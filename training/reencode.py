@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -24,6 +25,9 @@ from .console import errors_in_words, print_some, progress_bar, screen
 
 
 if TYPE_CHECKING:
+    from modeling_videomae_v2.inference.parts import Part
+
+    from .data.files import ListSource
     from .data.sources import IndexedSource
 
 BAD_FILE = "not_written"
@@ -49,7 +53,7 @@ def main(
         # what imports PyTorch is imported where it is used: arguments are answered without it
         from modeling_videomae_v2.inference.parts import Part
 
-        from .data.files import FolderSource, ListSource
+        from .data.files import FolderSource
 
         share = Part.parse(part) if part else Part(1, 1)
         source: IndexedSource
@@ -58,12 +62,11 @@ def main(
                 raise ValueError(f"--root is for lists, and {videos} is a folder. Leave it out.")
             source, root = FolderSource(videos), videos
         else:
-            source, root = ListSource(videos, root), root or os.path.dirname(videos)
+            source, root = _open_list(videos, root), root or os.path.dirname(videos)
         _demand_other_folder(output, root, is_source=root == videos)
         numbers = share.take(list(_by_path(source, root).items()))
-        result = _write_all(source, numbers, output, size, crf, workers or os.cpu_count() or 1)
-        ending = "" if part is None else f"-{share.number}-of-{share.of}"
-        _report(result, output, output / f"{BAD_FILE}{ending}.txt")
+        result = _write_all(source, numbers, output, size, crf, workers or _cores())
+        _report(result, output, None if part is None else share)
     if result.bad:
         raise typer.Exit(1)
 
@@ -86,16 +89,38 @@ class Result:
     bad: dict[str, str] = field(default_factory=dict)
 
 
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _open_list(path: str, root: str) -> "ListSource":
+    """A list with classes or without: only with them may four columns be `path start total label`."""
+    from .data.files import ListSource
+
+    try:
+        return ListSource(path, root, labelled=True)
+    except ValueError:
+        return ListSource(path, root)
+
+
 def _demand_other_folder(output: Path, root: str, is_source: bool) -> None:
     """Refuse to write among the videos."""
     place, own = os.path.realpath(output), os.path.realpath(root or os.curdir)
-    if place == own or (is_source and place.startswith(os.path.join(own, ""))):
+    inside, around = place.startswith(os.path.join(own, "")), own.startswith(os.path.join(place, ""))
+    if place == own or around or (is_source and inside):
         raise ValueError(f"The videos lie in {root or os.curdir}, and so would the new ones. Name a folder elsewhere.")
 
 
 def _by_path(source: "IndexedSource", root: str) -> dict[str, int]:
     """Number of each video, once, by its path in the folder."""
     found: dict[str, int] = {}
+    absolute = sum(map(os.path.isabs, source.paths))
+    if absolute:
+        screen.print(
+            f"{absolute:,} paths are absolute, so training would go on reading the old files: take "
+            f"{escape(os.path.join(os.path.abspath(root), ''))} out of the list.", soft_wrap=True,
+        )  # fmt: skip
     for number, path in enumerate(source.paths):
         inside = os.path.relpath(path, os.path.abspath(root)) if os.path.isabs(path) else os.path.normpath(path)
         if "://" not in path and inside.partition(os.sep)[0] == os.pardir:
@@ -135,9 +160,9 @@ def _write_all(
             return inside, Fault.of(video, error).reason
         return inside, os.path.getsize(video)
 
-    with progress_bar() as bar:
+    with progress_bar() as bar, closing(in_order(write, numbers, workers, stopped.set)) as results:
         task = bar.add_task("Writing", total=len(numbers))
-        for inside, found in in_order(write, numbers, workers, stopped.set):
+        for inside, found in results:
             if isinstance(found, str):
                 result.bad[inside] = found
             elif found:
@@ -149,20 +174,22 @@ def _write_all(
     return result
 
 
-def _report(result: Result, output: Path, bad_file: Path) -> None:
+def _report(result: Result, output: Path, part: "Part | None") -> None:
     """Say what became of the videos, and name those that were not written in a file of their own."""
+    named = output / (f"{BAD_FILE}.txt" if part is None else f"{BAD_FILE}-{part.number}-of-{part.of}.txt")
+    for earlier in output.glob(f"{BAD_FILE}*.txt") if part is None else [named]:
+        earlier.unlink(missing_ok=True)
+    lines = [f"{path}\t{' '.join(reason.split())}" for path, reason in result.bad.items()]
+    if lines:
+        output.mkdir(parents=True, exist_ok=True)
+        named.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape")
     before, after = decimal(result.bytes_before), decimal(result.bytes_after)
     sizes = f" ({before} became {after})" if result.written else ""
     there = f", {result.there:,} were there" if result.there else ""
     screen.print(escape(f"{output}: {result.written:,} videos written{sizes}{there}."), soft_wrap=True)
-    lines = [f"{path}\t{' '.join(reason.split())}" for path, reason in result.bad.items()]
-    if not lines:
-        bad_file.unlink(missing_ok=True)
-        return
-    screen.print(f"{len(lines):,} were not written:")
-    print_some(lines, f"all of them: {bad_file}")
-    bad_file.parent.mkdir(parents=True, exist_ok=True)
-    bad_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape")
+    if lines:
+        screen.print(f"{len(lines):,} were not written:")
+        print_some(lines, f"all of them: {named}")
 
 
 def _end(number: int, _: object) -> None:

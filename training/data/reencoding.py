@@ -7,25 +7,26 @@ needs, which are not decoded where they are not wanted; without arithmetic codin
 of the decoder's time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from modeling_videomae_v2.video_colours_videomae_v2 import Orientation, orientation_of
-from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader
+from modeling_videomae_v2.video_decoding_videomae_v2 import FramesRecounted, VideoDecodingError, VideoReader
 from modeling_videomae_v2.video_sources_videomae_v2 import import_av, open_container, read_packets, resolve_source
 from modeling_videomae_v2.writing import written_aside
 
+from .smaller_pictures import LIMITED_RANGE, PIXELS, SmallerPictures
 
-CODEC, FORMAT, PIXELS = "libx264", "mp4", "yuv420p"
+
+CODEC, FORMAT = "libx264", "mp4"
 KEY_FRAME_EVERY = 32
 OPTIONS = {
     "g": str(KEY_FRAME_EVERY), "preset": "faster", "tune": "fastdecode",
     "x264-params": "bframes=3:b-adapt=0:b-pyramid=none:scenecut=0",
 }  # fmt: skip
-LIMITED_RANGE = 1  # FFmpeg's number of 16 to 235
-UNSPECIFIED, RGB = 2, 0  # FFmpeg's numbers of colour matrices that YUV cannot have
+USUAL_RATE = Fraction(25)  # where a file names none
 WAY_OUT = "Export or download it again, or leave it out."
 
 
@@ -56,7 +57,7 @@ def reencode(
         source: Path of the video.
         target: The file, in mp4 format whatever its suffix.
         size: The shorter side, in pixels, where that of the source is longer.
-        crf: Quality of x264, 0 (all) to 51.
+        crf: Quality of x264, 0 (the best) to 51.
         stopped: Asked at each frame whether to give up.
 
     Raises:
@@ -64,14 +65,35 @@ def reencode(
         OSError: The target cannot be written.
         Stopped: `stopped` said so.
     """
-    with VideoReader(source, num_threads=1) as reader:
-        name, expected = reader.name, reader.num_frames
+    expected = _count_frames(source, source)
     with written_aside(target) as aside:
-        _Writer(source, aside, size, crf).write(stopped)
-        with VideoReader(str(aside), num_threads=1) as reader:
-            found = reader.num_frames
+        _Writer(source, aside.absolute(), size, crf).write(stopped)
+        found = _count_frames(str(aside.absolute()), source, to_the_end=True)
+        if found != expected:  # frames that refer to some that are gone are announced and not decoded
+            expected = _count_frames(source, source, to_the_end=True)
         if found != expected:
-            raise VideoDecodingError(name, f"it announces {expected} frames and has {found}", WAY_OUT)
+            raise VideoDecodingError(source, f"it announces {expected} frames and has {found}", WAY_OUT)
+
+
+def _count_frames(path: str, name: str, to_the_end: bool = False) -> int:
+    """Frames that a video announces or, `to_the_end`, has.
+
+    Raises:
+        FileNotFoundError, VideoDecodingError: It cannot be read.
+    """
+    try:
+        with VideoReader(path, num_threads=1) as reader:
+            while to_the_end:
+                try:
+                    reader.get_frames([0, reader.num_frames - 1])
+                    break
+                except FramesRecounted:
+                    continue
+            return reader.num_frames
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise VideoDecodingError(name, f"it cannot be read ({error.strerror or error})", WAY_OUT) from error
 
 
 class _Writer:
@@ -80,24 +102,28 @@ class _Writer:
     def __init__(self, source: str, target: Path, size: int, crf: int) -> None:
         self._av, self._target, self._size, self._crf = import_av(), target, size, crf
         self._name, self._source = resolve_source(source, timeout=0)
-        self._reformatter = self._av.video.reformatter.VideoReformatter()
         self._stream: Any = None
-        self._turn: Callable[[Any], Any] | None = None
-        self._last = -1
+        self._time: int | None = None
 
     def write(self, stopped: Callable[[], bool]) -> None:
         container, source = open_container(self._av, self._name, self._source)
-        with container, self._av.open(str(self._target), "w", format=FORMAT) as output:
+        with (
+            self._as_failure("they do not fit into mp4"),
+            container,
+            self._av.open(str(self._target), "w", format=FORMAT) as output,
+        ):
             source.thread_type = "NONE"
             packets = read_packets(container, source)
             while (frames := self._decode_next(packets)) is not None:
                 for frame in frames:
                     if stopped():
                         raise Stopped
-                    self._put(output, source, frame)
+                    if self._stream is None:
+                        self._begin(output, source, frame)
+                    output.mux(self._encode(frame))
             if self._stream is None:
                 raise VideoDecodingError(self._name, "none of its frames can be decoded", WAY_OUT)
-            output.mux(self._stream.encode(None))
+            output.mux(self._encode(None))
 
     def _decode_next(self, packets: Any) -> list[Any] | None:
         """Frames that come out for the next packet; None after the last."""
@@ -110,67 +136,54 @@ class _Writer:
             raise VideoDecodingError(self._name, "its data is damaged", WAY_OUT)
         return frames
 
-    def _put(self, output: Any, source: Any, frame: Any) -> None:
-        """Write what comes out for a frame."""
-        try:
-            if self._stream is None:
-                self._begin(output, source, frame)
-            output.mux(self._encode(frame))
-        except OSError:  # of writing
-            raise
-        except (self._av.error.FFmpegError, ValueError) as error:
-            reason = f"its frames cannot become H.264 ({getattr(error, 'strerror', None) or error})"
-            raise VideoDecodingError(self._name, reason, "Leave it out.") from error
-
-    def _encode(self, frame: Any) -> Any:
-        """Packets that come out for a frame."""
-        time = self._last + 1 if frame.pts is None else max(frame.pts, self._last + 1)
-        frame = self._converted(frame)
-        self._last = frame.pts = time
-        frame.time_base = self._stream.codec_context.time_base
-        frame.pict_type = self._av.video.frame.PictureType.NONE  # else key frames would be where they were
-        return self._stream.encode(frame if self._turn is None else self._turn(frame))
-
     def _begin(self, output: Any, source: Any, frame: Any) -> None:
         """Make the stream that frames such as this one go to."""
-        scale = min(1.0, self._size / min(frame.width, frame.height))
-        self._width, self._height = (max(round(side * scale / 2), 1) * 2 for side in (frame.width, frame.height))
-        orientation = orientation_of(frame)
-        upright = (self._height, self._width) if orientation.swap else (self._width, self._height)
-        rate = source.average_rate or source.guessed_rate or Fraction(25)
+        rate = source.average_rate or source.guessed_rate or USUAL_RATE
+        with self._as_failure("they cannot be scaled", OSError):
+            self._smaller = SmallerPictures(self._av, frame, self._size, source.time_base)
         options = {**OPTIONS, "crf": str(self._crf), "threads": "1"}
         stream = self._stream = output.add_stream(CODEC, rate=rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = *upright, PIXELS
+        stream.width, stream.height, stream.pix_fmt = *self._smaller.size, PIXELS
         context = stream.codec_context
         context.time_base = stream.time_base = source.time_base
         context.color_range = LIMITED_RANGE
-        self._matrix = None if frame.colorspace in (UNSPECIFIED, RGB) else int(frame.colorspace)
-        if self._matrix is not None:
-            context.colorspace = self._matrix
-        if orientation != Orientation():
-            self._turn = _turning(self._av, orientation, self._width, self._height, source.time_base)
+        if self._smaller.matrix is not None:
+            context.colorspace = self._smaller.matrix
+        self._step = max(round(1 / (rate * source.time_base)), 1)
 
-    def _converted(self, frame: Any) -> Any:
-        """In the wanted size and format; colours stay in their matrix."""
-        colours = {"src_color_range": frame.color_range, "dst_color_range": LIMITED_RANGE}
-        if self._matrix is not None:
-            colours |= {"src_colorspace": self._matrix, "dst_colorspace": self._matrix}
-        return self._reformatter.reformat(frame, self._width, self._height, PIXELS, interpolation="BICUBIC", **colours)
+    def _encode(self, frame: Any | None) -> Any:
+        """Packets that come out for a frame; for None, after the last one."""
+        with self._as_failure("they cannot be encoded", OSError):
+            if frame is None:
+                return self._stream.encode(None)
+            time = self._next_time(frame.pts)
+            frame = self._smaller(frame)
+            frame.pts, frame.time_base = time, self._stream.codec_context.time_base
+            frame.pict_type = self._av.video.frame.PictureType.NONE  # else key frames would be where they were
+            return self._stream.encode(frame)
 
+    def _next_time(self, time: int | None) -> int:
+        """Time of the next frame: its own, or, where it has none or one that is over, a frame after the last one."""
+        if self._time is None:
+            self._time = max(time or 0, 0)
+        elif time is not None and time > self._time:
+            self._time = time
+        else:
+            self._time += self._step
+        return self._time
 
-def _turning(av: Any, orientation: Orientation, width: int, height: int, time_base: Fraction) -> Callable[[Any], Any]:
-    """What turns and mirrors frames of this size upright."""
-    graph = av.filter.Graph()
-    nodes = [graph.add_buffer(width=width, height=height, format=PIXELS, time_base=time_base)]
-    filters = {"transpose": orientation.swap, "vflip": orientation.flip_rows, "hflip": orientation.flip_columns}
-    for name, wanted in {**filters, "buffersink": True}.items():
-        if wanted:
-            nodes.append(graph.add(name, "dir=cclock_flip" if name == "transpose" else None))
-            nodes[-2].link_to(nodes[-1])
-    graph.configure()
+    @contextmanager
+    def _as_failure(self, reason: str, *more: type[Exception]) -> Iterator[None]:
+        """Have what FFmpeg refuses, and errors of the kinds `more`, say that this video cannot be written.
 
-    def turn(frame: Any) -> Any:
-        graph.push(frame)  # not the nodes', which do not keep the graph alive
-        return graph.pull()
-
-    return turn
+        Others are `OSError`s, of writing: they concern all videos.
+        """
+        try:
+            yield
+        except (VideoDecodingError, Stopped):
+            raise
+        except (self._av.error.FFmpegError, ValueError, LookupError, *more) as error:
+            if isinstance(error, OSError) and not more:
+                raise
+            reason = f"its frames cannot become H.264: {reason} ({getattr(error, 'strerror', None) or error})"
+            raise VideoDecodingError(self._name, reason, "Leave it out.") from error
