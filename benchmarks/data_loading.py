@@ -44,8 +44,8 @@ from benchmarks.timing import Summary, interleaved, speedup
 from training.data import ClipDataset, FrameSampler, Mixture, build_loader
 from training.data.augment import ViewMaker, multi_scale_crop
 from training.data.files import FolderSource
-from training.data.reencoding import reencode
 from training.recipe import DataRecipe, SourceRecipe
+from training.reencode.video import reencode
 
 
 NUM_FRAMES, STRIDE, SIZE = 16, 4, 224

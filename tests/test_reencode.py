@@ -17,9 +17,9 @@ from video_files import av, encode, encode_sound, read_numbers
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
-from training.data.reencoding import Stopped, reencode
-from training.data.smaller_pictures import SmallerPictures
-from training.reencode import main
+from training.reencode.__main__ import main
+from training.reencode.pictures import SmallerPictures
+from training.reencode.video import Stopped, reencode
 
 
 OLD = int(av.__version__.split(".")[0]) < 14  # knows no BT.2020
@@ -368,7 +368,7 @@ def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "videos").mkdir()
     encode(tmp_path / "videos" / "a.mp4", num_frames=3)
-    monkeypatch.setattr("training.data.reencoding.CODEC", "nocodec")
+    monkeypatch.setattr("training.reencode.video.CODEC", "nocodec")
     result = run(tmp_path / "videos", tmp_path / "out")
     assert result.exit_code == 1
     assert "This build of PyAV has no nocodec" in said(result)

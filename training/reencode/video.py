@@ -17,7 +17,7 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import FramesRecounted, Vid
 from modeling_videomae_v2.video_sources_videomae_v2 import import_av, open_container, read_packets, resolve_source
 from modeling_videomae_v2.writing import written_aside
 
-from .smaller_pictures import LIMITED_RANGE, PIXELS, SmallerPictures
+from .pictures import LIMITED_RANGE, PIXELS, SmallerPictures
 
 
 CODEC, FORMAT = "libx264", "mp4"
