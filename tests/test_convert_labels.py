@@ -190,6 +190,12 @@ def test_renames_must_be_names_by_names(content: object, tmp_path: Path) -> None
         choose_classes(4, HEAD, LabelFiles(None, write(tmp_path / "map.json", ["dee"]), renames))
 
 
+def test_renames_are_not_for_ids(tmp_path: Path) -> None:
+    label_map, renames = write(tmp_path / "map.json", [2, 0]), write(tmp_path / "renames.json", {"dee": "d"})
+    with pytest.raises(ValueError, match=r"`renames` serves to find names, and .*map\.json holds ids\. Leave it out"):
+        choose_classes(4, HEAD, LabelFiles(None, label_map, renames))
+
+
 def test_other_names_for_a_choice(tmp_path: Path) -> None:
     files = LabelFiles(
         write(tmp_path / "labels.txt", "\n".join(HEAD)),

@@ -70,6 +70,8 @@ def choose_classes(
                 "pass them as `labels`."
             )
         return select_classes(there, wanted, _read_renames(files.renames)), new_names or list(wanted)
+    if files.renames is not None:
+        raise ValueError(f"`renames` serves to find names, and {files.label_map} holds ids. Leave it out.")
     wrong = [index for index in wanted if not 0 <= index < num_classes]
     if wrong or len(set(wanted)) != len(wanted):
         what = f"the class {wrong[0]}, and the checkpoint has {num_classes}" if wrong else "a class twice"
