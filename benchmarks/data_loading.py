@@ -185,10 +185,11 @@ def processor_time() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def with_workers(folder: Path, what: str, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
-    """A row of the loader on `what`: views per second by the clock on the wall, and per second of processor time.
+def with_workers(folder: Path, which: str, args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
+    """A row of the loader: views per second by the clock on the wall, and per second of processor time.
 
-    None where the time was up so early that the start of the workers would count most.
+    `which` videos is the end of its name. None where the time was up so early that the start of the workers would count
+    most.
     """
     if os.name == "nt":
         print("loader: left out, Windows does not say how much processor time its workers took")
@@ -210,7 +211,7 @@ def with_workers(folder: Path, what: str, args: argparse.Namespace, settings: Se
     seconds, seconds_of_cores = time.perf_counter() - start, processor_time() - start_processor
     return [
         {
-            "variant": f"loader, {args.workers} workers{what}", "workers": args.workers, "clips": views // args.views,
+            "variant": f"loader, {args.workers} workers{which}", "workers": args.workers, "clips": views // args.views,
             "views_per_s": round(views / seconds, 1), "views_per_s_core": round(views / seconds_of_cores, 1),
         }
     ]  # fmt: skip
@@ -251,10 +252,9 @@ def run(settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
             again = write_again(clips, Path(written, "again"))
         timing = settings.with_share(TIMED_SHARE) if args.workers else settings
         results.put({**what, **row} for row in on_one_core(clips, again, args, timing))
-        if args.workers:
-            results.put({**what, **row} for row in with_workers(folder, "", args, settings))
-        if args.workers and again is not None:
-            results.put({**what, **row} for row in with_workers(again.folder, f", {AGAIN}", args, settings))
+        for measured, which in ((clips, ""), (again, f", {AGAIN}")):
+            if args.workers and measured is not None:
+                results.put({**what, **row} for row in with_workers(measured.folder, which, args, settings))
     torch.set_num_threads(threads)
     print_table(results.rows, {name: name for name in COLUMNS})
     for row in results.rows:

@@ -3,7 +3,7 @@
 """Fine-tune on a data set of `datasets` with a video column, in a training loop of `accelerate`.
 
 Any data set with a column of type `Video` and one of type `ClassLabel` will do: one of the Hub, Parquet files, or a
-folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out (`accelerate launch` takes several GPUs):
+folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out on a CPU (`accelerate launch`: on GPUs):
 
     python -m training.motion data/motion --classes appears,vanishes,approaches,recedes --size 48
     python examples/finetune_datasets.py --data data/motion --output runs/datasets
@@ -62,8 +62,7 @@ def evaluate(accelerator: Accelerator, model: torch.nn.Module, loader: DataLoade
 
 def main(arguments: Sequence[str] | None = None) -> float:
     """Train, evaluate, save; returns the top-1 accuracy."""
-    options = parse(arguments)
-    accelerator = Accelerator()
+    options, accelerator = parse(arguments), Accelerator()
     set_seed(options.seed)
     try:
         videos = load_dataset(options.data)

@@ -44,8 +44,7 @@ class Options:
     data: Path = field(metadata={"help": "folder with train/CLASS/*.mp4 and test/CLASS/*.mp4"})
     model: str | None = field(default=None, metadata={"help": "checkpoint to start from; default: a small new model"})
     sampling: Literal["uniform", "dense"] | None = field(
-        default=None,
-        metadata={"help": "frames over the whole video, or near each other; default: the model's"},
+        default=None, metadata={"help": "frames over the whole video, or near each other; default: the model's"}
     )
 
 

@@ -41,10 +41,15 @@ def to_rgb(reformatter: Any, frame: Any, width: int, height: int) -> Any:
     # an older PyAV takes everything for BT.601 unless both sides are given; that of RGB has no effect
     bt709 = {"src_colorspace": BT709, "dst_colorspace": BT601, "src_color_range": frame.color_range}
     options = bt709 if frame.colorspace == BT709 else {}
+    return convert(reformatter, frame, width, height, "rgb24", **options)
+
+
+def convert(reformatter: Any, frame: Any, width: int, height: int, pixels: str, **options: Any) -> Any:
+    """Frame of another size and format, in one thread."""
     try:
-        return reformatter.reformat(frame, width, height, "rgb24", **options, threads=1)
+        return reformatter.reformat(frame, width, height, pixels, **options, threads=1)
     except TypeError:  # an older PyAV, without `threads`
-        return reformatter.reformat(frame, width, height, "rgb24", **options)
+        return reformatter.reformat(frame, width, height, pixels, **options)
 
 
 def upright(frames: np.ndarray, orientation: Orientation) -> np.ndarray:
@@ -54,4 +59,4 @@ def upright(frames: np.ndarray, orientation: Orientation) -> np.ndarray:
     return np.ascontiguousarray(frames)
 
 
-__all__ = ["Orientation", "orientation_of", "to_rgb", "upright"]
+__all__ = ["Orientation", "convert", "orientation_of", "to_rgb", "upright"]

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from .console import errors_in_words, messages, print_some, progress_bar, screen
+from .console import ending_in_words, messages, print_some, progress_bar, screen
 from .hybrid.parts import PARTS
 from .hybrid.tables import kinetics_remarks, kinetics_tables, unlabeled_remarks, unlabeled_table
 from .hybrid.versions import FILE_NAME, PREFERENCE, TRAINING, VALIDATION, VERSIONS
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class ErrorsInWords(TyperGroup):
-    """Runs a command."""
+    """Runs a command, see `ending_in_words`."""
 
     def invoke(self, ctx: Any) -> Any:
-        with errors_in_words():
+        with ending_in_words():
             return super().invoke(ctx)
 
 

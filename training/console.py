@@ -17,8 +17,8 @@ messages = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def errors_in_words() -> Iterator[None]:
-    """Within it, what the user can set right is said without a traceback, with exit code 1."""
+def ending_in_words() -> Iterator[None]:
+    """Within it, what the user can set right ends the command, without a traceback and with exit code 1."""
     try:
         yield
     except BrokenPipeError:

@@ -13,7 +13,7 @@ import typer
 from rich.filesize import decimal
 from rich.markup import escape
 
-from ..console import errors_in_words, print_some, progress_bar, screen
+from ..console import ending_in_words, print_some, progress_bar, screen
 
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def main(
     Frame i stays frame i, so the list stays true. What is there already is left as it is. Exit code 1: some videos
     cannot be decoded; not_written.txt in the folder names them.
     """
-    with errors_in_words():
+    with ending_in_words():
         # what imports PyTorch is imported where it is used: arguments are answered without it
         from modeling_videomae_v2.inference.parts import Part
 

@@ -48,12 +48,15 @@ class Videos:
         else:
             source, root = FolderSource(path), path
         numbers: dict[str, int] = {}
+        folder, absolute = os.path.abspath(root), 0
         for number, name in enumerate(source.paths):
-            inside = os.path.relpath(name, os.path.abspath(root)) if os.path.isabs(name) else os.path.normpath(name)
+            is_absolute = os.path.isabs(name)
+            absolute += is_absolute
+            inside = os.path.relpath(name, folder) if is_absolute else os.path.normpath(name)
             if "://" not in name and inside.partition(os.sep)[0] == os.pardir:
                 raise ValueError(f"{path}: {name} lies outside of {root}. Set --root to the folder that holds all.")
             numbers.setdefault(name if "://" in name else inside, number)
-        return cls(source, root, numbers, sum(map(os.path.isabs, source.paths)))
+        return cls(source, root, numbers, absolute)
 
     def demand_other_folder(self, output: Path) -> None:
         """Refuse a folder whose files may be those of the source (`ValueError`)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from modeling_videomae_v2.video_colours_videomae_v2 import Orientation, orientation_of
+from modeling_videomae_v2.video_colours_videomae_v2 import Orientation, convert, orientation_of
 
 
 PIXELS = "yuv420p"
@@ -56,11 +56,7 @@ class SmallerPictures:
         colours = {"src_color_range": picture.color_range, "dst_color_range": LIMITED_RANGE}
         if self.matrix in MATRICES:
             colours |= {"src_colorspace": self.matrix, "dst_colorspace": self.matrix}
-        size = {"width": self._coded[0], "height": self._coded[1], "interpolation": "BICUBIC"}
-        try:
-            small = self._reformatter.reformat(picture, **size, format=PIXELS, **colours, threads=1)
-        except TypeError:  # an older PyAV, without `threads`
-            small = self._reformatter.reformat(picture, **size, format=PIXELS, **colours)
+        small = convert(self._reformatter, picture, *self._coded, PIXELS, interpolation="BICUBIC", **colours)
         return small if self._upright is None else self._upright(small)
 
     def _filter(self, filters: list[str], width: int, height: int, pixels: str) -> Callable[[Any], Any]:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from modeling_videomae_v2.video_decoding_videomae_v2 import FramesRecounted, VideoDecodingError, VideoReader
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video
 from modeling_videomae_v2.video_sources_videomae_v2 import import_av, open_container, read_packets, resolve_source
 from modeling_videomae_v2.writing import written_aside
 
@@ -82,13 +82,10 @@ def _count_frames(path: str, name: str, to_the_end: bool = False) -> int:
         FileNotFoundError, VideoDecodingError: It cannot be read.
     """
     try:
+        if to_the_end:
+            metadata = read_video(path, lambda video: [0, video.total_num_frames - 1], num_threads=1)[1]
+            return metadata.total_num_frames
         with VideoReader(path, num_threads=1) as reader:
-            while to_the_end:
-                try:
-                    reader.get_frames([0, reader.num_frames - 1])
-                    break
-                except FramesRecounted:
-                    continue
             return reader.num_frames
     except FileNotFoundError:
         raise

@@ -60,7 +60,7 @@ class Task(ABC):
         except ImportError as error:
             raise RecipeError(f"model.attention ({attention}) cannot be used here: {error}") from error
         except (OSError, ValueError) as error:
-            if start is None or isinstance(error, RecipeError):
+            if start is None:
                 raise
             raise RecipeError(f"model.init_from ({start}) cannot be loaded: {error}") from error
         if self.recipe.gradient_checkpointing:
