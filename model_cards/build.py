@@ -1,6 +1,9 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Make the model cards from `facts.yaml`: `python -m model_cards.build`, or with `--check` only compare."""
+"""Make the model cards, and README's table of them, from `facts.yaml`: `python -m model_cards.build`.
+
+With `--check` it only compares.
+"""
 
 import textwrap
 from pathlib import Path
@@ -13,8 +16,11 @@ import yaml
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.publishing.card import PAPER_URL, CardFacts, Result, card_text
 
+from .overview import with_overview
+
 
 HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
 WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 MODEL_CLASSES = {
     model_class.__name__: model_class for model_class in (VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification)
@@ -161,22 +167,24 @@ def _recipe(card: Table) -> str:
 
 
 def main(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a card differs.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
 ) -> None:
-    """Write the model cards beside the table of facts."""
-    cards = build_cards(read_facts())
-    kept = {path.name for path in HERE.glob("videomae-v2-*.md")}
-    differing = {name for name, text in cards.items() if name not in kept or (HERE / name).read_text("utf-8") != text}
-    differing |= kept - set(cards)
-    if check and differing:
-        typer.echo(f"These cards are not what facts.yaml says: {', '.join(sorted(differing))}", err=True)
+    """Write the model cards beside the table of facts, and the table of README.md."""
+    facts = read_facts()
+    texts = {HERE / name: text for name, text in build_cards(facts).items()}
+    num_cards = len(texts)
+    texts[README] = with_overview(README.read_text("utf-8"), facts)
+    left_over = set(HERE.glob("videomae-v2-*.md")) - set(texts)
+    differing = [file for file, text in texts.items() if not file.exists() or file.read_text("utf-8") != text]
+    changed = sorted(file.name for file in (*differing, *left_over))
+    if check and changed:
+        typer.echo(f"These files are not what facts.yaml says: {', '.join(changed)}", err=True)
         raise typer.Exit(1)
-    if not check:
-        for name in kept - set(cards):
-            (HERE / name).unlink()
-        for name, text in cards.items():
-            (HERE / name).write_text(text, encoding="utf-8")
-    typer.echo(f"{len(cards)} cards, {0 if check else len(differing)} changed.")
+    for file in left_over:
+        file.unlink()
+    for file in differing:
+        file.write_text(texts[file], encoding="utf-8")
+    typer.echo(f"{num_cards} cards and the table of README.md: {len(changed)} changed.")
 
 
 if __name__ == "__main__":

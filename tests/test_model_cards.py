@@ -15,11 +15,13 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from model_cards import build
+from model_cards.overview import overview, with_overview
 
 
 ROOT = Path(__file__).parent.parent
 PAPER = ROOT.parent / "shared" / "paper.txt"
 FOLDER = ROOT / "model_cards"
+README = ROOT / "README.md"
 CARDS = sorted(FOLDER.glob("videomae-v2-*.md"))
 
 # Lines of the paper, copied from it a second time, apart from the table of facts, with x for the
@@ -140,17 +142,41 @@ def test_every_recipe_is_there(facts: dict[str, Any]) -> None:
     assert not missing
 
 
-def test_check_finds_a_card_that_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in CARDS:
+@pytest.mark.parametrize(
+    ("name", "old", "new"), [(CARDS[0].name, "# VideoMAE", "# MAE"), ("README.md", "[88.5](model", "[98.5](model")]
+)
+def test_check_finds_what_was_changed(
+    name: str, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in [*CARDS, README]:
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.setattr(build, "README", tmp_path / "README.md")
     app = Typer()
     app.command()(build.main)
     assert CliRunner().invoke(app, ["--check"]).exit_code == 0
-    changed = tmp_path / CARDS[0].name
-    changed.write_text(changed.read_text("utf-8") + "more")
+    changed, text = tmp_path / name, (tmp_path / name).read_text("utf-8")
+    assert old in text
+    changed.write_text(text.replace(old, new))
+    left_over = tmp_path / "videomae-v2-tiny.md"
+    left_over.touch()
     result = CliRunner().invoke(app, ["--check"])
     assert result.exit_code == 1
-    assert changed.name in result.output
+    assert f": {name}, {left_over.name}\n" in result.output
     assert CliRunner().invoke(app, []).exit_code == 0
-    assert changed.read_text("utf-8") == CARDS[0].read_text("utf-8")
+    assert changed.read_text("utf-8") == text
+    assert not left_over.exists()
+
+
+def test_the_table_leads_to_every_card(facts: dict[str, Any]) -> None:
+    table = overview(facts)
+    assert {f"{name}.md" for name in re.findall(r"model_cards/([\w-]+)\.md", table)} == {path.name for path in CARDS}
+    page = README.read_text("utf-8")
+    assert with_overview(page, facts) == page, "run `python -m model_cards.build`"
+    for figure, name in re.findall(r"\[([\d.]+)\]\(model_cards/([\w-]+)\.md\)", table):
+        assert figure in (FOLDER / f"{name}.md").read_text("utf-8")
+
+
+def test_a_page_without_marks_is_refused(facts: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"README.md needs the lines .*model_cards.build"):
+        with_overview("# A page", facts)
