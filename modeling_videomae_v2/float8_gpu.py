@@ -10,7 +10,8 @@ it costs more than the products gain. `torch._scaled_mm` is no public function o
 import torch
 from torch import nn
 
-from .blocks_videomae_v2 import VideoMAEv2Attention, VideoMAEv2Layer, VideoMAEv2MLP
+from .blocks_videomae_v2 import VideoMAEv2Layer, VideoMAEv2MLP
+from .quantized_attention import plain_class, quantize_projections
 from .quantized_linear import QuantizedLinear, is_replaceable, steps_of
 
 
@@ -63,13 +64,6 @@ class Float8Linear(QuantizedLinear):
         return outputs.view(*inputs.shape[:-1], self.out_features)
 
 
-class Float8Attention(VideoMAEv2Attention):
-    """Attention whose queries, keys and values are one product, so that tokens are rounded once."""
-
-    def project(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return self.qkv_proj(hidden_states).chunk(3, dim=-1)
-
-
 class Float8MLP(VideoMAEv2MLP):
     """MLP with float8 products."""
 
@@ -82,36 +76,14 @@ class Float8MLP(VideoMAEv2MLP):
         return self.fc2(self.activation_fn(channels), bound)
 
 
-def in_one(layers: list[nn.Linear]) -> nn.Linear:
-    """One layer that gives what all of these give, one after the other."""
-    num_outputs, has_bias = sum(layer.out_features for layer in layers), any(layer.bias is not None for layer in layers)
-    one = nn.Linear(layers[0].in_features, num_outputs, bias=has_bias, device="meta")
-    one.weight = nn.Parameter(torch.cat([layer.weight for layer in layers]), requires_grad=False)
-    if has_bias:
-        biases = [layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias for layer in layers]
-        one.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
-    return one
-
-
 def to_float8(block: VideoMAEv2Layer) -> None:
-    """Make attention and MLP of a block float8 ones, in place, where all of their linear layers fit.
-
-    They stay the same modules of another class, for hooks on them, such as those of `output_attentions`.
-    """
+    """Make attention and MLP of a block float8 ones, in place, where all of their linear layers fit."""
     attention, mlp = block.attention, block.mlp
-    if plain_class(attention) is VideoMAEv2Attention and fits(*attention.children()):
-        attention.qkv_proj = Float8Linear(in_one([attention.q_proj, attention.k_proj, attention.v_proj]))
+    if fits(*attention.children()) and quantize_projections(attention, Float8Linear):
         attention.o_proj = Float8Linear(attention.o_proj)
-        del attention.q_proj, attention.k_proj, attention.v_proj
-        attention.__class__ = Float8Attention
     if plain_class(mlp) is VideoMAEv2MLP and fits(mlp.fc1, mlp.fc2):
         mlp.fc1, mlp.fc2 = Float8Linear(mlp.fc1), Float8Linear(mlp.fc2)
         mlp.__class__ = Float8MLP
-
-
-def plain_class(module: nn.Module) -> type[nn.Module]:
-    """Its class, without the kernels of training that `compile_model` may have brought."""
-    return getattr(type(module), "plain_class", type(module))
 
 
 def fits(*layers: nn.Module) -> bool:
@@ -124,4 +96,4 @@ def fits(*layers: nn.Module) -> bool:
     )
 
 
-__all__ = ["Float8Attention", "Float8Linear", "Float8MLP", "can_multiply_float8", "to_float8"]
+__all__ = ["Float8Linear", "Float8MLP", "can_multiply_float8", "to_float8"]

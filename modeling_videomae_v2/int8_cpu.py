@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .blocks_videomae_v2 import VideoMAEv2Layer
+from .quantized_attention import quantize_projections
 from .quantized_linear import QuantizedLinear, is_replaceable, steps_of
 
 
@@ -22,6 +23,32 @@ ZERO_POINT = 128  # oneDNN's fast products take activations as unsigned bytes
 def can_multiply_int8() -> bool:
     """Whether this CPU has the instructions that int8 products need."""
     return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+
+
+# An operator of our own to a compiler, whose kernels for oneDNN's want weights that are constants of the graph.
+@torch.library.custom_op("videomae_v2::int8_product", mutates_args=())
+def int8_product(
+    tokens: torch.Tensor, packed: torch.Tensor, steps: torch.Tensor, zero_points: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """uint8 `(tokens, in_features)`, 128 for zero, times packed int8 weights: `(tokens, out_features)` of `dtype`.
+
+    Args:
+        tokens: What to multiply.
+        packed: Weights in oneDNN's layout.
+        steps: Float32 `(out_features,)`, what the weights of an output are multiplied with.
+        zero_points: int64 `(out_features,)` of zeros.
+        dtype: float32 or bfloat16.
+    """
+    return torch.ops.onednn.qlinear_pointwise(
+        tokens, 1.0, ZERO_POINT, packed, steps, zero_points, None, 1.0, 0, dtype, "none", [], ""
+    )
+
+
+@int8_product.register_fake
+def _shape_of_product(
+    tokens: torch.Tensor, packed: torch.Tensor, steps: torch.Tensor, zero_points: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    return tokens.new_empty(len(tokens), len(steps), dtype=dtype)
 
 
 class Int8Linear(QuantizedLinear):
@@ -39,17 +66,13 @@ class Int8Linear(QuantizedLinear):
         self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)  # in a layout of oneDNN's own
         self.steps, self.zero_points = steps.flatten(), torch.zeros(self.out_features, dtype=torch.long)
 
-    @torch.compiler.disable  # whose own kernels for this operator want weights that are constants of the graph
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """`(..., in_features)` to `(..., out_features)`, bf16 or fp32."""
         tokens = inputs.flatten(0, -2)
         steps = steps_of(tokens, LEVELS)
         shifted = tokens.to(torch.float32, copy=True).mul_(steps.reciprocal()).add_(ZERO_POINT + 0.5)
         rounded = shifted.to(torch.uint8)  # cuts off what is behind the point, which rounds because of the half
-        outputs = torch.ops.onednn.qlinear_pointwise(
-            rounded, 1.0, ZERO_POINT, self.packed, self.steps, self.zero_points, None, 1.0, 0, inputs.dtype,
-            "none", [], "",
-        )  # fmt: skip
+        outputs = int8_product(rounded, self.packed, self.steps, self.zero_points, inputs.dtype)
         steps = steps.to(inputs.dtype)
         outputs = outputs.mul_(steps) if self.bias is None else torch.addcmul(self.bias, outputs, steps)
         return outputs.view(*inputs.shape[:-1], self.out_features)
@@ -57,6 +80,7 @@ class Int8Linear(QuantizedLinear):
 
 def to_int8(block: VideoMAEv2Layer) -> None:
     """Replace the linear layers of a block, in place; not those of adapters, which are asked for their weights."""
+    quantize_projections(block.attention, Int8Linear)
     for parent in (block.attention, block.mlp):
         for name, child in list(parent.named_children()):
             if is_replaceable(child):
