@@ -83,6 +83,29 @@ def test_own_card_and_licence_are_sent_as_they_are(folder: Path, staged: Path) -
     assert not repository.written
 
 
+def test_what_is_included_takes_no_place_of_what_is_written(folder: Path, staged: Path) -> None:
+    """A link put there first would lead the text of the licence into the model's folder."""
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
+    (folder / "LICENSE-CODE").write_text("mine")
+    stage(folder, staged, include=["*"])
+    assert (staged / "README.md").read_text().endswith("# Mine\n")
+    assert "Apache License" in (staged / "LICENSE-CODE").read_text()
+    assert (folder / "LICENSE-CODE").read_text() == "mine"
+
+
+def test_a_processor_without_a_size_to_crop_to(folder: Path, staged: Path) -> None:
+    settings = json.loads((folder / "video_preprocessor_config.json").read_text())
+    settings |= {"crop_size": None, "do_center_crop": False}
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(settings))
+    assert "crops to" not in "".join(stage(folder, staged).notes)
+
+
+def test_an_included_json_file_that_is_none_is_named(folder: Path, staged: Path) -> None:
+    (folder / "notes.json").write_text("{")
+    with pytest.raises(ValueError, match=r"notes\.json is not valid JSON"):
+        stage(folder, staged, include=["*.json"])
+
+
 def test_only_what_belongs_to_the_model_is_sent(folder: Path, staged: Path) -> None:
     for name in ("optimizer.pt", "metrics.jsonl", ".env", "notes/plan.txt"):
         (folder / name).parent.mkdir(exist_ok=True)

@@ -278,7 +278,11 @@ def check_private_values(path: Path) -> None:
             "out, and replace it at the service that it belongs to."
         )
     if path.suffix == ".json":
-        for key, value in _strings(json.loads(text)):
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{path.name} is not valid JSON: {error}.") from error
+        for key, value in _strings(content):
             if LOCAL_PATH.match(value):
                 raise ValueError(f"{path.name}: `{key}` holds a path of this machine, {value!r}. Take it out.")
 

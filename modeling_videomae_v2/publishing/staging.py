@@ -88,8 +88,8 @@ def stage_repository(
     _stage_weights(repository)
     _stage_configuration(repository)
     _stage_code(repository)
-    _stage_included(repository, include)
     _stage_card_and_licence(repository, repo_id, licence)
+    _stage_included(repository, include)  # last: what is there already stays
     _note_what_is_left_out(repository)
     for name in repository.files:
         if name not in repository.model.weight_files:
@@ -123,10 +123,11 @@ def _stage_configuration(repository: StagedRepository) -> None:
     except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"The video processor in {model.path} cannot be read: {error}") from error
     processor.save_pretrained(repository.path)
-    crop = processor.crop_size["height"], processor.crop_size["width"]
     size = (model.config.image_size,) * 2
-    if processor.do_center_crop and crop != size:
-        repository.notes.append(f"The video processor crops to {crop}, the model is made for {size}.")
+    if processor.do_center_crop:  # otherwise it may have no size to crop to
+        crop = processor.crop_size["height"], processor.crop_size["width"]
+        if crop != size:
+            repository.notes.append(f"The video processor crops to {crop}, the model is made for {size}.")
     if not processor.fps and processor.num_frames != model.config.num_frames:
         repository.notes.append(
             f"The video processor takes {processor.num_frames} frames, the model is made for {model.config.num_frames}."
