@@ -108,6 +108,10 @@ def test_times_are_those_of_the_frames_where_the_rate_varies(tmp_path: Path) -> 
         windows = list(reader.windows(2, frames(10), frames(10), lambda frames: frames))
     assert [window.start for window in windows] == pytest.approx([0.0, 1.0, 1.2, 1.4], abs=2e-3)
     assert [window.end for window in windows][:3] == pytest.approx([1.0, 1.2, 1.4], abs=2e-3)
+    processor = VideoMAEv2VideoProcessor(num_clips=4, num_frames=4, sampling_rate=3, **SIDES)
+    clips = list(clips_of(path, processor, Sampling(by_clip=True)))  # from the frames 0, 9, 18 and 30
+    assert [clip.start for clip in clips] == pytest.approx([0.0, 0.9, 1.16, 1.4], abs=2e-3)
+    assert [clip.end for clip in clips][:3] == pytest.approx([1.0, 1.18, 1.36], abs=2e-3)
 
 
 def test_seconds_become_frames_of_the_video(tmp_path: Path) -> None:
@@ -169,7 +173,10 @@ def test_no_window_is_given_twice_where_a_video_ends_early(tmp_path: Path) -> No
         assert positions.tolist() == list(kept) == [0, 39]
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "x", "2.5f", "0f", "4m", "1e3", "nan", "inf"])
+MEANINGLESS = ["", "0", "-1", "x", "2.5f", "0f", "4m", "1e3", "nan", "inf", "9" * 20 + "f", "9" * 400]
+
+
+@pytest.mark.parametrize("text", MEANINGLESS)
 def test_lengths_that_mean_nothing_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--window"):
         Length.parse(text, "--window")

@@ -144,12 +144,12 @@ def _spread_clips(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sa
 
     with WindowReader(source) as reader:
         clips, kept = reader.chosen(choose, prepare)
-    groups = clips[:, None] if sampling.by_clip else clips[None]
+        groups = clips[:, None] if sampling.by_clip else clips[None]
+        times = [(reader.time_of(int(group.min())), reader.time_of(int(group.max()) + 1)) for group in groups]
     for number, group in enumerate(groups):
         frames = torch.stack([kept[i] for i in group.ravel().tolist()]).unflatten(0, group.shape)
         views = frames.transpose(1, 2).flatten(0, 1)  # all crops of one clip before those of the next
-        start, end = int(group.min()) / reader.fps, (int(group.max()) + 1) / reader.fps
-        yield Clip(number, len(groups), start, end, reader.duration, reader.fps, views)
+        yield Clip(number, len(groups), *times[number], reader.duration, reader.fps, views)
 
 
 def _slide(source: Any, processor: VideoMAEv2VideoProcessor, sampling: Sampling) -> Iterator[Clip]:

@@ -15,6 +15,8 @@ from ..video_decoding_videomae_v2 import FramesRecounted, VideoReader
 
 # RGB frames decoded in one go, in bytes: enough that starting costs nothing, little enough for 4K frames.
 MAX_CHUNK_BYTES = 64 * 1024**2
+# Seconds or frames of a window, more than any video has: numbers of frames stay far below 2**63.
+MAX_LENGTH = 1e9
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class Length:
             name: What it is the value of, for the message.
 
         Raises:
-            ValueError: It is neither, or not above 0.
+            ValueError: It is neither, not above 0 or above `MAX_LENGTH`.
         """
         match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(s|f)?", text.strip().lower())
         value = float(match[1]) if match else 0.0
         in_frames = bool(match) and match[2] == "f"
-        if value <= 0 or (in_frames and value != int(value)):
+        if not 0 < value <= MAX_LENGTH or (in_frames and value != int(value)):
             raise ValueError(
                 f"`{name}` must be seconds, such as 2.5 or 2.5s, or whole frames, such as 64f, got {text!r}."
             )
