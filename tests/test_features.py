@@ -131,16 +131,17 @@ def test_npy_and_parquet(model: Path, videos: Path, tmp_path: Path) -> None:
 def test_names_that_are_no_text_or_leave_no_room_for_a_suffix(model: Path, videos: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     names = [os.fsdecode(b"caf\xe9.mp4"), "\u6f22" * 80 + ".mp4", "x" * 250 + "1.mp4", "x" * 250 + "2.mp4"]
+    named = "film." + "x" * 240  # no suffix of a video
     try:
-        for name in names:
+        for name in (*names, named):
             shutil.copy(videos / "sub" / "a.mp4", videos / "sub" / name)
     except OSError:
         pytest.skip("this file system takes no such names")
     out = tmp_path / "out"
-    result = run(model, videos / "sub", "--out", out, "--parquet")
+    result = run(model, videos / "sub", videos / "sub" / named, "--out", out, "--parquet")
     assert result.exit_code == 0, result.output
     assert {Path(record["video"]).name for record in index_of(out).values()} == {
-        "a.mp4", "b.avi", "caf?.mp4", *names[1:],
+        "a.mp4", "b.avi", "caf?.mp4", *names[1:], named,
     }  # fmt: skip
     assert all((out / record["file"]).is_file() for record in index_of(out).values())
     assert "caf?.mp4" in parquet.read_table(out / "index.parquet").column("name").to_pylist()
@@ -253,11 +254,13 @@ def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, a
     assert "Choose another folder" in result.stderr
 
 
-def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path) -> None:
-    (tmp_path / "settings.json").write_text("{")
+@pytest.mark.parametrize(("content", "words"), [("{", "is not valid JSON"), ("[]", "must hold a JSON object")])
+def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "settings.json").write_text(content)
     result = run(model, videos, "--out", tmp_path)
     assert result.exit_code == 1
-    assert "settings.json is damaged" in result.stderr.replace("\n", "")
+    assert f"settings.json {words}" in result.stderr
+    assert "Choose another folder" in result.stderr
 
 
 @needs_avx2

@@ -124,8 +124,10 @@ def _cut(name: str, less: int = 0) -> str:
     if len(os.fsencode(last)) <= MAX_NAME - less:
         return name
     stem, suffix = os.path.splitext(last)
+    if suffix.lower() not in VIDEO_SUFFIXES:  # it may be as long as a name
+        stem, suffix = last, ""
     behind = f"-{hashlib.sha256(os.fsencode(last)).hexdigest()[:8]}{suffix}"
-    room = max(MAX_NAME - less - len(os.fsencode(behind)), 0)
+    room = MAX_NAME - less - len(behind)
     return folder + slash + os.fsencode(stem)[:room].decode(errors="ignore") + behind
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from ..model_files import read_json
 from ..writing import naming, written_aside
 from .parts import Part
 from .sources import Source, printable
@@ -88,9 +89,9 @@ class FeatureStore:
                 aside.write_text(text, encoding="utf-8")
             return
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
+            before = read_json(path)
         except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}). Choose another folder for --out.") from error
+            raise ValueError(f"{error} Choose another folder for --out.") from error
         now = json.loads(json.dumps(self._settings))
         names = sorted(name for name in {*before, *now} - {MADE_FROM} if before.get(name) != now.get(name))
         if names:
