@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from full_disk import full_disk
 from safetensors import safe_open
 from tiny import MODEL_CLASSES, needs_avx2, tiny_model
 from typer.testing import CliRunner
@@ -19,6 +21,7 @@ from video_files import encode
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.inference import feature_values
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import DecodeAhead, Finished
 from modeling_videomae_v2.inference.store import FeatureStore
@@ -91,6 +94,7 @@ def test_any_checkpoint_gives_the_features_of_its_encoder(tmp_path: Path, videos
     modes = {path.stat().st_mode for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert len(modes) == 1  # whoever can read the index can read the features
     assert index["a.mp4"]["start"] == pytest.approx(found["start"].tolist())
+    assert (index["a.mp4"]["duration"], index["a.mp4"]["fps"]) == (2.4, 25.0)
     assert index["sub/b.avi"]["shape"] == [3, 32]  # frames 0, 12 and, to reach the end, 18
 
 
@@ -111,6 +115,29 @@ def test_clips_spread_over_the_video(model: Path, videos: Path, tmp_path: Path) 
     torch.testing.assert_close(found["features"], expected_features(model, film, [0, 24, 48]), atol=1e-5, rtol=1e-5)
     assert found["start"].tolist() == pytest.approx([0.0, 0.96, 1.92])
     assert found["end"].tolist() == pytest.approx([0.4, 1.36, 2.32])
+
+
+def test_clips_and_crops_that_a_processor_takes_make_no_more_features(
+    model: Path, videos: Path, tmp_path: Path
+) -> None:
+    processor, film = tmp_path / "processor", videos / "a.mp4"
+    VideoMAEv2VideoProcessor(**SIZES, num_clips=2, num_crops=3).save_pretrained(processor)
+    assert run(model, film, "--out", tmp_path / "out", "--processor", processor).exit_code == 0
+    assert run(model, film, "--out", tmp_path / "out").stderr == "The video is finished already.\n"
+    found = load(tmp_path / "out" / "a.mp4.safetensors")
+    assert found["features"].shape == (5, 32)
+
+
+def test_a_full_disk_leaves_no_half_of_a_table(model: Path, videos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "out"
+    run(model, videos, "--out", out)
+    before = sorted(out.iterdir())
+    with full_disk(1000):
+        result = run(model, videos, "--out", out, "--parquet")
+    assert f"{out / 'index.parquet'} cannot be written: " in result.stderr
+    assert "File too large" in result.stderr
+    assert sorted(out.iterdir()) == before
 
 
 def test_npy_and_parquet(model: Path, videos: Path, tmp_path: Path) -> None:
@@ -163,9 +190,8 @@ def test_a_second_run_does_only_what_is_left(model: Path, videos: Path, tmp_path
     (out / "a.mp4.safetensors").unlink()  # lost
     (out / "sub/a.mp4.safetensors").write_bytes(b"short")  # damaged
     encode(videos / "sub" / "b.avi", "mpeg4", num_frames=40)  # another film now
-    assert run(model, videos, "--out", out).exit_code == 0
-    after = stamps(out)
-    assert all(after[name] != before[name] for name in before)
+    assert "finished already" not in run(model, videos, "--out", out).stderr
+    assert stamps(out).keys() == before.keys()
     assert index_of(out)["sub/b.avi"]["shape"] == [4, 32]
 
     lines = index.splitlines(keepends=True)
@@ -216,10 +242,21 @@ def test_parts_share_a_folder(model: Path, videos: Path, tmp_path: Path) -> None
     result = run(model, videos, "--out", shared, "--parquet")
     assert "2 of 3 videos are finished" in result.stderr
     table = pyarrow.read_table(shared / "index.parquet").to_pydict()
+    assert table["name"] == sorted(table["name"])
     assert [table["name"].count(name) for name in ("a.mp4", "sub/a.mp4", "sub/b.avi")] == [5, 1, 4]
     assert "Nothing to do: of 3 videos, part 4/4 has none" in run(
         model, videos, "--out", shared, "--part", "4/4"
     ).stderr  # fmt: skip
+
+
+def test_what_a_part_has_done_again_counts_for_all(model: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(model, videos, "--out", out, "--part", "1/2")
+    for frames in (31, 40):  # as long as the film before, and longer
+        encode(videos / "sub" / "b.avi", "mpeg4", num_frames=frames)
+        assert "3 of 3" not in run(model, videos, "--out", out, "--part", "1/1").stderr
+        assert "3 of 3 videos are finished" in run(model, videos, "--out", out, "--part", "1/1").stderr
+    assert "3 of 3 videos are finished" in run(model, videos, "--out", out).stderr
 
 
 def test_a_line_that_another_part_is_writing_is_left_alone(model: Path, videos: Path, tmp_path: Path) -> None:
@@ -240,6 +277,7 @@ def test_a_line_that_another_part_is_writing_is_left_alone(model: Path, videos: 
         (("--stride", "1"), "stride: '12f' there, '1s' now"),
         (("--window", "20f", "--stride", "12f"), "window: '12f' there, '20f' now"),
         (("--tokens", "all"), "tokens"),
+        (("--clips", "2"), "processor.num_clips: 1 there, 2 now"),
         (("--dtype", "bfloat16"), "dtype"),
         pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, int8 products' now", marks=needs_avx2),
         (("--format", "npy"), "format"),
@@ -261,6 +299,28 @@ def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path, c
     assert result.exit_code == 1
     assert f"settings.json {words}" in result.stderr
     assert "Choose another folder" in result.stderr
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "{}"])
+def test_a_damaged_line_of_the_index_is_named(model: Path, videos: Path, tmp_path: Path, line: str) -> None:
+    run(model, videos / "a.mp4", "--out", tmp_path / "out")
+    with open(tmp_path / "out" / "index.jsonl", "a") as file:
+        file.write(f"{line}\n")
+    result = run(model, videos / "a.mp4", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert f"Line 2 of {tmp_path / 'out' / 'index.jsonl'} is damaged" in result.stderr
+
+
+def test_features_that_do_not_fit_into_the_memory_are_refused(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 5 * 32 * 4  # clips, width, bytes
+    monkeypatch.setattr(feature_values, "MAX_BYTES", size)
+    assert run(model, videos / "a.mp4", "--out", tmp_path / "out").exit_code == 0
+    monkeypatch.setattr(feature_values, "MAX_BYTES", size - 1)
+    result = run(model, videos / "a.mp4", "--out", tmp_path / "other")
+    assert result.exit_code == 1
+    assert f"The features of {videos / 'a.mp4'} would take" in result.stderr
 
 
 @needs_avx2
@@ -288,9 +348,12 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(model: Path, video
     (videos / "broken.mp4").write_bytes(b"nothing")
     cut = encode(videos / "cut.mkv", num_frames=100)
     cut.write_bytes(cut.read_bytes()[: int(cut.stat().st_size * 0.6)])
-    result = run(model, videos, "--out", tmp_path / "out", "--workers", 2)
+    result = run(model, videos, tmp_path / "absent.mp4", "--out", tmp_path / "out", "--workers", 2)
     assert result.exit_code == 1
-    assert "2 of 5 videos could not be read" in result.stderr
+    assert result.stderr.startswith(f"There is no video {tmp_path / 'absent.mp4'}; the others go on.\n")
+    assert "3 of 6 videos could not be read" in result.stderr
+    assert all(result.stderr.count(name) == 1 for name in ("broken.mp4", "cut.mkv"))
+    assert "3 videos written to" in result.stderr
     assert list(index_of(tmp_path / "out")) == ["a.mp4", "sub/a.mp4", "sub/b.avi"]
 
 
@@ -303,6 +366,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(model: Path, video
         (("--part", "0/2"), "`--part` must be a number and how many there are, 1/8 to 8/8 of eight, got '0/2'"),
         (("--part", "3/2"), "got '3/2'"),
         (("--part", "1"), "got '1'"),
+        (("--part", "1/2/3"), "got '1/2/3'"),
         (("--part", "1/2", "--parquet"), "run the command once more with `--parquet`, and without `--part`"),
         (("--quantize", "--dtype", "float16", "--device", "cpu"), "not on cpu in torch.float16"),
     ],
@@ -313,6 +377,17 @@ def test_wrong_wishes_are_refused_before_anything_is_done(
     result = run(model, videos, "--out", tmp_path / "out", *arguments)
     assert result.exit_code == 1
     assert words in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["av", "pyarrow"])
+def test_a_missing_package_is_said_before_anything_is_done(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    result = run(model, videos, "--out", tmp_path / "out", "--parquet")
+    assert result.exit_code == 1
+    assert "pip install" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -383,6 +458,9 @@ def test_features_do_not_go_into_a_model(model: Path, videos: Path, tmp_path: Pa
     assert result.exit_code == 1
     assert "holds a model (config.json)" in " ".join(result.stderr.split())
     assert sorted(model.iterdir()) == before
+    assert run(model, videos / "a.mp4", "--out", tmp_path / "out").exit_code == 0
+    (tmp_path / "out" / "config.json").touch()  # of whatever
+    assert "finished already" in run(model, videos / "a.mp4", "--out", tmp_path / "out").stderr
 
 
 def test_one_video_is_said_in_the_singular(model: Path, videos: Path, tmp_path: Path) -> None:

@@ -106,8 +106,7 @@ class FeatureStore:
         records: dict[str, dict[str, Any]] = {}
         for path in sorted(self._folder.glob(INDEXES), key=lambda path: (path == self._index, path)):
             for name, record in self._read_index(path):
-                before = records.get(name)
-                if before is None or self._is_whole(record) or not self._is_whole(before):
+                if name not in records or self._is_whole(record):
                     records[name] = record
         return records
 
@@ -166,7 +165,7 @@ class FeatureStore:
                 np.save(file, video.features.numpy())
             return
         tensors = {
-            "features": video.features.contiguous(),
+            "features": video.features,
             "start": torch.tensor(video.start, dtype=torch.float64),
             "end": torch.tensor(video.end, dtype=torch.float64),
         }
