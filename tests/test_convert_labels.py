@@ -52,6 +52,8 @@ def test_names_that_begin_with_numbers_stay(tmp_path: Path) -> None:
         ("double.txt", "a\nb\na\n", "'a' twice, for the classes 0 and 2"),
         ("broken.json", "[1,", "not valid JSON"),
         ("gap.json", {"a": 0, "b": 2}, "0, 1, 2"),
+        ("double.json", {"a": 0, "b": 0}, "its 2 classes 0, 1, 2, ...; some are missing or double"),
+        ("nameless.json", ["a", " "], "list of names"),
         ("numbers.json", [1, 2], "list of names"),
         ("nested.json", {"a": [1], "b": [2]}, r"names by id or ids by name; 'a' has \[1\], which is neither"),
         ("truth.json", {"a": 0, "b": True}, "names by id or ids by name; 'b' has true, which is neither"),
@@ -79,6 +81,8 @@ def test_names_are_found_whatever_their_spelling() -> None:
     target = ["OpeningBottle (not wine)".replace("gB", "g b"), "massaging_persons_head", "riding  a bike"]
     assert select_classes(source, target) == [3, 1, 0]
     assert normalise_label("Riding_a  Bike!") == normalise_label("riding a bike")
+    assert normalise_label("Cafe\u0301 STRASSE") == normalise_label("Caf\u00e9 Stra\u00dfe")
+    assert select_classes(["+", "-"], [" - "]) == [1]  # nothing but punctuation
 
 
 def test_other_names_of_the_same_class() -> None:
@@ -94,6 +98,8 @@ def test_exact_name_goes_before_similar_ones() -> None:
     ("source", "target", "said"),
     [
         (["a", "b"], ["a", "c", "d"], r"2 of 3 class names .* 'c', 'd'"),
+        (["a"], list("bcdefghijkl"), "11 of 11 class names .* 'k' and 1 more"),
+        (["a"], list("bcdefghijk"), r"10 of 10 class names .* 'k'\. Correct"),
         (["a-b", "a b"], ["A B"], "fits several classes"),
         (["a", "b"], ["a", "A"], "'a' and 'A' are the same class"),
         (["a", "a"], ["a"], "differ"),

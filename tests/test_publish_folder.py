@@ -76,10 +76,11 @@ def test_a_card_is_made_where_there_is_none(folder: Path, staged: Path) -> None:
 
 def test_own_card_and_licence_are_sent_as_they_are(folder: Path, staged: Path) -> None:
     (folder / "README.md").write_text("---\nlicense: openrail\n---\n# Mine\n")
-    (folder / "LICENSE").write_text("My terms.\n")
+    (folder / "LICENSE.txt").write_text("My terms.\n")
     repository = stage(folder, staged)
     assert (staged / "README.md").read_text().endswith("# Mine\n")
-    assert (staged / "LICENSE").read_text() == "My terms.\n"
+    assert (staged / "LICENSE.txt").read_text() == "My terms.\n"
+    assert "LICENSE" not in repository.files
     assert not repository.written
 
 
@@ -87,10 +88,28 @@ def test_what_is_included_takes_no_place_of_what_is_written(folder: Path, staged
     """A link put there first would lead the text of the licence into the model's folder."""
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
     (folder / "LICENSE-CODE").write_text("mine")
-    stage(folder, staged, include=["*"])
+    (folder / ".env").write_text("x")
+    repository = stage(folder, staged, include=["*"])
+    assert ".env" not in repository.files
     assert (staged / "README.md").read_text().endswith("# Mine\n")
     assert "Apache License" in (staged / "LICENSE-CODE").read_text()
     assert (folder / "LICENSE-CODE").read_text() == "mine"
+
+
+def test_a_relative_path_is_linked(folder: Path, staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    stage(Path(folder.name), staged)
+    assert (staged / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+def test_a_processor_that_does_not_fit_the_model_is_said(folder: Path, staged: Path) -> None:
+    assert not any("The video processor" in note for note in stage(folder, staged).notes)
+    crop = {"height": 16, "width": 32}
+    change_json(folder / "video_preprocessor_config.json", crop_size=crop, num_frames=6)
+    (staged.parent / "other").mkdir()
+    notes = stage(folder, staged.parent / "other").notes
+    assert "The video processor crops to (16, 32), the model is made for (16, 16)." in notes
+    assert "The video processor takes 6 frames, the model is made for 4." in notes
 
 
 def test_a_processor_without_a_size_to_crop_to(folder: Path, staged: Path) -> None:
@@ -113,7 +132,7 @@ def test_only_what_belongs_to_the_model_is_sent(folder: Path, staged: Path) -> N
     repository = stage(folder, staged, include=["notes/*.txt"])
     assert "notes/plan.txt" in repository.files
     assert not {"optimizer.pt", "metrics.jsonl", ".env"} & set(repository.files)
-    assert "metrics.jsonl, optimizer.pt" in "".join(repository.notes)
+    assert "Not sent: metrics.jsonl, optimizer.pt (--include PATTERN sends more)." in repository.notes
 
 
 def test_the_installed_code_is_sent_and_a_difference_is_said(folder: Path, staged: Path) -> None:
@@ -200,6 +219,18 @@ def _token_in_the_card(folder: Path) -> None:
     (folder / "README.md").write_text("---\nlicense: mit\n---\nUse hf_" + "a" * 34 + "\n")
 
 
+def _address_with_a_password(folder: Path) -> None:
+    change_json(folder / "config.json", sources=[{"url": "https://me:secret@example.com/data"}])
+
+
+def _local_path_in_a_list(folder: Path) -> None:
+    change_json(folder / "config.json", teachers=["base", {"file": "C:\\models\\teacher"}])
+
+
+def _local_address(folder: Path) -> None:
+    change_json(folder / "config.json", teacher="file:///srv/teacher")
+
+
 def _broken_front_matter(folder: Path) -> None:
     (folder / "README.md").write_text("---\nlicense: [mit\n---\n# Mine\n")
 
@@ -239,6 +270,9 @@ def _broken_json(folder: Path) -> None:
         (_other_depth, "weights do not fit .* is missing and"),
         (_impossible, "config.json: .*num_attention_heads"),
         (_local_path, "`teacher` holds a path of this machine, '/mnt/data/teacher'"),
+        (_local_path_in_a_list, r"`teachers\[1\]\.file` holds a path of this machine"),
+        (_local_address, "`teacher` holds a path of this machine, 'file:///srv/teacher'"),
+        (_address_with_a_password, "config.json, line .* holds what looks like an access key or password"),
         (_token_in_the_card, "README.md, line 4 holds what looks like an access key"),
         (_broken_front_matter, "front matter of .*README.md is not what the Hub accepts"),
     ],
@@ -256,6 +290,7 @@ def test_a_folder_that_cannot_be_published(
     [
         ({"licence": "proprietary"}, "licence 'proprietary' is none of apache-2.0"),
         ({"include": ["../*"]}, "pattern of names inside"),
+        ({"include": ["/*"]}, "pattern of names inside"),
         ({"include": ["*.png"]}, "fits no file"),
         ({"labels": "nowhere.txt"}, "no label file nowhere.txt"),
     ],
@@ -269,6 +304,75 @@ def test_licence_of_card_and_option_must_agree(folder: Path, staged: Path) -> No
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
     with pytest.raises(ValueError, match=r"says `license: mit`, --license says apache-2\.0"):
         stage(folder, staged, licence="apache-2.0")
+    (staged.parent / "other").mkdir()
+    repository = stage(folder, staged.parent / "other", licence="mit")
+    assert "Weights: MIT License" in (repository.path / "LICENSE").read_text()
+
+
+def test_the_licence_of_the_card_is_that_of_the_weights(folder: Path, staged: Path) -> None:
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
+    repository = stage(folder, staged)
+    assert "Weights: MIT License" in (staged / "LICENSE").read_text()
+    assert repository.written == {"LICENSE"}
+    assert not any("icence" in note for note in repository.notes)
+
+
+@pytest.mark.parametrize("stated", ["", "license: [mit, other]\n"])
+def test_a_card_without_a_licence_is_said(folder: Path, staged: Path, stated: str) -> None:
+    (folder / "README.md").write_text(f"---\ntags: [video]\n{stated}---\n# Mine\n")
+    notes = stage(folder, staged).notes
+    assert "README.md states no licence: add `license: cc-by-nc-4.0` to its front matter." in notes
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE.txt"])
+def test_a_licence_that_is_not_known_needs_its_text_and_a_card(folder: Path, staged: Path, name: str) -> None:
+    (folder / name).write_text("---\nlicense: openrail\n---\n# Mine\n")
+    with pytest.raises(ValueError, match="licence 'openrail' is none of"):
+        stage(folder, staged, licence="openrail")
+
+
+def test_labels_are_for_models_with_classes(tmp_path: Path, staged: Path) -> None:
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    folder = save_model(tmp_path / "model", VideoMAEv2Model)
+    with pytest.raises(ValueError, match=r"has no classes .*leave out --labels"):
+        stage(folder, staged, labels=tmp_path / "labels.txt")
+
+
+@pytest.mark.parametrize(
+    "secret", ["AKIA" + "A1" * 8, "-----BEGIN RSA PRIVATE KEY-----", "ghp_" + "a1" * 18, "sk-" + "a1" * 16]
+)
+def test_access_keys_of_other_services(folder: Path, staged: Path, secret: str) -> None:
+    (folder / "notes.txt").write_text(f"line 1\n{secret}\n")
+    with pytest.raises(ValueError, match=r"notes\.txt, line 2 holds"):
+        stage(folder, staged, include=["*.txt"])
+
+
+def test_a_class_may_be_called_like_a_path_and_a_picture_is_no_text(folder: Path, staged: Path) -> None:
+    change_json(folder / "config.json", id2label=dict(zip("01234", ["/a/b", "c", "d", "e", "f"])), label2id=None)
+    (folder / "picture.png").write_bytes(b"\x89PNG\xff")
+    assert "picture.png" in stage(folder, staged, include=["*.png"]).files
+
+
+def test_a_whole_model_may_have_had_an_adapter(folder: Path, staged: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    assert "config.json" in stage(folder, staged).files
+
+
+def test_shards_and_their_index_must_agree(tmp_path: Path, staged: Path) -> None:
+    folder = save_model(tmp_path / "model", shards=True)
+    index = folder / "model.safetensors.index.json"
+    weight_map = json.loads(index.read_text())["weight_map"]
+    change_json(index, weight_map={**weight_map, "extra": "model-00001-of-00002.safetensors"})
+    with pytest.raises(ValueError, match="does not list what the weight files hold: extra"):
+        stage(folder, staged)
+    change_json(index, weight_map={})
+    with pytest.raises(ValueError, match="has no `weight_map`"):
+        stage(folder, staged)
+    change_json(index, weight_map=weight_map)
+    shards = sorted(folder.glob("*.safetensors"))
+    save_file(load_file(shards[0]) | load_file(shards[1]), shards[1], {"format": "pt"})
+    with pytest.raises(ValueError, match="stands in two weight files"):
+        stage(folder, staged)
 
 
 def test_a_missing_shard_is_named(tmp_path: Path, staged: Path) -> None:

@@ -114,7 +114,6 @@ def _stage_configuration(repository: StagedRepository) -> None:
     """config.json and the settings of the video processor, which name the code and no place of this machine."""
     model = repository.model
     model.config.auto_map = dict(AUTO_MAP)
-    model.config.architectures = [model.architecture]
     model.config.save_pretrained(repository.path)  # leaves out `_name_or_path`
     if model.values.get("_name_or_path"):
         repository.notes.append(f"`_name_or_path` ({model.values['_name_or_path']}) is taken out of config.json.")
