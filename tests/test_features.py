@@ -23,7 +23,8 @@ from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model, Vide
 from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.inference import feature_values
 from modeling_videomae_v2.inference.clips import Clip
-from modeling_videomae_v2.inference.engine import DecodeAhead, Finished
+from modeling_videomae_v2.inference.engine import BatchRunner, DecodeAhead, Finished
+from modeling_videomae_v2.inference.loading import Checkpoint, load_checkpoint
 from modeling_videomae_v2.inference.store import FeatureStore
 from modeling_videomae_v2.video_decoding_videomae_v2 import read_video
 
@@ -439,6 +440,48 @@ def test_a_fault_of_the_program_is_no_bad_video() -> None:
         assert [type(next(items)[1]) for _ in range(3)] == [Clip, Finished, Clip]
         with pytest.raises(ZeroDivisionError):
             next(items)
+
+
+@pytest.fixture
+def checkpoint(model: Path) -> Checkpoint:
+    return load_checkpoint(str(model), "features", device="cpu")
+
+
+@pytest.mark.parametrize(("compile", "batches"), [(False, [2, 1, 2, 1]), (True, [2, 2, 2, 2])])
+def test_batches_are_of_clips_that_are_alike(checkpoint: Checkpoint, compile: bool, batches: list[int]) -> None:
+    """Frames that are not cropped have the size of the film; one that is compiled gets full batches."""
+
+    def decode(video: int):
+        for number in range(3):
+            views = torch.full((1, 4, 3, 16, 16 + 4 * video), number, dtype=torch.uint8)
+            yield Clip(number, 3, 0.0, 1.0, 1.0, 25.0, views)
+
+    def forward(net: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        seen.append(len(pixels))
+        return pixels.mean(dim=(1, 2, 3, 4))
+
+    seen: list[int] = []
+    runner = BatchRunner(checkpoint, forward, batch_size=2, compile=compile)
+    with DecodeAhead([0, 1], decode) as ahead:
+        results = [event for event in runner.run(ahead) if not isinstance(event, Finished)]
+    assert seen == batches
+    assert [(result.video, result.clip.number) for result in results] == [(v, n) for v in (0, 1) for n in range(3)]
+    values = torch.cat([result.outputs for result in results])
+    torch.testing.assert_close(values[:3], values[3:])
+    assert (values[:3].diff() > 0).all()
+    assert all(result.clip.views.numel() == 0 for result in results)
+
+
+def test_a_memory_that_is_too_small_is_said(checkpoint: Checkpoint) -> None:
+    def forward(net: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    runner = BatchRunner(checkpoint, forward, batch_size=2)
+    with (
+        DecodeAhead([0], lambda _: (clip(i, 1) for i in range(1))) as ahead,
+        pytest.raises(ValueError, match=r"too small for 1 clips .* Lower `--batch-size` \(now 2\)"),
+    ):
+        list(runner.run(ahead))
 
 
 def test_threads_end_when_nobody_listens() -> None:

@@ -35,6 +35,7 @@ from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
 from modeling_videomae_v2.inference.predictions import VideoScores, clock
 from modeling_videomae_v2.inference.sources import find_sources
+from modeling_videomae_v2.inference.targets import choose_targets
 from modeling_videomae_v2.inference.timeline import write_picture
 
 
@@ -99,8 +100,8 @@ def test_top_k_names_the_best(model: Path, film: Path) -> None:
 
 def test_time_lines_show_every_class_that_leads(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    scores = VideoScores("film.mp4", [f"class {i}" for i in range(20)], top_k=1, keep_all=True)
-    sizes = set()
+    scores = VideoScores("film.mp4", [rf"$\class {i}$" for i in range(20)], top_k=1, keep_all=True)  # no formulas
+    heights = []
     for leaders in (3, 5, 20):
         while len(scores.windows) < 3000 * leaders // 20:
             i = len(scores.windows)
@@ -109,8 +110,10 @@ def test_time_lines_show_every_class_that_leads(tmp_path: Path) -> None:
             clip = Clip(i, 3000, 2.0 * i, 2.0 * i + 4, 6002.0, 25.0, torch.empty(0))
             scores.add(Result(0, clip, torch.empty(0)), values)
         write_picture(scores, tmp_path / "line.png")
-        sizes.add(Image.open(tmp_path / "line.png").height)
-    assert len(sizes) == 3  # 3, 5 and, for all 20, 8 strips
+        heights.append(Image.open(tmp_path / "line.png").height)
+    strip = (heights[1] - heights[0]) / 2
+    assert heights[2] - heights[1] == pytest.approx(3 * strip, abs=2)  # 3, 5 and, for all 20, 8 strips
+    assert strip > 20
     assert len(scores.windows) == 3000
 
 
@@ -165,9 +168,16 @@ def test_a_table_says_which_class_leads_when() -> None:
         ("0:04.0", "0:06.0", "0.5000", "running"),
         ("0:06.0", "0:10.2", "0.7500", "waving"),
     ]
+    apart = scored_film([(0, 1, waving), (3, 4, running)])
+    assert [row[:2] for row in rows(apart.tables(True)[1])] == [("0:00.0", "0:01.0"), ("0:03.0", "0:04.0")]
     changing = [(i, i + 1, running if i % 2 else waving) for i in range(45)]
     assert len(rows(scored_film(changing[:40]).tables(True)[1])) == 40
     assert rows(scored_film(changing).tables(True)[1])[40:] == [("...", "", "", "5 more; --csv writes all of them")]
+
+
+def test_of_equal_scores_the_first_is_named() -> None:
+    film = VideoScores("film.mp4", [f"class {i}" for i in range(100)], top_k=3)
+    assert [i for i, _ in film.best(np.ones(100, dtype=np.float32))] == [0, 1, 2]
 
 
 def test_a_table_names_video_and_classes(model: Path, film: Path) -> None:
@@ -363,6 +373,20 @@ def test_videos_that_would_be_mixed_up_are_refused(model: Path, film: Path, tmp_
     assert "no video file" in result.stderr
 
 
+def test_names_of_addresses() -> None:
+    addresses = ["https://a.org/x%20y.mp4?key=1", "https://b.org/x%20y.mp4", "https://a.org/", "https://a.org/.mp4"]
+    names = [source.name for source in find_sources(addresses)]
+    assert [name[8:] for name in names] == ["-x_y.mp4", "-x_y.mp4", "-video", "-mp4"]
+    assert len({name[:8] for name in names}) == 4
+    assert find_sources(["file:///films/x%20y.mp4"])[0].name == "x_y.mp4"
+
+
+def test_natural_order_goes_by_numbers_whatever_the_case(tmp_path: Path) -> None:
+    for name in ("b2.mp4", "B10.mp4", "a.mp4", "C.mp4"):
+        (tmp_path / name).touch()
+    assert [source.name for source in find_sources([str(tmp_path)])] == ["a.mp4", "b2.mp4", "B10.mp4", "C.mp4"]
+
+
 def test_links_that_lead_back_are_followed_once(tmp_path: Path) -> None:
     for name in ("a/1.mp4", "b/2.mp4"):
         (tmp_path / "videos" / name).parent.mkdir(parents=True)
@@ -409,6 +433,28 @@ def test_a_time_line_replaces_no_video_and_no_file_unasked(model: Path, film: Pa
     assert table.read_text() == "mine"
     assert run(model, mine, "--csv", table, "--overwrite").exit_code == 0
     assert table.read_text().startswith("video,start")
+
+
+def test_files_and_folders_of_time_lines(tmp_path: Path) -> None:
+    one, two = find_sources(["a.mp4"]), find_sources(["a.mp4", "b.mp4"])
+    (tmp_path / "plain").touch()
+    for name in ("plain", "new.csv"):
+        assert choose_targets("--csv", tmp_path / name, one, ".csv", overwrite=True) == [tmp_path / name]
+    (tmp_path / "lines.d").mkdir()
+    assert choose_targets("--csv", tmp_path / "lines.d", one, ".csv") == [tmp_path / "lines.d" / "a.mp4.csv"]
+    assert choose_targets("--csv", tmp_path / "new.d", two, ".csv") == [
+        tmp_path / "new.d" / name for name in ("a.mp4.csv", "b.mp4.csv")
+    ]
+    assert (tmp_path / "new.d").is_dir()
+    for name in ("a.mp4.csv", "b.mp4.csv"):
+        (tmp_path / "new.d" / name).touch()
+    with pytest.raises(FileExistsError, match=r"a\.mp4\.csv and 1 more"):
+        choose_targets("--csv", tmp_path / "new.d", two, ".csv")
+    (tmp_path / "link").symlink_to(tmp_path / "new.csv")
+    (tmp_path / "new.csv").touch()  # a video, whatever its name
+    linked = find_sources([str(tmp_path / "link")])
+    with pytest.raises(ValueError, match="one of the videos"):
+        choose_targets("--csv", tmp_path / "new.csv", linked, ".csv", overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["runs/absent/model", "runs\\", "./absent", "absent/"])
@@ -515,6 +561,8 @@ def test_a_missing_video_is_said_before_the_model_loads(film: Path, model: Path,
     result = run(tmp_path / "no" / "model" / "either", tmp_path / "absent.mp4")
     assert result.exit_code == 1
     assert f"There is no video {tmp_path / 'absent.mp4'}" in " ".join(result.stderr.split())
+    result = run(tmp_path, tmp_path / "absent.mp4", tmp_path / "lost.mp4")
+    assert f"{tmp_path / 'absent.mp4'} (and 1 more): the file does not exist" in " ".join(result.stderr.split())
     result = run(model, film, tmp_path / "absent.mp4", "--json")
     assert "absent.mp4; the others go on" in " ".join(result.stderr.split())
     assert ["error" in entry for entry in objects(result)] == [False, True]
