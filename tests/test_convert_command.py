@@ -163,6 +163,16 @@ def test_half_precision_stays(finetuned, tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float16}
 
 
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_integers_are_no_weights(finetuned, name: str, tmp_path: Path) -> None:
+    whole = {key: tensor.to(torch.int8) for key, tensor in finetuned.items()}
+    (save_file if name.endswith("safetensors") else torch.save)(whole, tmp_path / name)
+    said = refusal(tmp_path / name, tmp_path / "ours", *TINY)
+    assert f"{name}: '" in said
+    assert "weights are expected" in said
+    assert not (tmp_path / "ours").exists()
+
+
 def test_many_shards(finetuned, tmp_path: Path) -> None:
     save(tmp_path / "a.pth", finetuned)
     run(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", "50KB")

@@ -183,6 +183,11 @@ def draft_checkpoint(
     with _named(source):
         recipes = recipes_to_ours(theirs)
         shapes = {name: take(theirs) for name, take in recipes.items()}
+        for name, tensor in shapes.items():
+            if not tensor.is_floating_point():
+                raise ValueError(
+                    f"{name!r} has the type {tensor.dtype}; weights are expected as floating-point numbers."
+                )
     model_class = model_class_of(shapes)
     if source.folder is None:
         config = read_architecture(shapes, unseen, source.name)
