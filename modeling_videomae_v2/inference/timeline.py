@@ -112,7 +112,6 @@ def _columns(scores: VideoScores, strips: np.ndarray) -> tuple[np.ndarray, np.nd
         return edges, strips
     first = np.searchsorted(middles, np.linspace(starts[0], end, MAX_COLUMNS + 1)[:-1])
     first = np.unique(np.minimum(first, len(starts) - 1))
-    first[0] = 0
     return np.append(edges[first], end), np.maximum.reduceat(strips, first, axis=1)
 
 
