@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """`videomae-v2 publish` against a Hub on the loopback interface, with the real client."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import huggingface_hub.constants
 import pytest
 from click.testing import Result
 from full_disk import full_disk
 from hub_server import READ_TOKEN, TOKEN, HubServer
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from published_models import change_json, save_model
 from typer.testing import CliRunner
 
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.publishing.upload import hub_errors
 
 
 REPO = "someone/some-model"
@@ -142,11 +147,15 @@ def test_a_card_on_the_hub_is_better_than_the_template(folder: Path, hub: HubSer
 
 def test_weights_of_an_earlier_model_do_not_stay(folder: Path, hub: HubServer) -> None:
     """`from_pretrained` would load model.safetensors before the shards."""
-    repository = hub.add(REPO, {"model.safetensors": b"earlier", "pytorch_model.bin": b"x", "picture.png": b"x"})
-    refused(publish(folder, REPO), "other weights, model.safetensors, pytorch_model.bin")
+    stale = (
+        "model-00001-of-00009.safetensors", "model.safetensors", "pytorch_model-00001-of-00009.bin",
+        "pytorch_model.bin", "pytorch_model.bin.index.json",
+    )  # fmt: skip
+    repository = hub.add(REPO, {**dict.fromkeys(stale, b"earlier"), "picture.png": b"x"})
+    refused(publish(folder, REPO), f"other weights, {', '.join(stale)}. Nothing was sent")
     result = publish(folder, REPO, "--replace")
     assert result.exit_code == 0, result.output
-    assert not {"model.safetensors", "pytorch_model.bin"} & set(repository.files())
+    assert not set(stale) & set(repository.files())
     assert "picture.png" in repository.files()
 
 
@@ -240,6 +249,29 @@ def test_a_card_that_the_hub_refuses(folder: Path, hub: HubServer) -> None:
     (folder / "README.md").write_text("---\nlicense: mit\npipeline_tag: dancing\n---\n\n# Mine\n")
     refused(publish(folder, REPO), "Invalid metadata in README.md", "pipeline_tag: dancing")
     assert "config.json" not in hub.repositories[REPO].files()
+
+
+def http_error(status: int) -> HfHubHTTPError:
+    return HfHubHTTPError("No", response=Mock(status_code=status, headers={}))  # of whichever HTTP client
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (http_error(400), OSError, r"refuses \(400\): No$"),
+        (http_error(403), PermissionError, "may not write there: No"),
+        (http_error(412), OSError, "Somebody else .* Run the same command again"),
+        (http_error(429), ConnectionError, r"does not answer as it should \(429: No\)\. Run the same command again"),
+        (http_error(500), ConnectionError, r"does not answer as it should \(500: No\)\. Run the same command again"),
+        (json.JSONDecodeError("No", "", 0), ConnectionError, "does not answer as a Hub does"),
+        (RuntimeError("No"), OSError, r"The upload failed: No\. Run the same command again"),
+        (ZeroDivisionError("No"), ZeroDivisionError, "No"),
+    ],
+)
+def test_what_goes_wrong_on_the_hub_is_said(error: Exception, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said) as found, hub_errors(HfApi(), sending=True):
+        raise error
+    assert type(found.value) is kind
 
 
 def test_a_folder_that_is_wrong_is_said_before_anything_is_sent(folder: Path, hub: HubServer) -> None:
