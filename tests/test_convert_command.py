@@ -42,8 +42,10 @@ from modeling_videomae_v2 import (
     tube_mask,
 )
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.conversion.architecture import UnseenSettings
 from modeling_videomae_v2.conversion.converting import convert_checkpoint
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
+from modeling_videomae_v2.writing import file_for_torch, written_aside
 
 
 TINY = ["--num-attention-heads", "4", "--image-size", "32"]
@@ -146,6 +148,9 @@ def test_deepspeed_folder(finetuned, tmp_path: Path) -> None:
     run(tmp_path / "run", tmp_path / "b", *TINY)
     shutil.copy(step / "mp_rank_00_model_states.pt", step / "mp_rank_01_model_states.pt")
     assert "2 parts" in refusal(step, tmp_path / "c", *TINY)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/latest").write_text("../run/checkpoint-9")
+    assert "holds no weights" in refusal(tmp_path / "other", tmp_path / "c", *TINY)
 
 
 def test_safetensors_file(finetuned, tmp_path: Path) -> None:
@@ -153,6 +158,13 @@ def test_safetensors_file(finetuned, tmp_path: Path) -> None:
     run(tmp_path / "a.safetensors", tmp_path / "ours", *TINY)
     model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "ours")
     assert_same(dict(model.state_dict()), convert_state_dict(finetuned))
+
+
+def test_a_folder_without_configuration(finetuned, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    save_file({key: tensor.clone() for key, tensor in finetuned.items()}, tmp_path / "theirs/model.safetensors")
+    run(tmp_path / "theirs", tmp_path / "ours", *TINY)
+    assert VideoMAEv2Config.from_pretrained(tmp_path / "ours").num_attention_heads == 4
 
 
 def test_half_precision_stays(finetuned, tmp_path: Path) -> None:
@@ -523,6 +535,7 @@ def test_wrong_index(index: object, said: str, tmp_path: Path) -> None:
 
 def test_nothing_there(tmp_path: Path) -> None:
     assert "no file or folder" in refusal(tmp_path / "nothing.pth", tmp_path / "ours")
+    assert "Hub" not in refusal("nothing.pth", tmp_path / "ours")  # which is not asked for what must be a file
     assert "no file or folder" in refusal("nothing/at/all", tmp_path / "ours")
     assert "no weights" in refusal(tmp_path, tmp_path / "ours")
     (tmp_path / "a.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
@@ -540,6 +553,14 @@ def test_a_failure_leaves_nothing_behind(finetuned, tmp_path: Path, monkeypatch:
     assert "No space left" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
 
+    def stop(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modeling_videomae_v2.conversion.folder_writing.save_file", stop)
+    with pytest.raises(KeyboardInterrupt):
+        convert_checkpoint(tmp_path / "a.pth", tmp_path / "ours", unseen=UnseenSettings(4, image_size=32))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
 
 def test_a_full_disk_is_said_and_leaves_nothing_behind(finetuned, tmp_path: Path) -> None:
     save(tmp_path / "a.pth", finetuned)
@@ -551,11 +572,23 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(finetuned, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
 
 
+def test_a_file_that_is_written_at_once_is_whole_or_an_error(tmp_path: Path) -> None:
+    """The system writes what there is room for, and fails only when it is asked for the rest."""
+    with full_disk(100), pytest.raises(OSError, match="File too large"), file_for_torch(tmp_path / "x") as file:
+        assert file.write(b"x" * 200) == 200
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    with written_aside(tmp_path / ("n" * 255)) as aside:
+        aside.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
 def test_options_that_mean_nothing(finetuned, tmp_path: Path) -> None:
     save(tmp_path / "a.pth", finetuned)
     assert "`--revision` 'v2'" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--revision", "v2")
     assert "`--shard-size` must be" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", "much")
-    for size in ("-1GB", "infGB"):
+    for size in ("-1GB", "infGB", "1e999GB"):
         assert "`--shard-size` must be" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--shard-size", size)
 
 
