@@ -70,6 +70,9 @@ def test_a_card_is_made_where_there_is_none(folder: Path, staged: Path) -> None:
     assert (card.data.license, card.data.pipeline_tag) == ("cc-by-nc-4.0", "video-classification")
     assert "someone/some-model" in card.text
     assert "| Classes | 5 |" in card.text
+    parameters = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
+    assert f"| Parameters | {parameters:,} |" in card.text
+    assert "\n# some-model\n" in card.text
     assert "cc-by-nc-4.0" in "".join(repository.notes)
     assert "Attribution-NonCommercial" in (staged / "LICENSE").read_text()
 
@@ -268,6 +271,11 @@ def _broken_json(folder: Path) -> None:
         (_same_name_twice, "several classes the same name: b"),
         (_gap_in_the_classes, "without a gap"),
         (_other_depth, "weights do not fit .* is missing and"),
+        (lambda folder: change_json(folder / "config.json", num_hidden_layers=1), r"layers\.1\.\S+ has no place"),
+        (
+            lambda folder: change_json(folder / "config.json", intermediate_size=38),
+            r"is \(37, 32\) instead of \(38, 32\)",
+        ),
         (_impossible, "config.json: .*num_attention_heads"),
         (_local_path, "`teacher` holds a path of this machine, '/mnt/data/teacher'"),
         (_local_path_in_a_list, r"`teachers\[1\]\.file` holds a path of this machine"),
@@ -389,9 +397,10 @@ def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path) -> N
         stage(folder, staged)
 
 
-def test_weights_that_are_not_finite_are_named(folder: Path, staged: Path) -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_named(folder: Path, staged: Path, value: float) -> None:
     weights = load_file(folder / "model.safetensors")
-    weights["classifier.bias"][1] = torch.nan
+    weights["classifier.bias"][1] = value
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ValueError, match=r"1 of \d+ weights hold NaN or infinity: classifier\.bias"):
         check_finite(stage(folder, staged).model)
