@@ -122,6 +122,14 @@ def test_views_are_averaged_as_the_model_does(model: Path, film: Path) -> None:
     assert scores(found) == pytest.approx(expected_scores(model, film, num_clips=3, num_crops=2), abs=1e-5)
 
 
+def test_views_are_those_of_the_processor_unless_others_are_asked_for(model: Path, film: Path, tmp_path: Path) -> None:
+    VideoMAEv2VideoProcessor(**SIZES, num_clips=3, num_crops=2).save_pretrained(tmp_path)
+    for extra, views in (((), (3, 2)), (("--crops", 1), (3, 1)), (("--clips", 1), (1, 2))):
+        (found,) = objects(run(model, film, "--json", "--processor", tmp_path, *extra))
+        expected = expected_scores(model, film, num_clips=views[0], num_crops=views[1])
+        assert scores(found) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "meaning"),
     [

@@ -96,7 +96,7 @@ def predict(
     import_av()
     if picture is not None:
         require_matplotlib(pictures[0].suffix)
-    settings = {"num_clips": clips, "num_crops": crops}
+    given = {"num_clips": clips, "num_crops": crops}
     checkpoint = load_checkpoint(
         model,
         "classification",
@@ -104,7 +104,8 @@ def predict(
         processor=processor,
         device=device,
         dtype=dtype,
-        processor_settings=settings,
+        # a value of None would stand for the default of the class
+        processor_settings={name: value for name, value in given.items() if value is not None},
     )
     slides = bool(csv or picture)
     sampling = choose_sampling(checkpoint.processor, window, stride, clips, slides=slides, by_clip=False)
