@@ -63,6 +63,9 @@ def test_kinetics710_from_the_command_line(tmp_path: Path) -> None:
     ]
     assert json.loads((tmp_path / "out" / "report.json").read_text())["training"]["kept"] == 2
     assert run(*arguments).exit_code == 0, "the same content may be written again"
+    remark = "There are no validation lists, so no validation video was removed"
+    assert remark not in said(result)
+    assert remark in said(run("kinetics710", "--train", f"400={train}", "-o", tmp_path / "without"))
 
 
 def test_unlabeled_from_the_command_line(tmp_path: Path) -> None:
@@ -91,6 +94,7 @@ def test_unlabeled_from_the_command_line(tmp_path: Path) -> None:
         (GOOD + "ape,aaaaaaaaaaa,,10,train\n", "line 4: '' is no time in seconds"),
         (GOOD + "ape,aaaaaaaaaaa,-3,10,train\n", "line 4: '-3' is no time in seconds"),
         (GOOD + "ape,aaaaaaaaaaa,nan,1e99,train\n", "line 4: 'nan' is no time in seconds"),
+        (GOOD + "ape,aaaaaaaaaaa,0,inf,train\n", "line 4: 'inf' is no time in seconds"),
         (GOOD + ",aaaaaaaaaaa,0,10,train\n", "line 4: the class is empty"),
         (GOOD + "ape,aaaaaaaaaaa,0,10,validate\n", "line 4: the split is 'validate', and the file was given for train"),
         (GOOD + "ape,aaaaaaaaaaa,0,10,test\n", "line 4: the split is 'test'"),
@@ -169,6 +173,7 @@ def test_options_that_are_wrong(tmp_path: Path, arguments: list[str], message: s
         ("ssv2", "78687 42 12\n", "line 1: is '78687' the part of a video from frame 42 on"),
         ("k710", "a.mp4 0 -1\nb.mp4\n", "line 2: expected `path start total`, got 'b.mp4'"),
         ("self-collected", "path,start\na.mp4,b\n", "line 2: `start` and `total` must be whole numbers"),
+        ("self-collected", "path,start\n ,3\n", "line 2: the path is empty"),
         ("self-collected", "path\n\n", "lists no videos"),
     ],
 )
@@ -260,6 +265,10 @@ def test_files_appear_whole_and_nothing_is_replaced_unasked(tmp_path: Path) -> N
     assert (tmp_path / "out" / "a.txt").read_text() == "one"
     publish("two", force=True)
     assert (tmp_path / "out" / "a.txt").read_text() == "two"
+    (tmp_path / "out" / "same.txt").unlink()
+    (tmp_path / "out" / "same.txt").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileExistsError, match=r"same\.txt\. Pass --force"):
+        publish("two")
     with pytest.raises(TypeError, match="serializable"):
         fail()
     assert (tmp_path / "out" / "a.txt").read_text() == "two"
@@ -330,6 +339,14 @@ def test_missing_and_broken_videos_are_reported(videos: Path) -> None:
     decoded = check_list(str(videos), decode=True, workers=2)
     assert sorted(decoded.bad) == [1, 2, 3, 5]
     assert "its part begins with frame 40" in decoded.bad[5]
+
+
+def test_empty_folders_and_addresses(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "frames").mkdir()
+    write(tmp_path / "frames" / "img_00001.jpg", "x")
+    found = check_list(str(write(tmp_path / "list.txt", "empty\nframes\nhttps://host/a.mp4\n")))
+    assert found.bad == {0: "the folder is empty", 2: "an address, which only decoding (--decode) can tell about"}
 
 
 def test_sample_is_drawn_by_the_seed(videos: Path) -> None:

@@ -171,6 +171,14 @@ def test_id_in_two_versions_in_both_splits_and_with_other_times(tmp_path: Path) 
     assert build("oldest", (400, 600, 700)) == ["# path label", "-dash_start_000001_000011.mp4 1", kept]
 
 
+def test_times_may_be_missing_where_no_path_needs_them(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "list.csv").write_text("label,youtube_id,time_start,time_end\nape,abcdefghijk,,\n")
+    options = KineticsOptions([KineticsList(str(tmp_path / "list.csv"), 400, TRAINING)], template="{id}.mp4")
+    build_kinetics710(options, str(tmp_path / "out"))
+    assert (tmp_path / "out" / "train.txt").read_text() == "# path label\nabcdefghijk.mp4 0\n"
+
+
 def test_lists_of_files_with_class_numbers(tmp_path: Path) -> None:
     """The authors' lists; ids are told by their length, whatever underscores and dashes they hold."""
     pytest.importorskip("datasets")
@@ -249,6 +257,10 @@ def test_sorted_names_are_those_of_the_preferred_version() -> None:
     lists = spell(400, "riding_a_bike", "b") + spell(700, "Riding a bike") + spell(600, "riding a Bike")
     assert unite(lists, {}, {}, preference=(700, 600, 400)).names == ["Riding a bike", "b"]
     assert unite(lists, {}, {}, preference=(400, 600, 700)).names == ["b", "riding_a_bike"]
+    used = unite(
+        spell(700, "cycling") + spell(400, "riding_a_bike"), {}, {"cycling": "Riding a bike"}, None, (700, 400)
+    )
+    assert used.names == ["riding_a_bike"], "no list has the spelling of the table"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +294,13 @@ def test_tables_of_renames_that_cannot_be_used(tmp_path: Path, text: str, messag
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_renames(str(path))
+
+
+def test_a_rename_to_another_spelling_is_no_circle(tmp_path: Path) -> None:
+    path = tmp_path / "renames.json"
+    path.write_text('{"a": "b", "b": "B", "C": "c"}')
+    assert read_renames(str(path)) == {"a": "b", "b": "B", "C": "c"}
+    assert unite(spell(400, "a") + spell(600, "b", "c"), {}, read_renames(str(path))).numbers == [0, 0, 1]
 
 
 # the original authors' label maps

@@ -19,7 +19,7 @@ import datasets
 from training.data import open_source
 from training.data.files import ListSource
 from training.hybrid import selection as selection_module
-from training.hybrid.movies import Movie, cut, cut_all, read_movies, read_training_names
+from training.hybrid.movies import Movie, cut, cut_all, movie_name, read_movies, read_training_names
 from training.hybrid.parts import PARTS, read_pieces
 from training.hybrid.selection import Selection
 from training.hybrid.unlabeled import MovieOptions, UnlabeledOptions, build_unlabeled
@@ -86,6 +86,14 @@ def test_empty_choice() -> None:
     assert (len(chosen.chosen()), chosen.distinct()) == (0, 0)
 
 
+def test_parts_of_a_video_differ_by_start_and_length() -> None:
+    chosen = Selection(0, "ava")
+    parts = [("a.mp4", 0, 10), ("a.mp4", 0, 20), ("a.mp4", 5, 20)]
+    for part in [*parts, *parts]:
+        chosen.add(*part)
+    assert [tuple(row.values()) for row in chosen.chosen().to_pylist()] == parts
+
+
 # lists
 
 
@@ -105,6 +113,8 @@ def test_published_lists(tmp_path: Path) -> None:
     assert list(read_pieces(ssv2, PARTS["ssv2"].template)) == [("78687.webm", 0, -1), ("5.webm", 0, -1)]
     kinetics = write(tmp_path / "k.csv", "label,youtube_id,time_start,time_end\nx,-abcdefghij,7,17\n")
     assert list(read_pieces(kinetics, PARTS["k710"].template)) == [("-abcdefghij_000007_000017.mp4", 0, -1)]
+    paths = write(tmp_path / "paths.csv", "path,videoid\na.mp4,12\n")  # a column of paths needs no template
+    assert list(read_pieces(paths, PARTS["webvid"].template)) == [("a.mp4", 0, -1)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +129,10 @@ def test_published_lists(tmp_path: Path) -> None:
         ("# path start total\na.mp4 30 120\n", ("a.mp4", 30, 120)),
         ("# path total label\na.mp4 30 120\n", ("a.mp4", 0, 30)),
         ("# path label\n\nmy video 2 1\n", ("my video 2", 0, -1)),
+        ("# path label\nmy video.mp4,1\n", ("my video.mp4", 0, -1)),
+        ("my 2 videos.mp4 7\n", ("my 2 videos.mp4", 0, -1)),
         ("path,start,total\na.mp4,30,120\n", ("a.mp4", 30, 120)),
+        ("path,start,total\na.mp4,-1,0\n", ("a.mp4", 0, -1)),
         ("Path,duration\n'a' b.mp4,3\n", ("'a' b.mp4", 0, -1)),
     ],
 )
@@ -150,12 +163,13 @@ def test_pieces_of_a_movie(total: int, fps: float | None, window: tuple | None, 
 
 def test_only_training_movies_are_cut(tmp_path: Path) -> None:
     training = write(
-        tmp_path / "ava_train_v2.2.csv", "aa.b-c,0902,0.1,0.2,0.3,0.4,12,0\r\naa.b-c,0903,,,,,,\r\nx,0902\r\n"
+        tmp_path / "ava_train_v2.2.csv", 'aa.b-c,0902,0.1,0.2,0.3,0.4,12,0\r\naa.b-c,0903,,,,,,\r\n"x",0902\r\n'
     )
     assert read_training_names(training) == {"aa.b-c", "x"}
     listed = write(
         tmp_path / "list.txt", "# path total fps\nb/val.mp4 60000 30\nb/aa.b-c.mkv 28000 30\nb/aa.b-c.mkv 28000 30\n"
     )
+    assert movie_name("D:\\ava\\aa.b-c.mkv") == "aa.b-c"
     pieces, counts = cut_all(listed, "", window=(900, 1800), training=training)
     assert pieces == [("b/aa.b-c.mkv", 27_000, 300), ("b/aa.b-c.mkv", 27_300, 300), ("b/aa.b-c.mkv", 27_600, 300)]
     assert counts == {
@@ -180,6 +194,10 @@ def test_lengths_are_counted_where_the_list_has_none(tmp_path: Path) -> None:
         ("a movie.mp4", 10, 15),
         ("a movie.mp4", 25, 15),
     ]
+    listed = write(tmp_path / "shorter.txt", "a movie.mp4 30\n")  # the list counts, and the file gives the rate
+    assert cut_all(listed, str(tmp_path), window=(1, 4), length=15)[0] == [("a movie.mp4", 10, 15)]
+    listed = write(tmp_path / "known.txt", "not here yet.mp4 30\n")
+    assert cut_all(listed, str(tmp_path), window=None, length=15)[1]["movies"] == 1
     with pytest.raises(ValueError, match=r"--ava-cut"):
         cut_all(write(tmp_path / "two.txt", "frames\n"), str(tmp_path), window=(1, 4))
 
@@ -191,6 +209,7 @@ def test_lengths_are_counted_where_the_list_has_none(tmp_path: Path) -> None:
         ("a.mp4 0\n", "line 1: 0 is no number of frames"),
         ("a.mp4 10.5\n", "line 1: 10.5 is no number of frames"),
         ("a.mp4 10 nan\n", "line 1: nan frames per second"),
+        ("a.mp4 10 30000\n", "line 1: 30000 frames per second"),
         ("a.mp4 10 30\nb.mp4 3\n", "line 2: expected `path total fps`"),
         ("a.mp4 10 30\na.mp4 11 30\n", "line 2: line 1 gives 'a.mp4' another length"),
         ("path,total\na.mp4,10\n", "line 1: write the names of the columns as a remark"),
@@ -263,6 +282,8 @@ def test_same_files_from_lists_in_another_order(tmp_path: Path, lists: dict[str,
 
 
 def test_manifest_is_a_data_set(tmp_path: Path, lists: dict[str, str]) -> None:
+    address = "https://host/x.mp4"
+    write(Path(lists["self_collected"]), f"{address}\n" + "".join(f"{i}.mp4\n" for i in range(39)))
     build(lists, tmp_path / "out", roots={"webvid": "/videos/web"})
     file = tmp_path / "out" / "unlabeled_hybrid.parquet"
     rows = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
@@ -271,6 +292,7 @@ def test_manifest_is_a_data_set(tmp_path: Path, lists: dict[str, str]) -> None:
     assert rows[0] == {"path": "data/k710/-0000000000_000001_000011.mp4", "start": 0, "total": -1, "label": None,
                        "source": "k710", "youtube_id": "-0000000000", "time_start": 1, "time_end": 11}  # fmt: skip
     assert [row["start"] for row in rows if row["source"] == "ava"] == [0, 300, 600]
+    assert address in rows["path"]
     assert all(row["path"].startswith("/videos/web/page ") for row in rows if row["source"] == "webvid")
 
 

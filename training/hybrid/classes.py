@@ -45,13 +45,14 @@ def read_renames(path: str) -> dict[str, str]:
         raise ValueError(f"{path} is not valid JSON in UTF-8: {error}.") from error
     if not isinstance(table, dict) or not all(isinstance(new, str) and new.strip() for new in table.values()):
         raise ValueError(f'{path} must hold one object of new names by old names: {{"old name": "new name", ...}}.')
-    keys = {normalise_label(old): normalise_label(new) for old, new in table.items()}
+    pairs = ((normalise_label(old), normalise_label(new)) for old, new in table.items())
+    keys = {old: new for old, new in pairs if old != new}
     for old in keys:
         seen, name = {old}, keys[old]
-        while name in keys and name != old and name not in seen:
+        while name in keys and name not in seen:
             seen.add(name)
             name = keys[name]
-        if name in seen and keys[old] != old:
+        if name in seen:
             raise ValueError(f"{path} renames {old!r} in a circle. Remove one of its renames.")
     return table
 

@@ -124,7 +124,7 @@ def report(merged: Merged, clips: Clips, names: Sequence[str]) -> dict[str, Any]
     ]
     found["lists"] = [
         {"path": item.path, "version": item.version, "split": SPLITS[item.split], "lines": int(lines)}
-        for item, lines in zip(clips.lists, np.bincount(clips.files, minlength=len(clips.lists)))
+        for item, lines in zip(clips.lists, np.bincount(clips.files))
     ]
     return found
 

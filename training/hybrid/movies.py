@@ -112,7 +112,7 @@ def probe(movies: Sequence[Movie], root: str, workers: int, needs_fps: bool = Tr
                 )
             with os.scandir(place) as entries:
                 pictures = sum(entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES for entry in entries)
-            return Movie(movie.path, movie.line, movie.total or pictures, movie.fps)
+            return Movie(movie.path, movie.line, pictures, movie.fps)
         with VideoReader(place, num_threads=1) as reader:
             return Movie(movie.path, movie.line, movie.total or reader.num_frames, movie.fps or reader.fps)
 

@@ -65,7 +65,7 @@ class OutputFolder:
         changed = []
         for file in sorted(aside.iterdir()):
             target = self.path / file.name
-            if target.exists() and target.is_file() and filecmp.cmp(file, target, shallow=False):
+            if target.is_file() and filecmp.cmp(file, target, shallow=False):
                 continue
             changed.append(file)
         others = [str(self.path / file.name) for file in changed if os.path.lexists(self.path / file.name)]
