@@ -182,6 +182,7 @@ def test_command(capsys: pytest.CaptureFixture) -> None:
     [
         (["finetun"], "must be one of pretrain, finetune, distill, got 'finetun'"),
         (["pretrain", "--batch_size", "0"], "batch_size must be at least 1"),
+        (["pretrain", "--batch_size"], "`--batch_size` has no value"),
         (["pretrain", "--model.preset", "enormous"], "no preset"),
         (["pretrain", "--peft", "lora"], "`peft` is no key of a recipe"),
         (

@@ -12,7 +12,7 @@ import logging
 import sys
 
 from .recipe import Recipe, load_recipe
-from .recipe_parsing import RecipeError
+from .recipe_parsing import RecipeError, split_arguments
 from .recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
 
 
@@ -41,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         if stage not in STAGES:
             raise RecipeError(f"The first argument must be one of {', '.join(STAGES)}, got {stage!r}.")
         unused = UNUSED + UNUSED_OF_FINE_TUNING * issubclass(STAGES[stage], FineTuningRecipe)
+        if not {"--help", "-h"} & set(arguments):
+            split_arguments(arguments)  # by themselves, or a last key without a value would take what follows for it
         recipe = load_recipe([*arguments, *unused], STAGES[stage])
 
         from .memory_sum import memory_of  # after the arguments: a slip of the pen need not wait for PyTorch
