@@ -52,6 +52,8 @@ def test_a_head_becomes_one_of_other_classes(tmp_path: Path, caplog: pytest.LogC
     model = task.build_model().eval()
     assert "3 of 4 wanted ones are kept by name. 1 start anew: 'beat-boxing?'" in caplog.text
     assert model.config.id2label == {0: "Zumba", 1: "riding_a_bike", 2: "beat-boxing?", 3: "yoga"}
+    assert model.config.label2id == {"Zumba": 0, "riding_a_bike": 1, "beat-boxing?": 2, "yoga": 3}
+    assert model.num_labels == 4
     expected, logits = old(clips()).logits, model(clips()).logits
     torch.testing.assert_close(logits[:, [0, 1, 3]], expected[:, [4, 0, 1]])
     assert model.classifier.weight[2].abs().max() < 1e-3  # the scale of a new head

@@ -469,6 +469,14 @@ def test_small_things() -> None:
     assert peak_flops(torch.device("cpu"), 2.0) == 2e12
 
 
+@pytest.mark.parametrize("tf32", [True, False])
+def test_products_round_to_tf32_as_the_recipe_says(tmp_path: Path, tf32: bool) -> None:
+    """Whatever a run before has left, and torch allows convolutions from the start."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not tf32
+    begin(tmp_path, tf32=tf32)
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (tf32, tf32)
+
+
 def test_outputs_stay_in_half_precision(tmp_path: Path) -> None:
     """A copy of the reconstruction in fp32 serves nothing; the loss is in fp32 as it is."""
     run = begin(tmp_path, mixed_precision="bf16")

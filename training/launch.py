@@ -115,8 +115,7 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
         RecipeError: As `check_launch`.
     """
     check_launch(recipe)
-    if recipe.tf32:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
     if on_cpu(recipe):
         keep_freed_memory()
     folder = Path(recipe.output_dir)
