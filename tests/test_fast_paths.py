@@ -306,6 +306,9 @@ def test_int8_refuses_what_it_cannot_do() -> None:
 
 
 def test_int8_refuses_a_processor_without_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capability in ("AVX2", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda name=capability: name)
+        assert can_multiply_int8()
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     with pytest.raises(ValueError, match="AVX2"):
         quantize_linear_layers(tiny_model(VideoMAEv2Model))

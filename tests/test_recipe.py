@@ -170,6 +170,10 @@ def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     with pytest.raises(RecipeError, match="fp16 needs a GPU"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, mixed_precision="fp16"))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp8")
+    with pytest.raises(RecipeError, match="mixed_precision must be no, bf16 or fp16, got 'fp8'"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path))
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(RecipeError, match="does not exist with DeepSpeed"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, decoder_precision="fp32"))

@@ -62,8 +62,7 @@ def save_lora(
     from peft import get_peft_model
 
     clean.name_or_path = base or ""
-    with torch.random.fork_rng(devices=[]):
-        model = get_peft_model(clean, peft_config(recipe), low_cpu_mem_usage=True)
+    model = get_peft_model(clean, peft_config(recipe), low_cpu_mem_usage=True)
     # what is merged into is copied: in one process these are the weights that are being trained
     weights = {name: tensor.clone() if ".base_layer." in name else tensor for name, tensor in weights.items()}
     model.load_state_dict(weights, assign=True)

@@ -50,12 +50,15 @@ def check_processes(recipe: "Recipe | EvaluationRecipe") -> None:
             "`accelerate launch --cpu --num_processes N` starts one process only (it leaves the others to mpirun). Use "
             "`accelerate launch --config_file training/accelerate/cpu.yaml` or `torchrun --nproc_per_node N`."
         )
-    if asked_precision(recipe) == "fp16" and on_cpu(recipe):
+    precision = asked_precision(recipe)
+    if precision not in ("no", *DTYPES):  # accelerate knows further ones
+        raise RecipeError(f"mixed_precision must be no, bf16 or fp16, got {precision!r}.")
+    if precision == "fp16" and on_cpu(recipe):
         raise RecipeError("mixed_precision: fp16 needs a GPU; on CPUs take bf16 or no.")
 
 
 def asked_precision(recipe: "Recipe | EvaluationRecipe") -> str:
-    """Number format of the products that the recipe or else the launcher asks for."""
+    """Number format of the products that the recipe or else the launcher asks for: "no", "bf16" or "fp16"."""
     return recipe.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
 
 

@@ -13,7 +13,7 @@ import torch
 from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list
 
-from ..launch import asked_precision, check_processes, on_cpu, wants
+from ..launch import check_processes, on_cpu, wants
 from ..recipe_parsing import RecipeError
 from .errors import FailedElsewhereError
 from .recipe import EvaluationRecipe
@@ -31,19 +31,6 @@ def check_launch(recipe: EvaluationRecipe) -> None:
     check_processes(recipe)
     if wants("DEEPSPEED"):
         raise RecipeError("Evaluation does not run with DeepSpeed; use training/accelerate/ddp.yaml or cpu.yaml.")
-    precision_of(recipe)
-
-
-def precision_of(recipe: EvaluationRecipe) -> str:
-    """Number format of the products: "no", "bf16" or "fp16".
-
-    Raises:
-        RecipeError: The launcher asks for another one.
-    """
-    precision = asked_precision(recipe)
-    if precision not in ("no", "bf16", "fp16"):
-        raise RecipeError(f"mixed_precision must be no, bf16 or fp16, got {precision!r}.")
-    return precision
 
 
 @contextmanager

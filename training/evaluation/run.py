@@ -19,12 +19,13 @@ from ..data.faults import Fault, TooManyBadVideosError, listing
 from ..data.mixture import Mixture, open_source
 from ..data.relabel import with_classes
 from ..data.sources import Source
+from ..launch import asked_precision
 from ..recipe_parsing import RecipeError
 from .classes import ClassMap, match_classes, read_names
 from .inference import Classifier, load_model
 from .loading import ViewDataset, group_size, groups_of, make_loader, started
 from .picture import draw_confusion
-from .processes import joined, leaving_on_sigterm, meet, on_main, precision_of
+from .processes import joined, leaving_on_sigterm, meet, on_main
 from .provenance import describe_run
 from .recipe import EvaluationRecipe
 from .report import Results, print_table, write_csv, write_json
@@ -111,7 +112,7 @@ def prepare(recipe: EvaluationRecipe, state: PartialState) -> Job:
     model = model.to(state.device)
     compile_model(model, recipe.compile)
     classifier = Classifier(
-        model, views, classes.columns, recipe.batch_size, state.device, precision_of(recipe), recipe.keep_views
+        model, views, classes.columns, recipe.batch_size, state.device, asked_precision(recipe), recipe.keep_views
     )
     return Job(recipe, state, sources, ViewDataset(mixture, views, classes), classifier)
 
