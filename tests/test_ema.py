@@ -15,6 +15,7 @@ import torch
 from fake_clips import build_loader, tiny_recipe
 from processes import forget_processes
 from safetensors.torch import load_file
+from torch.distributed.fsdp import fully_shard
 
 from training.checkpoint import complete_checkpoints
 from training.ema import WeightAverage
@@ -124,8 +125,29 @@ def test_swapping_gives_everything_back() -> None:
     average.update()
     with average.swapped():
         torch.testing.assert_close(model.weight, own + 0.5)
+    with pytest.raises(RuntimeError, match="unreadable"), average.swapped():
+        raise RuntimeError("unreadable")
     assert torch.equal(model.weight, own + 1.0)
     torch.testing.assert_close(average.average["weight"], own + 0.5)
+
+
+def test_weights_that_a_pass_left_gathered_are_swapped_too(tmp_path: Path) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        mesh = torch.distributed.init_device_mesh("cpu", (1,))
+        model = fully_shard(torch.nn.Linear(3, 2), mesh=mesh, reshard_after_forward=False)
+        average, inputs = WeightAverage(model, 0.5), torch.ones(1, 3)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.to_local().add_(1.0)
+            own = model(inputs)
+            with average.swapped():
+                averaged = model(inputs)
+            again = model(inputs)
+    finally:
+        torch.distributed.destroy_process_group()
+    torch.testing.assert_close(averaged, own - 4.0)
+    assert torch.equal(again, own)
 
 
 def test_an_average_is_taken_over() -> None:
