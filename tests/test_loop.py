@@ -469,6 +469,20 @@ def test_small_things() -> None:
     assert peak_flops(torch.device("cpu"), 2.0) == 2e12
 
 
+@pytest.mark.parametrize(
+    ("name", "tflops"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989), ("NVIDIA H100 PCIe", 756), ("NVIDIA H100 NVL", 835), ("NVIDIA H200", 989),
+        ("NVIDIA A100-SXM4-80GB", 312), ("NVIDIA A10G", 70), ("NVIDIA A10", 125), ("NVIDIA L40S", 362),
+        ("NVIDIA L40", 181), ("NVIDIA L4", 121), ("Tesla V100S-PCIE-32GB", 125), ("Tesla T4", 65),
+        ("NVIDIA RTX A1000", None), ("NVIDIA RTX A4000", None), ("NVIDIA A400", None), ("NVIDIA T400 4GB", None),
+    ],
+)  # fmt: skip
+def test_peaks_of_devices(monkeypatch: pytest.MonkeyPatch, name: str, tflops: float | None) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    assert peak_flops(torch.device("cuda"), None) == (None if tflops is None else tflops * 1e12)
+
+
 @pytest.mark.parametrize("tf32", [True, False])
 def test_products_round_to_tf32_as_the_recipe_says(tmp_path: Path, tf32: bool) -> None:
     """Whatever a run before has left, and torch allows convolutions from the start."""

@@ -4,6 +4,7 @@
 
 import json
 import math
+import re
 import sys
 import time
 from pathlib import Path
@@ -238,7 +239,8 @@ def peak_flops(device: torch.device, tflops: float | None) -> float | None:
     """What a device can do per second in half precision: as said, as known, or None."""
     if tflops is None and device.type == "cuda":
         name = torch.cuda.get_device_name(device)
-        tflops = next((peak for key, peak in PEAK_TFLOPS.items() if key in name), None)
+        known = (peak for key, peak in PEAK_TFLOPS.items() if re.search(rf"{key}(?!\d)", name))  # an A4000 is no A40
+        tflops = next(known, None)
     return None if tflops is None else tflops * 1e12
 
 
