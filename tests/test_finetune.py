@@ -488,6 +488,9 @@ def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -
     task.recipe.data.max_bad_share = 0.33
     with pytest.raises(TooManyBadVideosError, match="1 of 3 videos of data_eval cannot be read"):
         task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
+    (tmp_path / "val.txt").write_text(f"{videos}/val/falls/0.mp4 0\n{broken} 0\n")
+    task.recipe.data.max_bad_share = 0.5  # which is not more than half
+    assert task.make_validation(Accelerator(cpu=True), build_loader).measure(model)["eval_videos"] == 1
     task.recipe.data_eval[0].path = str(tmp_path / "none.txt")
     (tmp_path / "none.txt").write_text(f"{videos}/val/falls/0.mp4 7\n")
     with pytest.raises(RecipeError, match="go up to 7"):

@@ -53,7 +53,7 @@ class Monitor:
 
     def __init__(self, accelerator: Accelerator, task: Task, recipe: Recipe, plan: Plan, progress: Progress) -> None:
         self.accelerator, self.task, self.plan, self.progress = accelerator, task, plan, progress
-        self.output_dir, self.tracking = Path(recipe.output_dir), recipe.tracking
+        self.output_dir = Path(recipe.output_dir)
         self.window: list[dict[str, torch.Tensor]] = []
         self.started = time.perf_counter()
         self.flops_per_clip: float | None = None
