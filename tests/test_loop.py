@@ -34,7 +34,7 @@ from training.optimizer import poison_unless_finite
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
 from training.recipe import RecipeError
 from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
-from training.tracking import duration, flat, json_line, peak_flops, training_flops
+from training.tracking import duration, flat, forget_lines, json_line, peak_flops, training_flops
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")
@@ -457,6 +457,18 @@ def test_cost_of_a_clip(tmp_path: Path) -> None:
     tuning = tiny_recipe(FineTuningRecipe, tmp_path, num_labels=5)
     task = ClassificationTask(tuning)
     assert training_flops(task) == 2 * our_macs(task.config, "classification", training_step=True)
+
+
+def test_lines_that_a_run_left_behind_its_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    others = 'a remark\n{"epoch": 3}\n[4]\n'
+    path.write_text(f'{{"step": 2}}\n{others}{{"step": 3}}\n{{"step": 4, "lo')
+    forget_lines(path, 0)  # without a checkpoint, only what was cut off in its midst
+    assert path.read_text() == f'{{"step": 2}}\n{others}{{"step": 3}}\n'
+    forget_lines(path, 2)
+    assert path.read_text() == f'{{"step": 2}}\n{others}'
+    forget_lines(tmp_path / "none.jsonl", 2)
+    assert not (tmp_path / "none.jsonl").exists()
 
 
 def test_small_things() -> None:
