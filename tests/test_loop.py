@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -191,6 +192,22 @@ def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, name
     with pytest.raises(FloatingPointError):
         fit(run)
     assert complete_checkpoints(tmp_path / "checkpoints") == []
+
+
+def test_overflowing_gradients_are_a_part_of_the_search_for_the_loss_scale(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    scale = 2.0
+    run.accelerator.scaler = SimpleNamespace(get_scale=lambda: scale)
+    values = {"loss": torch.tensor(1.0), "grad_norm": torch.tensor(math.inf)}
+    run.progress.step = 1
+    run.monitor.add(values)
+    assert not run.monitor.report()
+    run.monitor.add(values | {"loss": torch.tensor(math.nan)})
+    with pytest.raises(FloatingPointError, match="loss and grad_norm of step 1 are not finite"):
+        run.monitor.report()
+    run.monitor.window, scale = [values], 0.5
+    with pytest.raises(FloatingPointError, match=r"even at a loss scale of 0\.5 \(step 1\)"):
+        run.monitor.report()
 
 
 def test_losses_are_looked_at_before_a_model_is_measured(tmp_path: Path) -> None:
@@ -435,11 +452,19 @@ def test_reports(tmp_path: Path) -> None:
     logged = []
     run.accelerator.log = lambda values, step: logged.append((step, values))
     assert fit(run)
+    finished, (tracker,) = [], run.accelerator.trackers
+    finish, tracker.finish = tracker.finish, lambda: finished.append(tracker.name)
     run.monitor.close()
+    finish()
+    assert finished == ["tensorboard"]
     assert [step for step, _ in logged] == [2, 4, 6]
     last = logged[-1][1]
     assert last["epoch"] == pytest.approx(6 * 8 / 24)
     assert last["hours_left"] == 0.0
+    first = logged[0][1]
+    assert first["hours_left"] * 3600 * first["clips_per_second"] == pytest.approx((6 - 2) * 8)
+    rates = [json.loads(line)["lr"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [values["lr"] for _, values in logged] == rates[1::2]
     assert last["mfu"] == pytest.approx(last["clips_per_second"] * training_flops(run.task) / 1e12)
     assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
         "step-00000004.png",
@@ -475,6 +500,7 @@ def test_small_things() -> None:
     assert json_line({"step": 1, "loss": 0.5}) == '{"step": 1, "loss": 0.5}\n'
     assert json_line({"loss": math.nan, "grad_norm": math.inf}) == '{"loss": null, "grad_norm": null}\n'
     assert duration(0.5) == "30:00 min"
+    assert duration(1.0) == "0 d 01:00 h"
     assert duration(49.5) == "2 d 01:30 h"
     assert flat({"a": {"b": 1, "c": [1]}, "d": None}) == {"a.b": 1, "a.c": "[1]", "d": "None"}
     assert peak_flops(torch.device("cpu"), None) is None
