@@ -470,6 +470,7 @@ def test_other_changes_of_the_recipe_are_told(tmp_path: Path, caplog: pytest.Log
 
     assert told() == []
     assert told(tracking__log_every=1, checkpoint__every=1, data__workers=0) == []  # no part of the result
+    assert told(gradient_checkpointing=True, compile="blocks", device="cpu") == []
     assert told(
         model__init_from=start, seed=7, data__flip=True, optimizer__clip_grad=0.5, model__config__drop_path_rate=0.1,
         model__config__hidden_dropout_prob=0.2,

@@ -18,6 +18,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2VideoProcessor,
 )
 from modeling_videomae_v2.labels_videomae_v2 import read_labels
+from training.class_names import are_names
 from training.heads import load_classifier, match_classes
 from training.recipe import RecipeError
 from training.tasks import ClassificationTask, FineTuningRecipe
@@ -80,6 +81,12 @@ def test_weights_saved_in_half_precision_are_trained_in_fp32(tmp_path: Path) -> 
     for labels in (OLD, OLD[:2]):
         model = task_for(tmp_path, tmp_path / "old", labels=labels).build_model()
         assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_placeholders_are_no_names() -> None:
+    assert not are_names(["LABEL_0", "LABEL_1"])
+    assert are_names(["walking", "LABEL_1"])
+    assert are_names(["LABEL_0 of a box", "LABEL_1"])
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Validation:
                 return None
             with self.accelerator.autocast():
                 logits = model(pixel_values=clips, return_dict=True).logits
-            best = logits.float().topk(min(TOP, logits.shape[-1])).indices
+            best = logits.topk(min(TOP, logits.shape[-1])).indices
             right = (best == labels[:, None]) & valid[:, None]
             counts += torch.stack([right[:, 0].sum(), right.sum(), valid.sum()])
         top1, top5, seen = self.accelerator.reduce(counts, "sum").tolist()
