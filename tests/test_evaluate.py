@@ -24,7 +24,17 @@ from tiny import tiny_config, tiny_model
 
 pytest.importorskip("av")
 pytest.importorskip("pyarrow")
-from tiny_evaluation import CLASSES, NUM_VIDEOS, arguments, metrics, rows, save_model, write_a_small_one, write_videos
+from tiny_evaluation import (
+    CLASSES,
+    FOLDERS,
+    NUM_VIDEOS,
+    arguments,
+    metrics,
+    rows,
+    save_model,
+    write_a_small_one,
+    write_videos,
+)
 from video_files import encode
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
@@ -412,6 +422,19 @@ def test_corrected_labels_are_another_evaluation(
     for status, content in ((0, lines), (0, lines), (2, corrected)):
         sources = f"[{{kind: {kind}, path: {write_source(kind, tmp_path, content)}}}]"
         assert main(arguments(model, videos, tmp_path / "output", "--data.sources", sources)) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
+def test_classes_in_another_order_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Two of the model's three, matched by number, so that the names of the results stay those of the model."""
+    for name in FOLDERS[:2]:
+        shutil.copytree(videos / name, tmp_path / "videos" / name)
+    for status, names in ((0, CLASSES[:2]), (0, CLASSES[:2]), (2, CLASSES[1::-1])):
+        (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in names))
+        more = ["--match", "id", "--data.classes", str(tmp_path / "classes.txt")]
+        assert main(arguments(model, tmp_path / "videos", tmp_path / "output", *more)) == status
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 

@@ -17,6 +17,9 @@ class RelabelledSource(Source):
         source: Knows the names of its classes.
         classes: Names of all classes, those of the source among them (case and punctuation do not matter).
 
+    Attributes:
+        source: The same.
+
     Raises:
         ValueError: A class of the source is not among them.
     """
@@ -30,16 +33,16 @@ class RelabelledSource(Source):
             raise ValueError(
                 f"The classes of {source.name} do not fit the list of classes (labels, labels_file): {error}"
             ) from error
-        self._source, self.name, self.classes = source, source.name, tuple(classes)
+        self.source, self.name, self.classes = source, source.name, tuple(classes)
         self.sequential, self.lanes = source.sequential, source.lanes
         self.sampling_rate, self.weight = source.sampling_rate, source.weight
 
     @property
     def length(self) -> int | None:
-        return self._source.length
+        return self.source.length
 
     def get(self, index: int, epoch: int) -> Video:
-        video = self._source.get(index, epoch)
+        video = self.source.get(index, epoch)
         return video if video.label is None else dataclasses.replace(video, label=self._labels[video.label])
 
     def num_classes(self) -> int | None:

@@ -13,6 +13,7 @@ from torch import nn
 
 from ..data.files import FolderSource, ListSource
 from ..data.hub import DatasetSource
+from ..data.relabel import RelabelledSource
 from ..data.sources import IndexedSource, Source
 from .classes import ClassMap
 from .recipe import EvaluationRecipe
@@ -78,6 +79,8 @@ def _digest_of_weights(model: nn.Module) -> str:
 
 def _digest_of_source(source: Source) -> dict[str, Any]:
     """Which videos with which labels a source has; no video is read."""
+    if isinstance(source, RelabelledSource):
+        return {**_digest_of_source(source.source), "classes": _digest(*source.classes)}
     known: dict[str, Any] = {"videos": source.length, "sampling_rate": source.sampling_rate}
     if isinstance(source, (ListSource, FolderSource)):
         videos = (source.get(i, 0) for i in range(source.length))

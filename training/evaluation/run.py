@@ -18,7 +18,6 @@ from modeling_videomae_v2.compiling import compile_model
 from ..data.faults import Fault, TooManyBadVideosError, listing
 from ..data.mixture import Mixture, open_source
 from ..data.relabel import with_classes
-from ..data.sources import Source
 from ..launch import asked_precision
 from ..recipe_parsing import RecipeError
 from .classes import ClassMap, match_classes, read_names
@@ -44,7 +43,6 @@ class Job:
 
     recipe: EvaluationRecipe
     state: PartialState
-    sources: list[Source]
     dataset: ViewDataset
     classifier: Classifier
 
@@ -61,7 +59,8 @@ class Job:
     def about(self) -> dict[str, Any]:
         """What decides the predictions."""
         made = self.classifier
-        return describe_run(self.recipe, made.model, self.sources, made.views, self.classes, made.precision)
+        sources = self.dataset.mixture.sources
+        return describe_run(self.recipe, made.model, sources, made.views, self.classes, made.precision)
 
 
 def evaluate(recipe: EvaluationRecipe) -> dict[str, Any]:
@@ -114,7 +113,7 @@ def prepare(recipe: EvaluationRecipe, state: PartialState) -> Job:
     classifier = Classifier(
         model, views, classes.columns, recipe.batch_size, state.device, asked_precision(recipe), recipe.keep_views
     )
-    return Job(recipe, state, sources, ViewDataset(mixture, views, classes), classifier)
+    return Job(recipe, state, ViewDataset(mixture, views, classes), classifier)
 
 
 def predict(job: Job, done: set[int]) -> None:
