@@ -215,6 +215,7 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--labels_file", "NOWHERE"], "labels_file: There is no label file"),
         (["--labels", "[a, b]", "--labels_file", "LIST"], "contradict each other"),
         (["--labels", "[a]"], "names 1 class; there must be at least 2"),
+        (["--labels", "[a, b, a]"], "labels names the class 'a' twice"),
         (["--num_labels", "1"], "num_labels must be at least 2"),
         (["--model.config.num_labels", "4"], "model.config.num_labels is no key of a recipe: num_labels, labels or "),
         (["--data.sources.0.path", "NOWHERE"], "The data cannot be opened"),

@@ -145,6 +145,9 @@ class FineTuningRecipe(Recipe):
             found.append(f"num_labels must be at least 2, got {self.num_labels}")
         if self.labels is not None and self.num_labels not in (None, len(self.labels)):
             found.append(f"labels names {len(self.labels)} classes, num_labels says {self.num_labels}")
+        twice = [name for place, name in enumerate(self.labels or ()) if name in self.labels[:place]]
+        if twice:
+            found.append(f"labels names the class {twice[0]!r} twice; each needs a name of its own")
         if self.labels is not None and self.labels_file is not None:
             found.append("labels and labels_file contradict each other; leave one of them out")
         found += mixing_problems(self.mixup, self.cutmix, self.mixup_prob, self.mixup_switch_prob, self.label_smoothing)
