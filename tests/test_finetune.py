@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,7 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--random_erasing", "2"], "random_erasing must lie in [0, 1]"),
         (["--peft", "adapters"], "`peft` must be one of 'none', 'lora'"),
         (["--eval.every", "1"], "data_eval names no videos"),
+        (["--eval.every_epochs", "1"], "data_eval names no videos"),
         (["--data_eval", "[{path: ''}]"], "data_eval.0.path is missing"),
         (["--data_eval", "[{path: NOWHERE}]"], "The data cannot be opened"),
         (["--data_eval", "[{path: LIST}]"], "LIST go up to 4, but there are 3 classes"),
@@ -305,6 +307,7 @@ def test_validation_videos_are_not_augmented() -> None:
     assert make_view_maker(plain, training=False) == ViewMaker(32, multi_scale=False)
     assert plain.problems() == []
     assert [source.path for source in plain.sources] == ["y"]
+    assert eval_data(replace(data, cache_gib=1.0), plain.sources).cache_gib == 0.0  # nothing is read twice
 
 
 def accuracy(model: VideoMAEv2ForVideoClassification, videos: Path) -> float:

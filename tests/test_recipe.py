@@ -139,6 +139,11 @@ def test_refused(config_file: Path, arguments: list[str], message: str) -> None:
     assert not torch.distributed.is_initialized()
 
 
+def test_a_centre_crop_may_be_said_twice(config_file: Path) -> None:
+    recipe = load(config_file, "--data.multi_scale_crop", "false", "--data.augment.crop", "centre")
+    assert recipe.data.augment.crop == "centre"
+
+
 def test_all_problems_are_told_at_once(config_file: Path) -> None:
     with pytest.raises(RecipeError) as error:
         load(config_file, "--data.views", "0", "--optimizer.layer_decay", "2", "--schedule.max_steps", "0")

@@ -103,7 +103,7 @@ class EvalRecipe:
                 f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
                 "set eval.every, in steps, or data.sources.N.num_videos."
             )
-        return max(math.ceil(self.every_epochs * steps_per_epoch), 1)
+        return math.ceil(self.every_epochs * steps_per_epoch)
 
 
 def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:
