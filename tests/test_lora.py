@@ -120,6 +120,7 @@ def test_interrupted(tmp_path: Path, pre_trained: Path) -> None:
     [
         ({"lora__rank": 0}, "lora.rank must be at least 1"),
         ({"lora__alpha": 0.0}, "lora.alpha must be above 0"),
+        ({"lora__alpha": float("inf")}, "lora.alpha must be above 0, got inf"),
         ({"lora__dropout": 1.0}, "lora.dropout must lie in"),
         ({"lora__targets": ["query"]}, "lora.targets must name some of fc1, fc2, k_proj"),
         ({"lora__targets": []}, "lora.targets must name some of fc1, fc2, k_proj"),

@@ -11,7 +11,7 @@ from fake_clips import TINY, tiny_recipe
 from transformers.utils import is_flash_attn_3_available
 
 from training.launch import check_launch
-from training.recipe import Recipe, load_recipe
+from training.recipe import Recipe, TrackingRecipe, load_recipe
 from training.recipe_parsing import RecipeError, describe
 from training.schedule import Plan
 from training.tasks import FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
@@ -74,6 +74,7 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--compile", "true"], "`compile` must be one of 'no', 'blocks', 'model', got True"),
         (["--gradient_checkpointing", "1"], "`gradient_checkpointing` must be true or false, got 1"),
         (["--tracking.trackers", "tensorboard"], "`tracking.trackers` must be a list, such as [a, b], got 'ten"),
+        (["--optimizer.base_lr", "true"], "`optimizer.base_lr` must be a number, got True"),
         (["--optimizer.betas", "0.9"], "`optimizer.betas` must be a list, such as [a, b], got 0.9"),
         (["--model.config", "5"], "`model.config` must be a mapping, such as {key: value}, got 5"),
         (["--data.kind", "x"], "`data.kind` is no key"),
@@ -137,6 +138,10 @@ def test_refused(config_file: Path, arguments: list[str], message: str) -> None:
         load(config_file, *arguments)
     assert message in str(error.value)
     assert not torch.distributed.is_initialized()
+
+
+def test_a_part_that_is_left_empty_has_its_defaults(config_file: Path) -> None:
+    assert load(config_file, "--tracking", "null").tracking == TrackingRecipe()
 
 
 def test_a_centre_crop_may_be_said_twice(config_file: Path) -> None:

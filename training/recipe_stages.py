@@ -56,7 +56,7 @@ class LoraRecipe:
         found = []
         if self.rank < 1:
             found.append(f"lora.rank must be at least 1, got {self.rank}")
-        if not self.alpha > 0:
+        if not 0.0 < self.alpha < math.inf:
             found.append(f"lora.alpha must be above 0, got {self.alpha}")
         if not 0.0 <= self.dropout < 1.0:
             found.append(f"lora.dropout must lie in [0, 1), got {self.dropout}")
