@@ -142,6 +142,7 @@ def test_refused(config_file: Path, arguments: list[str], message: str) -> None:
 
 def test_a_part_that_is_left_empty_has_its_defaults(config_file: Path) -> None:
     assert load(config_file, "--tracking", "null").tracking == TrackingRecipe()
+    assert load(config_file, "--tracking", "null", "--tracking.log_every", "3").tracking == TrackingRecipe(log_every=3)
 
 
 def test_a_centre_crop_may_be_said_twice(config_file: Path) -> None:
@@ -172,6 +173,8 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
         ("a: [", "not valid YAML"),
         ("ema:\n  decay: 0.9\n  decay: 0.99\n", r"(?s)not valid YAML: the key 'decay' stands twice.*line 3"),
         ("seed: 2024-13-45\n", r"bad.yaml is not valid YAML: '2024-13-45' cannot be read"),
+        ("seed: !!int ''\n", r"bad.yaml is not valid YAML: '' cannot be read"),
+        ("seed: !!timestamp x\n", r"bad.yaml is not valid YAML: 'x' cannot be read"),
         ("data: &loop {sources: [*loop]}\n", "bad.yaml is not valid YAML"),
         ("extends: above.yaml\n", "above.yaml extends bad.yaml, which builds on it"),
         ("extends: [a.yaml, b.yaml]\n", "must name one file, got "),
