@@ -302,7 +302,7 @@ def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path, c
     assert "Choose another folder" in result.stderr
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "{}"])
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"name": "a.mp4", "file": "a"}'])
 def test_a_damaged_line_of_the_index_is_named(model: Path, videos: Path, tmp_path: Path, line: str) -> None:
     run(model, videos / "a.mp4", "--out", tmp_path / "out")
     with open(tmp_path / "out" / "index.jsonl", "a") as file:

@@ -4,7 +4,7 @@
 
 import contextlib
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def new_folder(destination: Path) -> Iterator[Path]:
     is_there = destination.is_dir()
     place = destination if is_there else destination.parent
     place.mkdir(parents=True, exist_ok=True)
-    folder = place / f".{destination.name}.{os.getpid()}.part"
+    folder = place / f".{destination.name}.{secrets.token_hex(4)}.part"  # in a container, many a process is number 1
     folder.mkdir()
     try:
         yield folder

@@ -120,6 +120,7 @@ class FeatureStore:
             try:
                 record = json.loads(line)
                 name = record["name"]
+                _ = record["file"], record["bytes"], record["file_bytes"]
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"Line {number} of {path} is damaged. Delete the line, to have that video done again, or choose "
