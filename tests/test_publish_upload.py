@@ -52,6 +52,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checked: list[str]) -> 
     with HubServer() as server:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.endpoint)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         yield server
