@@ -43,14 +43,20 @@ PRESETS: dict[str, dict[str, int]] = {
     },
 }  # fmt: skip
 
-# Keywords that are no fields but that `PreTrainedConfig` understands or configuration files carry, and those that every
-# configuration of transformers took before version 5.
+# Keywords that are no fields but that `PreTrainedConfig` understands or configuration files carry (`use_cache` after
+# `Trainer` had the model), and those that every configuration of transformers took before version 5.
 _COMMON_KEYWORDS = {
     "attn_implementation", "auto_map", "experts_implementation", "model_type", "name_or_path", "num_labels",
-    "output_attentions", "per_layer_config", "quantization_config", "torch_dtype",
+    "output_attentions", "per_layer_config", "quantization_config", "torch_dtype", "use_cache",
     "add_cross_attention", "bos_token_id", "cross_attention_hidden_size", "decoder_start_token_id", "eos_token_id",
     "finetuning_task", "is_decoder", "pad_token_id", "prefix", "pruned_heads", "sep_token_id", "task_specific_params",
     "tf_legacy_loss", "tie_encoder_decoder", "tie_word_embeddings", "tokenizer_class", "torchscript", "use_bfloat16",
+}  # fmt: skip
+
+# What people call fields that have another name.
+_ALIASES = {
+    "num_classes": "num_labels", "num_label": "num_labels", "nb_classes": "num_labels", "depth": "num_hidden_layers",
+    "num_layers": "num_hidden_layers", "num_heads": "num_attention_heads", "embed_dim": "hidden_size",
 }  # fmt: skip
 
 _SIZES = (
@@ -260,7 +266,7 @@ class VideoMAEv2Config(PreTrainedConfig):
 
     @classmethod
     def _refuse(cls, key: str) -> None:
-        nearest = cls._nearest_field(key)
+        nearest = cls._nearest_field(key) or _ALIASES.get(key)
         hint = f"did you mean `{nearest}`?" if nearest else "its fields are listed in the documentation of the class."
         raise ValueError(f"`{cls.__name__}` has no field `{key}`; {hint}")
 

@@ -228,6 +228,14 @@ def test_misspelt_keyword_is_refused_everywhere(tmp_path: Path):
         VideoMAEv2Config(spam=1)
 
 
+@pytest.mark.parametrize(
+    ("called", "field"), [("num_classes", "num_labels"), ("num_label", "num_labels"), ("depth", "num_hidden_layers")]
+)
+def test_other_names_of_a_field_are_understood_by_the_error(called: str, field: str):
+    with pytest.raises(ValueError, match=f"`{called}`; did you mean `{field}`"):
+        VideoMAEv2Config(**{called: 4})
+
+
 def test_misspelt_override_of_from_pretrained_is_refused(tmp_path: Path):
     tiny_config().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"droppath_rate.*drop_path_rate"):

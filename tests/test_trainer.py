@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, Trainer, TrainingArguments
 from transformers.integrations.peft import MIN_PEFT_VERSION
 from transformers.utils import check_peft_version
 
-from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
 
 
 pytest.importorskip("accelerate")
@@ -71,6 +71,15 @@ def test_training_lowers_the_loss_and_resumes(model_class: type[PreTrainedModel]
     resumed.train(resume_from_checkpoint=str(tmp_path / "straight" / "checkpoint-10"))
     for (name, ours), theirs in zip(resumed.model.named_parameters(), straight.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, msg=name)
+
+
+def test_configuration_that_trainer_had_can_be_made_anew(tmp_path: Path):
+    config = train(tiny_model(VideoMAEv2ForVideoClassification), tmp_path).model.config
+    config.save_pretrained(tmp_path)
+    expected = config.to_diff_dict()
+    expected.pop("use_cache", None)  # which newer versions of `Trainer` write, and configurations do not keep
+    for twin in (VideoMAEv2Config(**config.to_dict()), VideoMAEv2Config.from_json_file(tmp_path / "config.json")):
+        assert twin.to_diff_dict() == expected
 
 
 def test_gradient_accumulation_equals_the_large_batch(tmp_path: Path):
