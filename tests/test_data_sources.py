@@ -374,8 +374,9 @@ def test_folder_without_classes(tmp_path: Path) -> None:
     for labelled in (True, False):
         with pytest.raises(ValueError, match="empty holds no videos"):
             FolderSource(str(tmp_path / "empty"), labelled=labelled)
-    with pytest.raises(FileNotFoundError):
-        FolderSource(str(tmp_path / "missing"))
+    for source, kind in ((FolderSource, "folder"), (ListSource, "list")):
+        with pytest.raises(FileNotFoundError, match=f"There is no {kind} .*missing. Check the path"):
+            source(str(tmp_path / "missing"))
 
 
 # tar shards

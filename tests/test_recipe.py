@@ -154,6 +154,8 @@ def test_all_problems_are_told_at_once(config_file: Path) -> None:
     with pytest.raises(RecipeError) as error:
         load(config_file, "--data.views", "0", "--optimizer.layer_decay", "2", "--schedule.max_steps", "0")
     assert all(name in str(error.value) for name in ("data.views", "optimizer.layer_decay", "schedule.max_steps"))
+    with pytest.raises(RecipeError, match=r"be run:\n- .*`hiden_size`; did you mean `hidden_size`\?$"):
+        load(config_file, "--model.config.hiden_size", "16")
 
 
 def test_the_number_of_processes_is_checked_before_they_meet(

@@ -194,7 +194,8 @@ class Recipe:
         found = [problem for part in parts for problem in part.problems()]
         found = found or self.contradictions()
         if found:
-            raise RecipeError("The recipe cannot be run:\n" + "\n".join(f"- {problem}." for problem in found))
+            lines = (f"- {problem}" if problem.endswith("?") else f"- {problem}." for problem in found)
+            raise RecipeError("\n".join(["The recipe cannot be run:", *lines]))
 
     def problems(self) -> list[str]:
         """What is wrong with the values of this level, in words."""

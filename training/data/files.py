@@ -54,7 +54,11 @@ class ListSource(IndexedSource):
         if os.path.isdir(path):
             raise ValueError(f"{path} is a folder, not a list of videos. Set `kind: folder`, or name a list.")
         wanted = re.compile(path_pattern) if path_pattern else None
-        found = self._read(path, find_layout(path, labelled), wanted, numbers)
+        try:
+            layout = find_layout(path, labelled)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"There is no list {path}. Check the path.") from error
+        found = self._read(path, layout, wanted, numbers)
         super().__init__(path, itertools.chain.from_iterable(found), None)
         columns = {name: np.frombuffer(values, dtype=np.int64) for name, values in numbers.items() if values}
         self._starts, self._totals = columns.get("start"), columns.get("total")
@@ -135,7 +139,10 @@ class FolderSource(IndexedSource):
         self._root, self._pattern = path, pattern
         wanted = re.compile(path_pattern or "")
         labels, names = array("i"), []
-        found = _by_class(path, labelled)
+        try:
+            found = _by_class(path, labelled)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"There is no folder {path}. Check the path.") from error
         for label, videos in enumerate(found.values()):
             kept = [video for video in videos if wanted.search(video)]
             names += kept
