@@ -128,18 +128,26 @@ def _channels_axis(shape: tuple[int, ...], input_data_format: Any) -> int:
     )
 
 
+def _missing_axis(shape: tuple[int, ...]) -> str:
+    """What may be done about an array that has too few axes."""
+    if len(shape) == 3 and (shape[0] == 3 or shape[2] in COLOUR_CHANNELS):
+        return " A picture is a video of one frame as `[picture]`."
+    return " Grey frames need an axis for their channel: `frames[..., None]`." if len(shape) in (2, 3) else ""
+
+
 def _numbers(video: torch.Tensor, do_rescale: bool) -> torch.Tensor:
     """Pixels as uint8 or float32; refuses what cannot be pixels."""
     if video.dtype == torch.uint8:
         return video
     if video.dtype == torch.bool or video.is_complex():
         raise ValueError(f"Pixels cannot be {video.dtype}. Pass uint8 from 0 to 255, or floating point.")
-    if video.dtype in UNSIGNED:  # torch has no minimum of these
+    dtype = video.dtype
+    if dtype in UNSIGNED:  # torch has no minimum of these
         video = video.long()
     low, high = video.min().item(), video.max().item()
     if not video.is_floating_point():
         if low < 0 or high > 255:
-            raise ValueError(f"{video.dtype} pixels go from {low} to {high}. Pass values from 0 to 255.")
+            raise ValueError(f"{dtype} pixels go from {low} to {high}. Pass values from 0 to 255.")
         return video.to(torch.uint8)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError("The video has pixels that are NaN or infinite. Pass finite values.")
@@ -176,7 +184,7 @@ def frames_to_tensor(
         video = _stack_frames(video, bool(do_convert_rgb))
     shape = tuple(video.shape)
     if len(shape) != 4:
-        raise ValueError(f"A video has 4 dimensions, got an array of shape {shape}. {ACCEPTED}")
+        raise ValueError(f"A video has 4 dimensions, got an array of shape {shape}.{_missing_axis(shape)} {ACCEPTED}")
     if 0 in shape:
         raise ValueError(f"A video of shape {shape} is empty. Pass at least one frame and one pixel.")
     if isinstance(video, np.ndarray):

@@ -24,7 +24,7 @@ class VideoDecodingError(ValueError):
     """A video that cannot be read; the message names the source, the reason and the way out."""
 
     def __init__(self, name: str, reason: str, way_out: str) -> None:
-        super().__init__(f"Cannot decode {name}: {reason}. {way_out}")
+        super().__init__(f"Cannot decode {name}: {reason.rstrip('.')}. {way_out}")
 
 
 def is_video_source(value: Any) -> bool:

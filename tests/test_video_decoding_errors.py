@@ -258,6 +258,8 @@ def test_sources_that_cannot_be_read(tmp_path):
         read_video("rtsp://127.0.0.1/a.mp4")
     with pytest.raises(VideoDecodingError, match=r"Cannot decode memory://missing\.mp4: FileNotFoundError"):
         read_video("memory://missing.mp4")
+    error = VideoDecodingError("a.mp4", "the reason of another library.", "Check it.")
+    assert str(error) == "Cannot decode a.mp4: the reason of another library. Check it."
 
 
 def test_addresses_that_fsspec_knows(tmp_path):

@@ -358,9 +358,10 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
 @pytest.mark.parametrize(
     ("videos", "message"),
     [
-        (np.zeros((4, 32, 32), np.uint8), r"4 dimensions, got an array of shape \(4, 32, 32\)"),
+        (np.zeros((4, 32, 32), np.uint8), r"got an array of shape \(4, 32, 32\). Grey frames need an axis"),
+        (np.zeros((32, 32, 3), np.uint8), r"got an array of shape \(32, 32, 3\). A picture is a .* `\[picture\]`"),
         (np.zeros((1, 1, 4, 32, 32, 3), np.uint8), r"4 dimensions, got an array of shape \(1, 1, 4, 32, 32, 3\)"),
-        ([np.zeros((32, 32), np.uint8)], r"got an array of shape \(32, 32\)"),
+        ([np.zeros((32, 32), np.uint8)], r"got an array of shape \(32, 32\). Grey frames need an axis"),
         (np.zeros((3, 16, 32, 32), np.uint8), r"looks like \(channels, frames, height, width\): apply `transpose"),
         (np.zeros((5, 16, 32, 32), np.uint8), r"No axis of a video of shape \(5, 16, 32, 32\)"),
         (np.zeros((0, 32, 32, 3), np.uint8), r"shape \(0, 32, 32, 3\) is empty"),
@@ -370,6 +371,7 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (np.full((4, 32, 32, 3), "a"), "Pixels cannot be"),
         (np.full((4, 32, 32, 3), None), "Pixels cannot be `object`"),
         (np.full((4, 32, 32, 3), 256), "go from 256 to 256"),
+        (np.full((4, 32, 32, 3), 256, np.uint16), "torch.uint16 pixels go from 256 to 256"),
         (np.full((4, 32, 32, 3), -1, np.int8), "go from -1 to -1"),
         (np.full((4, 32, 32, 3), 2**63, np.uint64), "Pass values from 0 to 255"),
         (np.full((4, 32, 32, 3), 0.5), "scaled to .0, 1. already"),
