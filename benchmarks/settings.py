@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.flops import PRESET_NAMES
 from benchmarks.machine import processor
+from modeling_videomae_v2.host_memory import keep_freed_memory
 
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -96,10 +97,12 @@ class Settings:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Settings":
-        """From parsed options; sets the number of threads."""
+        """From parsed options; sets the number of threads, and on a CPU has the memory of freed tensors kept."""
         if args.threads:
             torch.set_num_threads(args.threads)
         cuda = torch.cuda.is_available() if args.device is None else args.device.type == "cuda"
+        if not cuda:
+            keep_freed_memory()
         compiled = args.compile or (["off", "blocks"] if cuda else ["off"])
         return cls(
             device=args.device or torch.device("cuda" if cuda else "cpu"),

@@ -24,7 +24,8 @@ from accelerate.utils import (
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers.integrations import unset_hf_deepspeed_config
 
-from .host_memory import keep_freed_memory
+from modeling_videomae_v2.host_memory import keep_freed_memory
+
 from .recipe import Recipe, RecipeError
 
 

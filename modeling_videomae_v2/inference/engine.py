@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..compiling import compile_model
+from ..host_memory import keep_freed_memory
 from ..quantizing import quantize_linear_layers
 from .clips import Clip
 from .loading import Checkpoint
@@ -168,6 +169,8 @@ class BatchRunner:
         if quantize:
             quantize_linear_layers(self._model)
         compile_model(self._model, "blocks" if compile else "no")
+        if self._model.device.type == "cpu":
+            keep_freed_memory()
         self._device, self._dtype, self._fill = checkpoint.model.device, checkpoint.model.dtype, compile
         self.busy_seconds = self.idle_seconds = 0.0
 

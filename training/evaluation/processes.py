@@ -13,6 +13,8 @@ import torch
 from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list
 
+from modeling_videomae_v2.host_memory import keep_freed_memory
+
 from ..launch import check_processes, on_cpu, wants
 from ..recipe_parsing import RecipeError
 from .errors import FailedElsewhereError
@@ -47,6 +49,8 @@ def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
     if state.num_processes != expected:
         raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
+    if state.device.type == "cpu":
+        keep_freed_memory()
     try:
         yield state
     finally:
