@@ -48,7 +48,7 @@ def int8_product(
 def _shape_of_product(
     tokens: torch.Tensor, packed: torch.Tensor, steps: torch.Tensor, zero_points: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
-    return tokens.new_empty(len(tokens), len(steps), dtype=dtype)
+    return tokens.new_empty(tokens.shape[0], steps.shape[0], dtype=dtype)  # `len` would make a constant of it
 
 
 class Int8Linear(QuantizedLinear):

@@ -298,6 +298,19 @@ def test_int8_model_may_be_compiled(parts: CompileMode) -> None:
         torch.testing.assert_close(model(clips()).logits, expected, rtol=1e-4, atol=1e-4)
 
 
+@needs_avx2
+@compiles
+def test_compiled_int8_layers_take_batches_of_any_size() -> None:
+    layer = Int8Linear(nn.Linear(16, 8))
+    compiled = torch.compile(layer, fullgraph=True)
+    with torch.no_grad():
+        for size in (2, 3):  # the second makes the size a variable
+            compiled(torch.randn(size, 16))
+        inputs = torch.randn(5, 16)
+        with torch.compiler.set_stance("fail_on_recompile"):
+            torch.testing.assert_close(compiled(inputs), layer(inputs), rtol=1e-4, atol=1e-4)
+
+
 def test_int8_refuses_what_it_cannot_do() -> None:
     with pytest.raises(ValueError, match="no blocks"):
         quantize_linear_layers(nn.Linear(2, 2))
