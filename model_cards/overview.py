@@ -23,9 +23,10 @@ def overview(facts: dict[str, Any]) -> str:
         stage, size, distilled = facts["stages"][card["stage"]], card["size"], card["stage"] == "distillation"
         link = f"(model_cards/{stage['folder'].format(preset=size, data=card['data'])}.md)"
         row = rows.setdefault((size, facts["sizes"][size]["name"] + ", distilled" * distilled), {})
-        figures = {result["data"]: result["top1"] for result in reversed(card.get("results", ()))}  # the first stays
+        usual = (result for result in card.get("results", ()) if "input" not in result and result["views"] != "1 x 1")
+        figures = {result["data"]: result["top1"] for result in usual}
         row[card["data"]] = f"[{figures.pop(card['data'], 'card')}]{link}"
-        if distilled:  # into one model, of which the paper has figures for several data sets
+        if distilled:  # the paper has figures for data sets that this model was brought to later
             row |= {data: f"[{figure}]{link}" for data, figure in figures.items()}
     largest_first = sorted(rows, key=lambda row: list(facts["sizes"]).index(row[0]), reverse=True)
     names = ["pre-trained", *(facts["datasets"][data]["name"] for data in COLUMNS[1:])]

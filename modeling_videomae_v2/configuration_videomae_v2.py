@@ -222,8 +222,10 @@ class VideoMAEv2Config(PreTrainedConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2Config":
         """As in `PreTrainedConfig`. Foreign keys, as other versions and tools write them, are kept as attributes."""
         config_dict = cls._translate(config_dict)  # the Auto classes come here directly
+        # others' keys may stand in a file, and what is left over may be an argument of a model
+        aliases = set() if kwargs.get("return_unused_kwargs") else _ALIASES.keys() & kwargs.keys()
         for key in (*config_dict, *kwargs):
-            if not cls._is_known(key) and cls._nearest_field(key):
+            if not cls._is_known(key) and (cls._nearest_field(key) or key in aliases):
                 cls._refuse(key)
         foreign = {key: value for key, value in config_dict.items() if not cls._is_known(key)}
         result = super().from_dict({k: v for k, v in config_dict.items() if k not in foreign}, **kwargs)

@@ -5,6 +5,7 @@
 import copy
 import json
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,9 +232,21 @@ def test_misspelt_keyword_is_refused_everywhere(tmp_path: Path):
 @pytest.mark.parametrize(
     ("called", "field"), [("num_classes", "num_labels"), ("num_label", "num_labels"), ("depth", "num_hidden_layers")]
 )
-def test_other_names_of_a_field_are_understood_by_the_error(called: str, field: str):
-    with pytest.raises(ValueError, match=f"`{called}`; did you mean `{field}`"):
-        VideoMAEv2Config(**{called: 4})
+def test_other_names_of_a_field_are_understood_by_the_error(called: str, field: str, tmp_path: Path):
+    tiny_config().save_pretrained(tmp_path)
+    for make in (VideoMAEv2Config, partial(VideoMAEv2Config.from_pretrained, tmp_path)):
+        with pytest.raises(ValueError, match=f"`{called}`; did you mean `{field}`"):
+            make(**{called: 4})
+
+
+def test_a_model_may_have_an_argument_of_such_a_name(tmp_path: Path):
+    class TwoHeads(VideoMAEv2ForVideoClassification):
+        def __init__(self, config: VideoMAEv2Config, num_classes: int = 1) -> None:
+            super().__init__(config)
+            self.second = torch.nn.Linear(config.hidden_size, num_classes)
+
+    VideoMAEv2ForVideoClassification(tiny_config()).save_pretrained(tmp_path)
+    assert TwoHeads.from_pretrained(tmp_path, num_classes=7).second.out_features == 7
 
 
 def test_misspelt_override_of_from_pretrained_is_refused(tmp_path: Path):

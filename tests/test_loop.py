@@ -7,7 +7,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -521,12 +521,23 @@ def test_peaks_of_devices(monkeypatch: pytest.MonkeyPatch, name: str, tflops: fl
     assert peak_flops(torch.device("cuda"), None) == (None if tflops is None else tflops * 1e12)
 
 
+@pytest.fixture
+def tf32_switches() -> Iterator[tuple[Any, Any]]:
+    """Both are what they were afterwards."""
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [switch.allow_tf32 for switch in switches]
+    yield switches
+    for switch, value in zip(switches, before):
+        switch.allow_tf32 = value
+
+
 @pytest.mark.parametrize("tf32", [True, False])
-def test_products_round_to_tf32_as_the_recipe_says(tmp_path: Path, tf32: bool) -> None:
+def test_products_round_to_tf32_as_the_recipe_says(tmp_path: Path, tf32: bool, tf32_switches: tuple[Any, Any]) -> None:
     """Whatever a run before has left, and torch allows convolutions from the start."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not tf32
+    for switch in tf32_switches:
+        switch.allow_tf32 = not tf32
     begin(tmp_path, tf32=tf32)
-    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (tf32, tf32)
+    assert [switch.allow_tf32 for switch in tf32_switches] == [tf32, tf32]
 
 
 def test_outputs_stay_in_half_precision(tmp_path: Path) -> None:

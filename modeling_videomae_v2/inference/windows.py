@@ -42,7 +42,8 @@ class Length:
         in_frames = bool(match) and match[2] == "f"
         if not 0 < value <= MAX_LENGTH or (in_frames and value != int(value)):
             raise ValueError(
-                f"`{name}` must be seconds, such as 2.5 or 2.5s, or whole frames, such as 64f, got {text!r}."
+                f"`{name}` must be seconds, such as 2.5 or 2.5s, or whole frames, such as 64f, up to "
+                f"{MAX_LENGTH:g}, got {text!r}."
             )
         return cls(value, in_frames)
 

@@ -256,7 +256,7 @@ def hub_errors(api: HfApi, sending: bool = False) -> Iterator[None]:
             plain = " HF_HUB_DISABLE_XET=1 sends them by plain HTTP." if "xet" in str(error).lower() else ""
             raise ConnectionError(f"The connection to {api.endpoint} broke: {error}.{again}{plain}") from error
         if isinstance(error, RuntimeError):  # from hf_xet or a thread that uploads
-            raise OSError(f"The upload failed: {error}.{again}") from error
+            raise OSError(f"The upload failed: {str(error).rstrip('.')}.{again}") from error
         raise
     except Exception as error:
         if not _is_network_error(error):

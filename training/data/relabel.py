@@ -18,7 +18,7 @@ class RelabelledSource(Source):
         classes: Names of all classes, those of the source among them (case and punctuation do not matter).
 
     Attributes:
-        source: The same.
+        source: The source as it is, with its own numbers of classes.
 
     Raises:
         ValueError: A class of the source is not among them.
