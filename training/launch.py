@@ -112,6 +112,13 @@ def on_cpu(recipe: "Recipe | EvaluationRecipe") -> bool:
     return recipe.device == "cpu" or wants("CPU") or not torch.accelerator.is_available()
 
 
+def set_up_torch(recipe: "Recipe | EvaluationRecipe") -> None:
+    """What a process sets once: TF32 as the recipe says, whatever was before; on CPUs, freed memory is kept."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
+    if on_cpu(recipe):
+        keep_freed_memory()
+
+
 def make_accelerator(recipe: Recipe) -> Accelerator:
     """Join the other processes, if there are any.
 
@@ -119,9 +126,7 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
         RecipeError: As `check_launch`.
     """
     check_launch(recipe)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
-    if on_cpu(recipe):
-        keep_freed_memory()
+    set_up_torch(recipe)
     folder = Path(recipe.output_dir)
     accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision,

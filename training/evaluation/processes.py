@@ -9,13 +9,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import torch
 from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list
 
-from modeling_videomae_v2.host_memory import keep_freed_memory
-
-from ..launch import check_processes, on_cpu, wants
+from ..launch import check_processes, on_cpu, set_up_torch, wants
 from ..recipe_parsing import RecipeError
 from .errors import FailedElsewhereError
 from .recipe import EvaluationRecipe
@@ -48,9 +45,7 @@ def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
     expected = int(os.environ.get("WORLD_SIZE", "1"))
     if state.num_processes != expected:
         raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
-    if state.device.type == "cpu":
-        keep_freed_memory()
+    set_up_torch(recipe)
     try:
         yield state
     finally:
