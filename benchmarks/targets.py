@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.competitors import DUAL, ENCODER_ONLY, OURS, RESEARCH, TRANSFORMERS
-from benchmarks.data_loading import AGAIN, CORES_PER_GPU, WANTED_PER_GPU
+from benchmarks.data_loading import AGAIN, CORES_PER_GPU, FINE_TUNING, WANTED_PER_GPU
 from benchmarks.end_to_end import VIEWS
 from benchmarks.inference import FLOAT8, INT8
 from benchmarks.settings import CUDA_GRAPH
@@ -199,7 +199,7 @@ def share(section: str, preset: str, variants: Sequence[str]) -> Find:
 def of_all_cores(rows: Sequence[Row]) -> Found | None:
     """Views per second of the loader on the cores of a GPU."""
     loaders = [row for row in rows if row.get("section") == "data_loading" and row["variant"].startswith("loader")]
-    found = [row for row in loaders if AGAIN not in row["variant"]]
+    found = [row for row in loaders if AGAIN not in row["variant"] and row.get("part") != FINE_TUNING]
     return Found(CORES_PER_GPU * found[-1]["views_per_s_core"], (found[-1],), found[-1]["variant"]) if found else None
 
 

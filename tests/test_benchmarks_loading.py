@@ -14,6 +14,8 @@ import torch
 from tiny_benchmark import CPU_NAME, QUICK
 
 from benchmarks import data_loading, end_to_end, features
+from benchmarks.clip_views import Clips
+from benchmarks.row_file import read_text
 from benchmarks.settings import Settings
 from benchmarks.synthetic_videos import write_videos
 from modeling_videomae_v2.video_decoding_videomae_v2 import read_video
@@ -139,8 +141,9 @@ def test_peers_that_are_missing_or_do_not_load_are_left_out(
     assert "torchcodec does not load, so it is left out: Could not load libtorchcodec." in printed
 
 
-def test_torchcodec_gives_the_views_that_ours_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With a decoder of the same interface: the package needs libraries that are seldom there."""
+@pytest.fixture
+def one_video(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Its folder, and a torchcodec that reads with ours: the package needs libraries that are seldom there."""
     pytest.importorskip("av")
     from video_files import encode
 
@@ -156,13 +159,32 @@ def test_torchcodec_gives_the_views_that_ours_does(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setitem(sys.modules, "torchcodec", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "torchcodec.decoders", SimpleNamespace(VideoDecoder=VideoDecoder))
-    for module in ("benchmarks.data_loading", "training.data.augment"):
-        monkeypatch.setattr(f"{module}.multi_scale_crop", lambda *_: Crop(8, 20, 40, 36))
     encode(tmp_path / "a.mp4", num_frames=70)
-    clips = data_loading.Clips(tmp_path, views=1)
+    return tmp_path
+
+
+def test_torchcodec_gives_the_views_that_ours_does(monkeypatch: pytest.MonkeyPatch, one_video: Path) -> None:
+    for module in ("benchmarks.clip_views", "training.data.augment"):
+        monkeypatch.setattr(f"{module}.multi_scale_crop", lambda *_: Crop(8, 20, 40, 36))
+    clips = Clips(one_video, views=1)
     found, ours = clips.run_torchcodec(5), clips.run_ours_normalised(5)
     assert found.shape == (1, 16, 3, 224, 224)
     torch.testing.assert_close(found, ours, atol=0.05, rtol=0)  # uint8 rounded differently
+
+
+def test_views_of_fine_tuning(one_video: Path) -> None:
+    options = ["--folder", str(one_video), "--workers", "0", "--warmup", "0", "--repeats", "1", "--views", "2"]
+    rows = data_loading.main([*options, "--fine-tuning", "--output", str(one_video)])
+    names = ["ours", "ours, normalised on the CPU", "torchcodec + torchvision"]
+    assert [(row["part"], row["variant"]) for row in rows] == [("fine-tuning", name) for name in names]
+    assert {row["baseline"] for row in rows} == {names[-1]}
+    data_loading.main([*options, "--output", str(one_video)])
+    kept = read_text(one_video / f"data_loading-{CPU_NAME}.csv")
+    assert [row["part"] for row in kept if row["variant"] == "ours"] == ["fine-tuning", ""]
+    clips = Clips(one_video, views=2, fine_tuning=True)
+    assert clips.run_torchcodec(5).shape == clips.run_ours_normalised(5).shape == (2, 16, 3, 224, 224)
+    pictures = [clips.run_ours(number) for number in range(12)]  # of the same video
+    assert len({int(picture.sum()) for picture in pictures}) > 8
 
 
 def test_the_loader_is_measured_within_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_tables_of_every_device(tmp_path: Path, capsys: pytest.CaptureFixture[st
     loader = {"section": "data_loading", "variant": "loader, 2 workers", "views_per_s_core": 10.0}
     alone = {"section": "data_loading", "variant": "ours", "views_per_s_core": 50.0}
     again = {**loader, "variant": "loader, 2 workers, videos written again", "views_per_s_core": 90.0}
-    write(tmp_path, "data_loading-cpu-bf16.csv", [{**row, "date": "2026-01-01"} for row in (loader, alone, again)])
+    tuned = {**loader, "part": "fine-tuning", "views_per_s_core": 70.0}
+    rows = [{**row, "date": "2026-01-01"} for row in (loader, alone, again, tuned)]
+    write(tmp_path, "data_loading-cpu-bf16.csv", rows)
     text = printed(tmp_path, capsys)
     assert "targets: some-gpu" in text
     assert "null-gpu" not in text

@@ -333,7 +333,7 @@ def test_workers_do_end_with_the_training() -> None:
 
 
 def idle_worker(ready: Event) -> None:
-    obey_only_parent(0)
+    obey_only_parent()
     ready.set()
     time.sleep(60)
 

@@ -17,6 +17,7 @@ from modeling_videomae_v2 import VideoMAEv2Model, VideoMAEv2VideoProcessor, host
 from modeling_videomae_v2.host_memory import LARGEST_MMAP_THRESHOLD, M_MMAP_THRESHOLD, keep_freed_memory
 from modeling_videomae_v2.inference.engine import BatchRunner
 from modeling_videomae_v2.inference.loading import Checkpoint
+from training.data.workers import worker_options
 from training.evaluation.processes import joined
 from training.evaluation.recipe import EvaluationRecipe
 from training.launch import make_accelerator
@@ -73,7 +74,11 @@ def train(folder: Path) -> None:
     make_accelerator(PreTrainingRecipe(output_dir=str(folder), device="cpu"))
 
 
-@pytest.mark.parametrize("use", [infer, evaluate, train])
+def decode(folder: Path) -> None:
+    worker_options(workers=1, prefetch=2)["worker_init_fn"](0)
+
+
+@pytest.mark.parametrize("use", [infer, evaluate, train, decode])
 def test_what_computes_on_a_cpu_asks_for_it(
     use: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modeling_videomae_v2.host_memory import keep_freed_memory
 
-def obey_only_parent(_: int) -> None:
+
+def start_worker(_: int) -> None:
+    """What a worker does first. Whatever the training computes on, this process decodes and crops on a CPU."""
+    keep_freed_memory()
+    obey_only_parent()
+
+
+def obey_only_parent() -> None:
     """Heed SIGTERM, in a worker, only if it comes from the process that the worker works for.
 
     Launchers and schedulers send it to whole process groups. A worker that dies of it takes the training along before
@@ -47,7 +55,7 @@ def worker_options(workers: int, prefetch: int) -> dict[str, Any]:
         "num_workers": workers,
         "prefetch_factor": prefetch,
         "multiprocessing_context": "fork" if forks else None,
-        "worker_init_fn": obey_only_parent,
+        "worker_init_fn": start_worker,
     }
 
 
