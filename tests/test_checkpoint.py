@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from safetensors.torch import load_file
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 from training.checkpoint import Progress, complete_checkpoints, remove_leftovers
 from training.data.faults import Fault
+from training.disk import claim
 from training.export import save_model
-from training.loop import Run, fit, start
+from training.loop import Run, fit, start, train
 from training.random_states import random_states, restore_random_states
 from training.recipe import RecipeError
 from training.schedule import Plan, plan_changes
@@ -320,6 +322,26 @@ def test_a_folder_that_another_training_writes_to_is_refused_until_it_ends(tmp_p
         other.kill()
         other.join(60)
     assert begin(folder).claim is not None
+
+
+@pytest.mark.parametrize("fails", [None, "pathlib.Path.rmdir", "training.loop.make_optimizer", "training.loop.fit"])
+def test_a_run_that_has_ended_leaves_its_folder_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str | None
+) -> None:
+    """Not only when its process ends: the run after it in the same process would lose its own claim by that."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    held: list[Any] = []
+    monkeypatch.setattr("training.checkpoint.claim", lambda *a: held.append(claim(*a)) or held[-1])
+    recipe = tiny_recipe(PreTrainingRecipe, tmp_path, schedule__max_steps=3)
+    task = PreTrainingTask(recipe)
+    if fails is not None:
+        monkeypatch.setattr(fails, fail)
+    with nullcontext() if fails is None else pytest.raises(ZeroDivisionError):
+        train(recipe, task, build_loader)
+    assert [file.closed for file in held] == [True]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 """Evaluation in one process: views, averages, sources, unreadable videos, going on, wrong input."""
 
 import csv
+import gc
 import json
 import logging
 import multiprocessing
@@ -11,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -554,6 +556,71 @@ def test_a_part_that_another_evaluation_takes_away(
     assert f"has gone meanwhile: another evaluation writes to {tmp_path}" in capsys.readouterr().err
 
 
+ROOT = Path(__file__).parents[1]
+HOLDING = """
+import sys
+from pathlib import Path
+from training.disk import FolderInUse, claim
+try:
+    held = claim(Path(sys.argv[1]), "a training")
+    print("free", flush=True)
+    sys.stdin.read()
+except FolderInUse as error:
+    print(error)
+"""
+
+
+def other_process(folder: Path) -> subprocess.Popen:
+    """One that claims a folder, says how it went, and keeps it until its input ends."""
+    command = [sys.executable, "-c", HOLDING, folder]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused_until_that_is_killed(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Two at once would remove each other's parts."""
+    argv = arguments(model, videos, tmp_path, "--overwrite", "true")
+    (tmp_path / "metrics.json").touch()
+    with other_process(tmp_path) as other:
+        assert other.stdout.readline() == "free\n"
+        assert main(argv) == 2
+        other.kill()
+    message = capsys.readouterr().err
+    assert re.search(
+        rf"output_dir \({tmp_path}\) belongs to a training that still runs \(process {other.pid} on .+\): wait until "
+        rf"it has ended, or choose another output_dir\. If its machine has gone, remove {tmp_path}/\.in-use\.\n",
+        message,
+    )
+    assert (tmp_path / "metrics.json").exists()
+    assert main(argv) == 0
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_an_evaluation_keeps_others_out_of_its_folder_until_it_ends(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried() -> str:
+        with other_process(tmp_path) as other:
+            return other.communicate()[0]
+
+    classify, told = Classifier.__call__, []
+    monkeypatch.setattr(run.Classifier, "__call__", lambda *a: told.append(tried()) or classify(*a))
+    assert main(arguments(model, videos, tmp_path, "--batch_size", "100")) == 0
+    gc.collect()
+    assert re.match(rf"belongs to an evaluation that still runs \(process {os.getpid()} on ", *told)
+    assert tried() == "free\n"
+
+
+def test_an_output_dir_that_cannot_be_written_to(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(arguments(model, videos, tmp_path / "file" / "output")) == 2
+    assert f"output_dir ({tmp_path / 'file' / 'output'}) cannot be written to: " in capsys.readouterr().err
+
+
 def test_bf16(model: Path, videos: Path, plain: Path, tmp_path: Path) -> None:
     assert main(arguments(model, videos, tmp_path, "--mixed_precision", "bf16")) == 0
     for row, expected in zip(rows(tmp_path), rows(plain)):
@@ -654,7 +721,7 @@ def test_a_full_disk_is_said(model: Path, videos: Path, tmp_path: Path, capsys: 
     with full_disk(100):
         assert main(arguments(model, videos, output)) == 1
     assert f"{output / 'evaluation.json'} cannot be written: File too large." in capsys.readouterr().err
-    assert [path for path in output.rglob("*") if path.is_file()] == []
+    assert [path for path in output.rglob("*") if path.is_file()] == [output / ".in-use"]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

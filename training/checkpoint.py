@@ -20,11 +20,12 @@ import secrets
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import torch
 import torch.distributed.checkpoint as dcp
@@ -37,7 +38,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 
 from modeling_videomae_v2.writing import file_for_torch, naming
 
-from .disk import IN_USE, REMOVING, FolderInUse, claim, force_to_disk, remove_whole, replace_folder
+from .disk import REMOVING, FolderInUse, claim, force_to_disk, remove_whole, replace_folder
 from .optimizer import group_options, optimizer_changes
 from .random_states import random_states, restore_random_states
 from .recipe import Recipe, RecipeError
@@ -263,42 +264,42 @@ class CheckpointKeeper:
                 logger.warning(f"The old checkpoint {path} cannot be removed whole: {error}")
 
 
-def claim_folder(accelerator: Accelerator, recipe: Recipe) -> TextIO | None:
+def claim_folder(accelerator: Accelerator, recipe: Recipe) -> FileIO | None:
     """Find out at the start what would keep a checkpoint from being written; every process calls it.
 
     Returns:
-        What keeps other trainings out of the folder until it is closed, if anything does.
+        What keeps other runs out of the folder until it is closed, if anything does.
 
     Raises:
-        RecipeError: `output_dir` cannot be written to, another training writes to it, or some processes have another
-            folder of that name.
+        RecipeError: `output_dir` cannot be written to, another run writes to it, or some processes have another folder
+            of that name.
     """
-    folder, held, problem = Path(recipe.output_dir) / "checkpoints", None, None
+    folder, problem = Path(recipe.output_dir) / "checkpoints", None
     trial = folder / f"{_WRITING}-{secrets.token_hex(8)}"  # no machine remembers that it is not there
-    if accelerator.is_main_process:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            held = claim(folder.parent)
-            trial.mkdir()
-        except FolderInUse as error:
-            problem = (
-                f"output_dir ({recipe.output_dir}) belongs to a training that still runs ({error}): wait until it has "
-                f"ended, or choose another output_dir. If its machine has gone, remove {folder.parent / IN_USE}."
+    with ExitStack() as at_an_error:
+        held = None
+        if accelerator.is_main_process:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                held = at_an_error.enter_context(claim(folder.parent, "a training") or nullcontext())
+                trial.mkdir()
+            except FolderInUse as error:
+                problem = f"output_dir ({recipe.output_dir}) {error}"
+            except OSError as error:
+                problem = f"output_dir ({recipe.output_dir}) cannot be written to: {error}"
+        name, problem = broadcast_object_list([trial.name, problem])
+        if problem is not None:
+            raise RecipeError(problem)
+        everywhere: list[bool] = gather_object([(folder / name).is_dir()])
+        if accelerator.is_main_process:
+            trial.rmdir()
+        if not all(everywhere):
+            raise RecipeError(
+                f"output_dir ({recipe.output_dir}) is another folder for {everywhere.count(False)} of "
+                f"{len(everywhere)} processes than for the first one: it must lie in a folder that all machines share."
             )
-        except OSError as error:
-            problem = f"output_dir ({recipe.output_dir}) cannot be written to: {error}"
-    name, problem = broadcast_object_list([trial.name, problem])
-    if problem is not None:
-        raise RecipeError(problem)
-    everywhere: list[bool] = gather_object([(folder / name).is_dir()])
-    if accelerator.is_main_process:
-        trial.rmdir()
-    if not all(everywhere):
-        raise RecipeError(
-            f"output_dir ({recipe.output_dir}) is another folder for {everywhere.count(False)} of {len(everywhere)} "
-            "processes than for the first one: it must lie in a folder that all machines share."
-        )
-    return held
+        at_an_error.pop_all()
+        return held
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:

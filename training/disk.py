@@ -5,8 +5,8 @@
 import os
 import shutil
 import socket
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 
 REMOVING = ".removing"  # names of folders that are on their way out begin with it
@@ -14,13 +14,17 @@ IN_USE = ".in-use"
 
 
 class FolderInUse(OSError):
-    """Another process works in a folder that only one may write to; the message says which."""
+    """Another process works in a folder that only one may write to; the message says which, and the way out."""
 
 
-def claim(folder: Path) -> TextIO | None:
+def claim(folder: Path, kind: str) -> FileIO | None:
     """Keep other processes out of a folder, on all machines that share it.
 
     The system gives the claim up as soon as the process ends, however it ends.
+
+    Args:
+        folder: The folder.
+        kind: What claims it, for the others: "a training".
 
     Returns:
         What holds the claim until it is closed; None where the file system has no locks.
@@ -33,20 +37,27 @@ def claim(folder: Path) -> TextIO | None:
         import fcntl
     except ImportError:  # not a POSIX system
         return None
-    file = (folder / IN_USE).open("a+", encoding="utf-8")
+    path = folder / IN_USE
+    file = path.open("a+b", buffering=0)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike `flock`, no forked process inherits it
     except (BlockingIOError, PermissionError) as error:
         file.seek(0)
-        owner = file.read().strip()
+        owner = file.read().decode(errors="replace").strip() or "another process"
         file.close()
-        raise FolderInUse(owner or "another process") from error
+        raise FolderInUse(
+            f"belongs to {owner}: wait until it has ended, or choose another output_dir. If its machine has gone, "
+            f"remove {path}."
+        ) from error
     except OSError:
         file.close()
         return None
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
+    try:
+        file.truncate(0)
+        file.write(f"{kind} that still runs (process {os.getpid()} on {socket.gethostname()})\n".encode())
+    except OSError:
+        file.close()
+        raise
     return file
 
 

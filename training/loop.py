@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -55,7 +56,7 @@ class Run:
     average: WeightAverage | None = None
     validation: Validation | None = None
     evaluate_every: int | None = None
-    claim: TextIO | None = None  # keeps other trainings out of the folder for as long as the run exists
+    claim: FileIO | None = None  # keeps other runs out of the folder until it is closed
 
     def exported_weights(self) -> AbstractContextManager[None]:
         """Within it, the model has the weights that are evaluated and saved: the averaged ones, if there are any."""
@@ -211,6 +212,18 @@ def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:
     """Join the processes, build model, optimizer and data, and load the newest checkpoint, if there is one."""
     accelerator = make_accelerator(recipe)
     claim = claim_folder(accelerator, recipe)
+    try:
+        return _set_up(accelerator, claim, recipe, task, build_loader)
+    except BaseException:
+        if claim is not None:
+            claim.close()
+        raise
+
+
+def _set_up(
+    accelerator: Accelerator, claim: FileIO | None, recipe: Recipe, task: Task, build_loader: LoaderFactory
+) -> Run:
+    """The same, in processes that have met and in a folder that is theirs."""
     set_seed(recipe.seed)  # the same weights on all processes
     with whole_weights(accelerator):
         model = task.build_model()
@@ -283,7 +296,7 @@ def train(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> None:
         build_loader: `training.data.build_loader`, or anything that can be called like it.
     """
     run = start(recipe, task, build_loader)
-    with sigterm_as_before():
+    with run.claim or nullcontext(), sigterm_as_before():
         with closing(run.monitor):
             finished = fit(run)
             if finished:

@@ -6,6 +6,7 @@ import functools
 import logging
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from .processes import joined, leaving_on_sigterm, meet, on_main
 from .provenance import describe_run
 from .recipe import EvaluationRecipe
 from .report import Results, print_table, write_csv, write_json
-from .store import PartWriter, Prediction, close_store, open_store, read_predictions, write_whole
+from .store import PartWriter, Prediction, claimed, close_store, open_store, read_predictions, write_whole
 from .views import ViewMaker, processor_of
 
 
@@ -76,16 +77,22 @@ def evaluate(recipe: EvaluationRecipe) -> dict[str, Any]:
         What `metrics.json` holds, on all processes.
 
     Raises:
-        RecipeError: Model, data and recipe do not fit together, or `output_dir` belongs to another evaluation.
+        RecipeError: Model, data and recipe do not fit together, `output_dir` holds another evaluation, or another run
+            writes to it.
         TooManyBadVideosError: More videos cannot be read than `data.max_bad_share` allows.
         DataError: A video does not fit the settings of the video processor.
         EvaluationError: Predictions of other processes are missing.
         FloatingPointError: The model's outputs are not finite.
         FailedElsewhereError: Another process has failed.
     """
-    with joined(recipe) as state:
+    with joined(recipe) as state, ExitStack() as until_the_end:
         job = prepare(recipe, state)
-        done = on_main(state, lambda: open_store(job.folder, job.about(), recipe.overwrite))
+
+        def open_folder() -> set[int]:
+            until_the_end.enter_context(claimed(job.folder))
+            return open_store(job.folder, job.about(), recipe.overwrite)
+
+        done = on_main(state, open_folder)
         with leaving_on_sigterm():
             predict(job, done)
         meet(state)

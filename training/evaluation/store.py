@@ -12,7 +12,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from modeling_videomae_v2.writing import naming
 
-from ..disk import force_to_disk
+from ..disk import FolderInUse, claim, force_to_disk
 from ..recipe_parsing import RecipeError
 from .errors import EvaluationError
 
@@ -120,11 +121,29 @@ class PartWriter:
         self._saved = time.monotonic()
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Within it the output folder is there, and no other run writes to it; one process of an evaluation claims it.
+
+    Raises:
+        RecipeError: Another run writes to it, or it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        claim_of_it = claim(folder, "an evaluation")
+    except FolderInUse as error:
+        raise RecipeError(f"output_dir ({folder}) {error}") from error
+    except OSError as error:
+        raise RecipeError(f"output_dir ({folder}) cannot be written to: {error}") from error
+    with claim_of_it or nullcontext():
+        yield
+
+
 def open_store(folder: Path, about: dict[str, Any], overwrite: bool) -> set[int]:
     """Make the output folder ready; one process calls it before any other writes.
 
     Args:
-        folder: The output folder.
+        folder: The output folder, claimed.
         about: What decides the predictions: model, data, views, precision.
         overwrite: Throw away what is there.
 
@@ -134,10 +153,6 @@ def open_store(folder: Path, about: dict[str, Any], overwrite: bool) -> set[int]
     Raises:
         RecipeError: The folder holds predictions of something else.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecipeError(f"output_dir {folder} cannot be made: {error}") from error
     if overwrite:
         shutil.rmtree(folder / PARTS, ignore_errors=True)
         for name in (ABOUT, PREDICTIONS, "metrics.json"):
