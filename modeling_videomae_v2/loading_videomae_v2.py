@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `from_pretrained` must not pass over: weights that do not fit the model."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -31,6 +32,15 @@ class UnfitWeightsError(ValueError, RuntimeError):
     """Weights and model do not fit. A `RuntimeError` too, as torch and transformers raise it."""
 
 
+@contextlib.contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Within it, the way out of weights that do not fit is not an argument of Python but, say, a field of a recipe."""
+    try:
+        yield
+    except UnfitWeightsError as error:
+        raise UnfitWeightsError(str(error).replace(ADVICE, advice)) from error
+
+
 def part_of(key: str, prefix: str) -> str | None:
     """The part of a model, of those in `PARTS`, that a parameter belongs to; None for the encoder's.
 
@@ -41,9 +51,7 @@ def part_of(key: str, prefix: str) -> str | None:
     return next((part for part, starts in PARTS.items() if bare.startswith(starts)), own)
 
 
-def refuse_unfit_weights(
-    model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool, advice: str = ADVICE
-) -> None:
+def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool) -> None:
     """Raise if loading left a weight to chance, or threw one away, other than a whole head or decoder.
 
     A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
@@ -57,7 +65,6 @@ def refuse_unfit_weights(
         source: Name of the checkpoint, for the message.
         allow_mismatch: Whether the caller asked for weights of another shape to be drawn anew; so is then a head, or
             another part, of which the checkpoint has one with other names (a subclass with an MLP for a head).
-        advice: The way out, for the message.
 
     Raises:
         UnfitWeightsError: With the list of the weights.
@@ -83,7 +90,7 @@ def refuse_unfit_weights(
         if part not in PARTS or (part in owned and not (allow_mismatch and part in new)):
             problems += [f"{key}: not in the model" for key in sorted(keys)]
     if problems:
-        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, advice))
+        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, ADVICE))
 
 
 def unfit_message(source: str, model_name: str, problems: list[str], advice: str, most: int = 12) -> str:

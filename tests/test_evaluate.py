@@ -44,7 +44,7 @@ from training.data.faults import Fault, TooManyBadVideosError
 from training.data.mixture import Mixture
 from training.data.shards import TarSource
 from training.data.sources import Video
-from training.evaluation import EvaluationRecipe, ViewMaker, run
+from training.evaluation import EvaluationRecipe, ViewMaker, run, views
 from training.evaluation.classes import ClassMap
 from training.evaluation.cli import main
 from training.evaluation.inference import Classifier, load_model
@@ -272,13 +272,29 @@ def test_a_list_of_numbers_and_a_model_without_names(videos: Path, tmp_path: Pat
     assert metrics(tmp_path / "output")["matched"] == "by number: 3 classes"
 
 
-def test_no_video_processor_beside_the_weights(model: Path, videos: Path, tmp_path: Path) -> None:
+def test_no_video_processor_beside_the_weights(
+    model: Path, videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     copy = shutil.copytree(model, tmp_path / "model")
     for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
         (copy / name).unlink(missing_ok=True)
     assert main(arguments(copy, videos, tmp_path / "output")) == 0
     test = metrics(tmp_path / "output")["test"]
     assert (test["num_frames"], test["image_size"]) == (4, 16)
+    assert f"{copy} has no video processor: frames and size are the model's, mean and deviation" in caplog.text
+
+
+def test_a_video_processor_that_cannot_be_had(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Other settings than the model's own would give other numbers."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("The Hub does not answer.")
+
+    monkeypatch.setattr(views, "find_processor", fail)
+    assert main(arguments(model, videos, tmp_path)) == 2
+    assert capsys.readouterr().err.endswith("The Hub does not answer.\n")
 
 
 def test_a_single_video(model: Path, tmp_path: Path) -> None:
@@ -704,6 +720,7 @@ def test_weights_that_do_not_fit_the_configuration(
     message = capsys.readouterr().err
     assert f"{copy} cannot be loaded: The weights of {copy} do not fit" in message
     assert "videomae_v2.layers." in message
+    assert message.endswith("\nTake the config.json that was saved with the weights, with nothing in it changed.\n")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "video_preprocessor_config.json"])

@@ -20,8 +20,14 @@ from modeling_videomae_v2 import (
 from modeling_videomae_v2.labels_videomae_v2 import read_labels
 from training.class_names import are_names
 from training.heads import load_classifier, match_classes
-from training.recipe import RecipeError
-from training.tasks import ClassificationTask, FineTuningRecipe
+from training.recipe import Recipe, RecipeError
+from training.tasks import (
+    ClassificationTask,
+    FineTuningRecipe,
+    PreTrainingRecipe,
+    PreTrainingTask,
+    Task,
+)
 
 
 KINETICS = Path(__file__).parents[2] / "shared" / "reference" / "kinetics"
@@ -179,6 +185,24 @@ def test_a_damaged_file_of_a_checkpoint_is_named(tmp_path: Path, name: str, cont
     (tmp_path / "old" / name).write_bytes(content)
     with pytest.raises(RecipeError, match=said):
         task_for(tmp_path, tmp_path / "old", labels=OLD).build_model()
+
+
+@pytest.mark.parametrize(
+    ("task_class", "recipe_class"), [(ClassificationTask, FineTuningRecipe), (PreTrainingTask, PreTrainingRecipe)]
+)
+@pytest.mark.parametrize("changes", [{"intermediate_size": 64}, {"num_hidden_layers": 3}])
+def test_weights_that_do_not_fit_are_said_in_words_of_the_recipe(
+    tmp_path: Path, task_class: type[Task], recipe_class: type[Recipe], changes: dict[str, int]
+) -> None:
+    checkpoint(tmp_path / "old", OLD)
+    start = {"init_from": str(tmp_path / "old"), "config": changes}
+    more = {"labels": OLD} if task_class.labelled else {}
+    recipe = tiny_recipe(recipe_class, tmp_path, model=start, data__image_size=16, data__num_frames=4, **more)
+    with pytest.raises(RecipeError, match=r"do not fit (.|\n)*layers\.") as error:
+        task_class(recipe).build_model()
+    assert str(error.value).endswith(
+        "\nCorrect model.config (width, depth, patch size, layer scale), or start from another checkpoint."
+    )
 
 
 def test_the_saved_model_classifies_alike(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from .class_names import are_names, names_of
 logger = logging.getLogger(__name__)
 
 LISTED = 10
-ADVICE = "Correct model.config (width, depth, patch size, layer scale), or start from another checkpoint."
 
 
 def load_classifier(
@@ -56,7 +55,7 @@ def load_classifier(
         model, info = model_class.from_pretrained(
             folder, config=loading, dtype=torch.float32, output_loading_info=True, **options
         )
-    refuse_unfit_weights(model, info, folder, allow_mismatch=False, advice=ADVICE)
+    refuse_unfit_weights(model, info, folder, allow_mismatch=False)
     if "classifier.weight" in info["missing_keys"]:
         say(f"{folder} has no classification head: it starts anew, for {config.num_labels} classes.")
         rows: list[int | None] = [None] * config.num_labels

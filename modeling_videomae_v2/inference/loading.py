@@ -13,7 +13,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from .. import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2VideoProcessor
-from ..loading_videomae_v2 import TAKE_ITS_OWN, refuse_unfit_weights
+from ..loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
 from .places import check_place, check_settings, errors_in_words, refuse_missing_path
 
@@ -81,10 +81,11 @@ def load_checkpoint(
     place = choose_device(device)
     model_class = VideoMAEv2ForVideoClassification if task == "classification" else VideoMAEv2Model
     version = {} if revision is None else {"revision": revision}
-    with _quiet(), errors_in_words(name):
+    with _quiet(), errors_in_words(name), advising(TAKE_ITS_OWN):
         model, info = model_class.from_pretrained(name, dtype=DTYPES[dtype], output_loading_info=True, **version)
     notes = _check_complete(name, task, info)
-    refuse_unfit_weights(model, info, name, allow_mismatch=False, advice=TAKE_ITS_OWN)  # those that are left over
+    with advising(TAKE_ITS_OWN):
+        refuse_unfit_weights(model, info, name, allow_mismatch=False)  # those that are left over
     settings = {**(processor_settings or {}), **({} if processor else version)}
     return Checkpoint(model.eval().to(place), load_processor(processor or name, settings), str(name), notes)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.inference.places import check_place, errors_in_words
-from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, refuse_unfit_weights
+from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
 
 from ..launch import DTYPES
 from ..recipe_parsing import RecipeError
@@ -31,11 +31,11 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
     options = {"attn_implementation": recipe.attention} if recipe.attention else {}
     try:
         check_place(recipe.model)
-        with errors_in_words(recipe.model):
+        with errors_in_words(recipe.model), advising(TAKE_ITS_OWN):
             model, info = VideoMAEv2ForVideoClassification.from_pretrained(
                 recipe.model, dtype=torch.float32, output_loading_info=True, **options
             )
-        refuse_unfit_weights(model, info, recipe.model, allow_mismatch=False, advice=TAKE_ITS_OWN)
+            refuse_unfit_weights(model, info, recipe.model, allow_mismatch=False)
     except ImportError as error:
         raise RecipeError(f"attention ({recipe.attention}) cannot be used here: {error}") from error
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views of a video for testing. Every frame number, size and crop is that of `VideoMAEv2VideoProcessor`."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,12 @@ from modeling_videomae_v2.inference.clips import refuse_too_many
 
 from ..data.frames import read_frames
 from ..data.sources import Video
+from ..processors import find_processor
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
+
+
+logger = logging.getLogger(__name__)
 
 
 def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAEv2VideoProcessor:
@@ -25,7 +30,8 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
         config: Configuration of the model, for the frames and the size of the default.
 
     Raises:
-        RecipeError: Its settings have no meaning, clips of that size do not fit the model, or their views the memory.
+        RecipeError: It cannot be had, its settings have no meaning, clips of that size do not fit the model, or their
+            views the memory.
     """
     data = recipe.data
     given = {name: getattr(data, name) for name in ("num_frames", "sampling", "sampling_rate")}
@@ -33,11 +39,16 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
     if data.image_size is not None:
         changes |= _square(data.image_size)
     try:
-        try:
-            processor = VideoMAEv2VideoProcessor.from_pretrained(recipe.model, **changes)
-        except OSError:  # the checkpoint has no video processor
+        processor = find_processor(recipe.model, **changes)
+        if processor is None:
             own = {"num_frames": config.num_frames, **_square(config.image_size)}
             processor = VideoMAEv2VideoProcessor(**{**own, **changes})
+            logger.warning(
+                "%s has no video processor: frames and size are the model's, mean and deviation are ImageNet's.",
+                recipe.model,
+            )
+    except OSError as error:
+        raise RecipeError(str(error)) from error
     except ValueError as error:
         raise RecipeError(f"The video processor of {recipe.model} cannot be used: {error}") from error
     sides = (processor.crop_size.height, processor.crop_size.width) if processor.do_center_crop else ()

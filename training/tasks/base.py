@@ -15,7 +15,9 @@ from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.inference.places import errors_in_words
+from modeling_videomae_v2.loading_videomae_v2 import advising
 
+from ..processors import find_processor
 from ..recipe import Recipe, RecipeError
 from ..transfer import FrameTransfer
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..validation import Validation
 
 Batch = dict[str, torch.Tensor]
+ADVICE = "Correct model.config (width, depth, patch size, layer scale), or start from another checkpoint."
 
 
 class Task(ABC):
@@ -55,7 +58,7 @@ class Task(ABC):
         """
         attention, start = self.recipe.model.attention, self.recipe.model.init_from
         try:
-            with errors_in_words(start) if start is not None else nullcontext():
+            with nullcontext() if start is None else errors_in_words(start), advising(ADVICE):
                 model = self.load_model(**({"attn_implementation": attention} if attention else {}))
         except ImportError as error:
             raise RecipeError(f"model.attention ({attention}) cannot be used here: {error}") from error
@@ -148,14 +151,16 @@ def statistics_of(start: str | None, key: str = "model.init_from") -> dict[str, 
         key: What names it in the recipe.
 
     Raises:
-        RecipeError: It has a video processor that cannot be used.
+        RecipeError: It has a video processor that cannot be used, or whether it has one is not known.
     """
     if start is None:
         return {}
     try:
-        processor = VideoMAEv2VideoProcessor.from_pretrained(start)
-    except OSError:
-        return {}
+        processor = find_processor(start)
+    except OSError as error:
+        raise RecipeError(f"{key}: {error}") from error
     except ValueError as error:
         raise RecipeError(f"The video processor of {key} ({start}) cannot be used: {error}") from error
+    if processor is None:
+        return {}
     return {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}

@@ -10,7 +10,12 @@ from transformers import PreTrainedModel
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.inference.places import check_place, errors_in_words
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
-from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, UnfitWeightsError, refuse_unfit_weights
+from modeling_videomae_v2.loading_videomae_v2 import (
+    TAKE_ITS_OWN,
+    UnfitWeightsError,
+    advising,
+    refuse_unfit_weights,
+)
 
 from ..class_names import are_names, names_of
 from ..recipe_parsing import RecipeError
@@ -112,11 +117,11 @@ class Teacher:
     def _load(self, path: str, attention: str | None, compiled: bool) -> PreTrainedModel:
         options = {"attn_implementation": attention} if attention else {}
         try:
-            with errors_in_words(path):
+            with errors_in_words(path), advising(TAKE_ITS_OWN):
                 model, info = VideoMAEv2ForVideoClassification.from_pretrained(
                     path, dtype=torch.float32, output_loading_info=True, **options
                 )
-            refuse_unfit_weights(model, info, path, allow_mismatch=False, advice=TAKE_ITS_OWN)
+                refuse_unfit_weights(model, info, path, allow_mismatch=False)
         except UnfitWeightsError as error:
             raise RecipeError(f"teacher.path ({path}): {error}") from error
         except OSError as error:

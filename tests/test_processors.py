@@ -1,0 +1,67 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint without a video processor, and one of which that is not known."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_server import HubServer
+from huggingface_hub import constants, hf_hub_download
+
+from modeling_videomae_v2 import VideoMAEv2VideoProcessor
+from training.processors import find_processor
+from training.recipe import RecipeError
+from training.tasks.base import statistics_of
+
+
+REPO = "someone/tiny"
+
+
+def reach(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Have what is loaded from now on come from there."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+    """A Hub with a model without a processor, and an empty cache."""
+    with HubServer() as server:
+        reach(monkeypatch, server.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # before it tries again
+        server.add(REPO, {"config.json": b"{}"})
+        yield server
+
+
+def test_a_hub_that_does_not_answer_is_no_checkpoint_without_a_processor(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the network fails after the weights have come."""
+    hf_hub_download(REPO, "config.json")
+    reach(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(OSError, match=rf"processor of {REPO} cannot be loaded, so that .* try again when the Hub can"):
+        find_processor(REPO)
+    with pytest.raises(RecipeError, match=rf"^model\.init_from: The video processor of {REPO} cannot be loaded"):
+        statistics_of(REPO)
+    reach(monkeypatch, hub.endpoint)
+    assert find_processor(REPO) is None
+    reach(monkeypatch, "http://127.0.0.1:9")
+    assert find_processor(REPO) is None  # as is known by now
+    assert statistics_of(REPO) == {}
+
+
+def test_a_repository_with_a_processor(hub: HubServer) -> None:
+    settings = VideoMAEv2VideoProcessor(num_frames=4).to_dict()
+    hub.add(REPO, {"config.json": b"{}", "video_preprocessor_config.json": json.dumps(settings).encode()})
+    assert find_processor(REPO, sampling_rate=3).sampling_rate == 3
+
+
+def test_a_file_that_cannot_be_read_is_no_missing_one(tmp_path: Path) -> None:
+    assert find_processor(str(tmp_path)) is None
+    (tmp_path / "preprocessor_config.json").write_text("{")
+    with pytest.raises(OSError, match=r"preprocessor_config\.json' is not a valid JSON file"):
+        find_processor(str(tmp_path))
