@@ -294,7 +294,9 @@ def test_a_teacher_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture) -
         config = json.loads((tmp_path / "other" / "config.json").read_text())
         copy = shutil.copytree(tmp_path / "other", tmp_path / "unfit", dirs_exist_ok=True)
         (copy / "config.json").write_text(json.dumps(config | wrong))
-        with pytest.raises(RecipeError, match=r"The weights of .*unfit do not fit(.|\n)*\.layers\.(.|\n)*\nTake the"):
+        with pytest.raises(
+            RecipeError, match=r"The weights of .*unfit do not fit(.|\n)*videomae_v2\.layers\.(.|\n)*Take"
+        ):
             begin(tmp_path / "run", copy)
 
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -468,22 +469,27 @@ def test_other_parts_of_the_same_videos_are_another_evaluation(
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("stop", "said"), [(SystemExit(143), ""), (KeyboardInterrupt(), "Stopped by Ctrl-C; the same")]
+)
 def test_a_stop_in_the_middle_keeps_what_is_there(
-    model: Path, videos: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As by SIGTERM: an exception leaves the loop, and nothing was saved on the way so far."""
+    model: Path, videos: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture, stop: BaseException, said: str,
+) -> None:  # fmt: skip
+    """By SIGTERM or Ctrl-C: an exception leaves the loop, and nothing was saved on the way so far."""
     classify, calls = Classifier.__call__, []
 
     def stopping(self: Classifier, group: list) -> list:
         calls.append(1)
         if len(calls) == 3:
-            raise SystemExit(143)
+            raise stop
         return classify(self, group)
 
     argv = arguments(model, videos, tmp_path, "--keep_views", "true")
     monkeypatch.setattr(run.Classifier, "__call__", stopping)
-    with pytest.raises(SystemExit):
-        main(argv)
+    with nullcontext() if said else pytest.raises(SystemExit):
+        assert main(argv) == 130
+    assert said in capsys.readouterr().err
     (part,) = (tmp_path / "parts").glob("*.parquet")
     (tmp_path / "parts" / ".writing-half.parquet").write_bytes(b"half")
     assert main(argv) == 0
@@ -766,6 +772,7 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     [
         (["--num_clips", "0"], "num_clips must be at least 1, got 0"),
         (["--num_clips", "1000000"], "`num_clips` (1000000) x `num_crops` (3) views of 4 frames would take 8.6 GiB"),
+        (["--data.image_size", "400000"], "for each video. Ask for fewer frames or a smaller picture."),
         (["--num_crop", "3"], "did you mean `num_crops`"),
         (["--data.sources", "[]"], "data.sources is empty"),
         (["--data.sources", "[{kind: folder, path: nowhere}]"], "nowhere"),

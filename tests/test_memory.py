@@ -196,6 +196,15 @@ def test_command_refuses(capsys: pytest.CaptureFixture, arguments: list[str], sa
     assert said in capsys.readouterr().err
 
 
+def test_a_hub_that_goes_away_is_said(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("The Hub does not answer.")
+
+    monkeypatch.setattr("training.memory.load_recipe", fail)
+    assert main(["pretrain"]) == 2
+    assert capsys.readouterr().err == "The Hub does not answer.\n"
+
+
 def test_command_explains_itself(capsys: pytest.CaptureFixture) -> None:
     assert main(["--help"]) == 0
     assert "python -m training.memory STAGE" in capsys.readouterr().out

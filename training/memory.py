@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         from .memory_sum import memory_of  # after the arguments: a slip of the pen need not wait for PyTorch
 
         found = memory_of(recipe)
-    except RecipeError as error:
+    except (RecipeError, OSError) as error:  # the Hub, where `model.init_from` lies, may go away
         sys.stderr.write(f"{error}\n")
         return 2
     sys.stdout.write(found.table() + "\n")

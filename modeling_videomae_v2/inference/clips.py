@@ -101,10 +101,11 @@ def refuse_too_many(processor: VideoMAEv2VideoProcessor, num_clips: int, num_cro
     sides = processor.crop_size if processor.do_center_crop else None  # whole frames may have any size
     view = processor.num_frames * 3 * sides.height * sides.width if sides else 0
     if num_clips * num_crops * view > MAX_BYTES:
+        most = MAX_BYTES // view
         raise ValueError(
             f"`num_clips` ({num_clips}) x `num_crops` ({num_crops}) views of {processor.num_frames} frames would take "
-            f"{num_clips * num_crops * view / 1024**3:.1f} GiB of memory for each video. Ask for at most "
-            f"{MAX_BYTES // view} views."
+            f"{num_clips * num_crops * view / 1024**3:.1f} GiB of memory for each video. "
+            + (f"Ask for at most {most} views." if most else "Ask for fewer frames or a smaller picture.")
         )
 
 

@@ -18,7 +18,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments; default: those of the process.
 
     Returns:
-        Exit status: 0, 2 if the recipe cannot be run, 1 if the evaluation ended early.
+        Exit status: 0, 2 if the recipe cannot be run, 1 if the evaluation ended early, 130 if Ctrl-C did
+        that.
     """
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
@@ -46,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     except torch.OutOfMemoryError as error:
         reason = f"The memory is too small for {recipe.batch_size} clips at once: lower batch_size."
         return _fail(MemoryError(f"{str(error).splitlines()[0]}\n{reason}"), 1, True)
+    except KeyboardInterrupt:
+        return _fail(InterruptedError("Stopped by Ctrl-C; the same command goes on from here."), 130, first)
     return 0
 
 
