@@ -27,6 +27,8 @@ from tiny import tiny_config, tiny_model
 
 pytest.importorskip("av")
 pytest.importorskip("pyarrow")
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tiny_evaluation import (
     CLASSES,
     FOLDERS,
@@ -52,10 +54,10 @@ from training.evaluation.inference import Classifier, load_model
 from training.evaluation.loading import Sample, ViewDataset, make_loader, started
 from training.evaluation.processes import leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
-from training.evaluation.store import PartWriter, Prediction, open_store
+from training.evaluation.store import PartWriter, Prediction, open_store, write_whole
 from training.evaluation.views import processor_of
 from training.recipe import load_recipe
-from training.recipe_parsing import describe
+from training.recipe_parsing import RecipeError, describe
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")
@@ -501,11 +503,18 @@ def test_a_stop_in_the_middle_keeps_what_is_there(
 def test_predictions_are_saved_on_the_way(tmp_path: Path) -> None:
     """After each group, or at the end where that comes before the time to save."""
     for every, on_the_way in ((0.0, 1), (1e6, 0)):
+        (tmp_path / "metrics.json").touch()
         open_store(tmp_path, {"model": "a"}, overwrite=True)
+        assert not (tmp_path / "metrics.json").exists()  # they would be those of other predictions
         with PartWriter(tmp_path, every) as writer:
-            writer.add([Prediction(3, "a.mp4", 0, np.ones(2)), Prediction(4, "b.mp4", 1, error="it is damaged")])
+            writer.add([Prediction(3, "a.mp4", 0, np.ones(2)), Prediction(4, "\udcf6.mp4", 1, error="damaged")])
             assert len(list((tmp_path / "parts").iterdir())) == on_the_way
         assert open_store(tmp_path, {"model": "a"}, overwrite=False) == {3}
+        (part,) = (tmp_path / "parts").iterdir()
+        assert pq.read_table(part)["path"].to_pylist() == [
+            "a.mp4",
+            "\\xf6.mp4",
+        ]  # a name is bytes, and need not be text
 
 
 def test_time_between_two_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -519,6 +528,17 @@ def test_time_between_two_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         writer.add([Prediction(len(files), "a.mp4", 0)])
         files.append(len(list((tmp_path / "parts").iterdir())))
     assert files == [0, 1, 1, 1, 2]
+    assert sorted(pq.read_metadata(path).num_rows for path in (tmp_path / "parts").iterdir()) == [2, 3]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a power cut might leave one that is empty."""
+    forced, path = [], tmp_path / "a.json"
+    monkeypatch.setattr(
+        "training.evaluation.store.force_to_disk", lambda what, recurse: forced.append((what.name[:9], path.exists()))
+    )
+    write_whole(path, lambda aside: aside.write_text("{}"))
+    assert forced == [(".writing-", False), (tmp_path.name[:9], True)]
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, "sdpa"), ("eager", "eager")])
@@ -559,11 +579,26 @@ def test_a_second_request_to_stop_does_not_disturb_the_first() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_damaged_part(model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(arguments(model, videos, tmp_path)) == 0
-    (tmp_path / "predictions.parquet").write_bytes(b"PAR1 no")
-    assert main(arguments(model, videos, tmp_path)) == 2
-    assert "predictions.parquet is damaged" in capsys.readouterr().err
+@pytest.mark.parametrize("columns", [None, {"a": [1]}, {"video": [[1]], "error": ["a"]}])
+def test_damaged_part(tmp_path: Path, columns: dict[str, list] | None) -> None:
+    """Cut short, of something else, or of other types."""
+    path = tmp_path / "predictions.parquet"
+    path.write_bytes(b"PAR1 no")
+    if columns is not None:
+        pq.write_table(pa.table(columns), path)
+    (tmp_path / "evaluation.json").write_text("{}")
+    with pytest.raises(RecipeError, match=r"predictions\.parquet is damaged: .* Remove it; its videos are then"):
+        open_store(tmp_path, {}, overwrite=False)
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_predictions_of_which_nobody_knows_what_they_are_of(tmp_path: Path, content: str) -> None:
+    (tmp_path / "evaluation.json").write_text(content)
+    assert open_store(tmp_path, {"model": "a"}, overwrite=False) == set()
+    (tmp_path / "evaluation.json").write_text(content)
+    (tmp_path / "predictions.parquet").touch()
+    with pytest.raises(RecipeError, match=r"predictions of another evaluation \(other model\)"):
+        open_store(tmp_path, {"model": "a"}, overwrite=False)
 
 
 def test_a_part_that_another_evaluation_takes_away(

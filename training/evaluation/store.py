@@ -223,7 +223,8 @@ def _read(folder: Path, columns: list[str]) -> pa.Table:
                 f"{path} has gone meanwhile: another evaluation writes to {folder}. Wait for its end, then run this "
                 "command again."
             ) from error
-        except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
-            raise RecipeError(f"{path} is damaged: {error}. Remove it; its videos are then computed anew.") from error
+        except (OSError, pa.ArrowException) as error:
+            first = str(error).splitlines()[0]
+            raise RecipeError(f"{path} is damaged: {first}. Remove it; its videos are then computed anew.") from error
     schema = pa.schema([SCHEMA.field(column) for column in columns])
     return pa.concat_tables(tables) if tables else schema.empty_table()
