@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -829,6 +830,28 @@ def test_wrong_recipes(
 ) -> None:
     assert main(arguments(model, videos, tmp_path / "output", *more)) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_engine_that_does_not_evaluate(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    assert main(arguments(model, videos, tmp_path)) == 2
+    assert capsys.readouterr().err.startswith("Evaluation does not run with DeepSpeed; use training/accelerate/ddp")
+
+
+def test_a_request_to_stop_ends_with_the_status_of_the_signal() -> None:
+    """And outside of the main thread, where nobody sends signals, nothing is changed."""
+    with pytest.raises(SystemExit) as stop, leaving_on_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.value.code == 128 + signal.SIGTERM
+
+    def work() -> str:
+        with leaving_on_sigterm():
+            return "done"
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result() == "done"
 
 
 @pytest.mark.parametrize(
