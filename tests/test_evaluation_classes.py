@@ -91,7 +91,8 @@ def test_files_of_names(tmp_path: Path) -> None:
         match(3, 3, model_classes=str(tmp_path / "names.txt"))
     with pytest.raises(RecipeError, match=r"data.classes: .*missing.txt"):
         read_names(str(tmp_path / "missing.txt"), "data.classes")
-    for content, message in (("[1]", "must hold an object of names by name"), ("{", "cannot be read")):
+    no_names = "must hold an object of names by name"
+    for content, message in (("[1]", no_names), ('{"a": 1}', no_names), ("{", "cannot be read")):
         (tmp_path / "renames.json").write_text(content)
         with pytest.raises(RecipeError, match=rf"renames: .*renames\.json {message}"):
             match(["a"], ["a"], renames=str(tmp_path / "renames.json"))
