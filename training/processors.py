@@ -32,7 +32,8 @@ def find_processor(start: str, **settings: Any) -> VideoMAEv2VideoProcessor | No
             return None
         raise OSError(
             f"The video processor of {start} cannot be loaded, so that frames, mean and deviation are not known; try "
-            f"again when the Hub can be reached and the files can be read. ({str(error).splitlines()[0]})"
+            "again when the Hub can be reached and the files can be read, or download the repository and name its "
+            f"folder. ({str(error).splitlines()[0]})"
         ) from error
 
 
