@@ -16,7 +16,7 @@ import math
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -48,6 +48,8 @@ from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2Reconstruct
 
 
 logger = logging.get_logger(__name__)
+
+ModelType = TypeVar("ModelType", bound="VideoMAEv2PreTrainedModel")
 
 HEADS = ("num_attention_heads", "decoder_num_attention_heads")
 GRID = ("image_size", "patch_size", "num_frames", "tubelet_size")  # what a grid of tokens follows from
@@ -125,8 +127,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args, **kwargs
-    ) -> "VideoMAEv2PreTrainedModel":
+        cls: type[ModelType], pretrained_model_name_or_path: str | os.PathLike | None, *model_args, **kwargs
+    ) -> ModelType:
         """As in transformers, with the OpenGVLab repositories and those of transformers' own VideoMAE as well.
 
         A whole head, decoder, final norm or part that a subclass adds may be missing, which transformers reports. Any

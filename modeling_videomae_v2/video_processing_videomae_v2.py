@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Video processor of VideoMAE V2: the one owner of frame sampling, resizing, cropping, mean and standard deviation."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -59,6 +59,8 @@ class VideoMAEv2VideosKwargs(VideosKwargs, total=False):
     num_crops: int | None
 
 
+ProcessorType = TypeVar("ProcessorType", bound="VideoMAEv2VideoProcessor")
+
 OWN_SETTINGS = ("num_frames", "sampling", "sampling_rate", "num_clips", "num_crops")
 
 
@@ -113,13 +115,15 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         check_pixels(settings)
 
     @classmethod
-    def from_dict(cls, video_processor_dict: dict[str, Any], **kwargs: Any) -> "VideoMAEv2VideoProcessor":
+    def from_dict(cls: type[ProcessorType], video_processor_dict: dict[str, Any], **kwargs: Any) -> ProcessorType:
         """As in `BaseVideoProcessor`; takes over the statistics and sizes of transformers' VideoMAE processors."""
         settings = translate_processor(video_processor_dict, cls.__name__)
         return super().from_dict({CLASS_NAMES[0]: cls.__name__, **settings}, **kwargs)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+    def from_pretrained(
+        cls: type[ProcessorType], pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any
+    ) -> ProcessorType:
         """As in `BaseVideoProcessor`; a keyword that is no setting is refused, but for `return_unused_kwargs`."""
         # `pipeline` passes the arguments of the model, too
         tolerant = kwargs.get("return_unused_kwargs") or "_from_pipeline" in kwargs
