@@ -185,11 +185,28 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         return {"config": wanted} if given else {"position_grid": wanted.position_grid}
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs) -> None:
-        """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone."""
+        """As in transformers. The folder holds the code, and names it for all Auto classes, not this model's alone.
+
+        Raises:
+            RuntimeError: The model has 8-bit layers, which live in memory alone. Nothing is written.
+        """
+        self._refuse_what_cannot_be_saved()
         if self._auto_class is not None:
             known = getattr(self.config, "auto_map", None)
             self.config.auto_map = {**AUTO_MAP, **(known if isinstance(known, dict) else {})}
         super().save_pretrained(save_directory, *args, **kwargs)
+
+    def push_to_hub(self, *args, **kwargs) -> str:
+        """As in transformers; what `save_pretrained` refuses is refused before a repository is made."""
+        self._refuse_what_cannot_be_saved()
+        return super().push_to_hub(*args, **kwargs)
+
+    def _refuse_what_cannot_be_saved(self) -> None:
+        """Have layers that were put into the model after loading say so, if they cannot be saved."""
+        for module in self.modules():
+            refuse = getattr(module, "refuse_to_be_saved", None)
+            if refuse is not None:
+                refuse()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

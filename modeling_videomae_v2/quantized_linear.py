@@ -42,8 +42,12 @@ class QuantizedLinear(nn.Module):
             raise RuntimeError(IN_MEMORY_ONLY.format(done="moved to another device"))
         return super()._apply(fn, *args, **kwargs)
 
-    def _save_to_state_dict(self, *_: Any) -> None:
+    def refuse_to_be_saved(self) -> None:
+        """`RuntimeError`. Models ask before they write anything."""
         raise RuntimeError(IN_MEMORY_ONLY.format(done="saved"))
+
+    def _save_to_state_dict(self, *_: Any) -> None:
+        self.refuse_to_be_saved()
 
     def __getstate__(self) -> dict[str, Any]:
         raise RuntimeError(IN_MEMORY_ONLY.format(done="copied or pickled"))

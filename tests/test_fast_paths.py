@@ -328,11 +328,25 @@ def test_int8_refuses_a_processor_without_avx2(monkeypatch: pytest.MonkeyPatch) 
 
 
 @needs_avx2
-def test_an_int8_model_is_not_saved_without_its_weights(tmp_path: Path) -> None:
-    quantized = quantize_linear_layers(tiny_model(VideoMAEv2ForVideoClassification))
-    with pytest.raises(RuntimeError, match=r"cannot be saved\. Use the original model"):
-        quantized.save_pretrained(tmp_path)
-    assert not list(tmp_path.glob("*.safetensors"))
+@pytest.mark.parametrize("part", ["videomae_v2", ""])
+def test_an_int8_model_is_not_saved_without_its_weights(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything else written, or a repository made."""
+    asked: list[object] = []
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda *args, **kwargs: asked.append(args))
+    quantized = tiny_model(VideoMAEv2ForVideoClassification)
+    quantize_linear_layers(quantized.get_submodule(part))
+    for save in (
+        lambda: quantized.save_pretrained(tmp_path / "model"),
+        lambda: quantized.save_pretrained(tmp_path / "model", push_to_hub=True),
+        lambda: quantized.push_to_hub("someone/some-model"),
+        lambda: torch.save(quantized.state_dict(), tmp_path / "model.pt"),
+    ):
+        with pytest.raises(RuntimeError, match=r"cannot be saved\. Use the original model"):
+            save()
+    assert not list(tmp_path.iterdir())
+    assert not asked
     for copy_of in (copy.deepcopy, pickle.dumps):
         with pytest.raises(RuntimeError, match="cannot be copied or pickled"):
             copy_of(quantized)
