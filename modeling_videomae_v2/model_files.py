@@ -11,13 +11,18 @@ from safetensors import SafetensorError, safe_open
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds; `ValueError` names the file where it holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
+    content = parse_json(path.read_bytes(), path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object, not {type(content).__name__}.")
     return content
+
+
+def parse_json(content: bytes, name: str | Path) -> Any:
+    """What JSON in UTF-8 holds; `ValueError` names the file, `name`, where it is none."""
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not valid JSON: {error}.") from error
 
 
 def open_weights(path: Path) -> Any:
@@ -28,4 +33,4 @@ def open_weights(path: Path) -> Any:
         raise ValueError(f"{path} is no whole safetensors file ({error}). Copy or save it again.") from error
 
 
-__all__ = ["open_weights", "read_json"]
+__all__ = ["open_weights", "parse_json", "read_json"]

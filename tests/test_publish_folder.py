@@ -3,6 +3,7 @@
 """What is put together to be published: everything that a user needs, nothing private, and clear words for the rest."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -122,9 +123,18 @@ def test_a_processor_without_a_size_to_crop_to(folder: Path, staged: Path) -> No
     assert "crops to" not in "".join(stage(folder, staged).notes)
 
 
-def test_an_included_json_file_that_is_none_is_named(folder: Path, staged: Path) -> None:
-    (folder / "notes.json").write_text("{")
-    with pytest.raises(ValueError, match=r"notes\.json is not valid JSON"):
+@pytest.mark.parametrize("name", ["notes.json", "config.json", "video_preprocessor_config.json"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", r"Expecting property name .*\."),
+        (b"[" * 100_000, "maximum recursion"),
+        (b'{"a": "\xff"}', "'utf-8' codec"),
+    ],
+)
+def test_a_json_file_that_is_none_is_named(folder: Path, staged: Path, name: str, content: bytes, words: str) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is not valid JSON: ({words})"):
         stage(folder, staged, include=["*.json"])
 
 
@@ -162,6 +172,9 @@ def test_labels_from_a_file(folder: Path, staged: Path, tmp_path: Path) -> None:
     config = json.loads((other / "config.json").read_text())
     assert config["id2label"] == dict(zip("01234", "abcde"))
     assert config["label2id"] == dict(zip("abcde", range(5)))
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    with pytest.raises(ValueError, match="--labels names 2 classes, but the head of the model has 5"):
+        stage(folder, other, labels=tmp_path / "labels.txt")
 
 
 @pytest.mark.parametrize(("model_class", "tag"), [(VideoMAEv2ForPreTraining, "Masks"), (VideoMAEv2Model, "encoder")])
@@ -242,12 +255,19 @@ def _broken_processor(folder: Path) -> None:
     change_json(folder / "video_preprocessor_config.json", sampling="sometimes")
 
 
+def _list_of_settings(folder: Path) -> None:
+    (folder / "video_preprocessor_config.json").write_text("[]")
+
+
+def _folder_of_a_run(folder: Path) -> None:
+    files = list(folder.iterdir())
+    (folder / "model").mkdir()
+    for file in files:
+        file.rename(folder / "model" / file.name)
+
+
 def _adapter(folder: Path) -> None:
     (folder / "config.json").rename(folder / "adapter_config.json")
-
-
-def _broken_json(folder: Path) -> None:
-    (folder / "config.json").write_text("{")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +275,8 @@ def _broken_json(folder: Path) -> None:
     [
         (shutil.rmtree, "There is no folder"),
         (lambda folder: (folder / "config.json").unlink(), "is not a model: it has no config.json"),
-        (_broken_json, "config.json is not valid JSON"),
+        (_folder_of_a_run, "is not a model: .* Its model is in .*model/model"),
+        (_list_of_settings, "video_preprocessor_config.json must hold a JSON object, not list"),
         (_adapter, "is an adapter, not a whole model"),
         (_foreign, "`model_type` 'videomae', not 'videomae_v2'.*videomae-v2 convert"),
         (lambda folder: change_json(folder / "config.json", architectures=None), "one of VideoMAEv2Model"),
@@ -267,6 +288,7 @@ def _broken_json(folder: Path) -> None:
         (_no_processor, "has no video processor"),
         (_broken_processor, "video processor in .* cannot be read: `sampling`"),
         (_too_few_names, "names 3 classes, but the head of the model has 5.*--labels"),
+        (lambda folder: change_json(folder / "config.json", id2label=None, num_labels="x"), "`num_labels` must be a"),
         (_no_names_at_all, "names 2 classes, but the head of the model has 5"),
         (_same_name_twice, "several classes the same name: b"),
         (_gap_in_the_classes, "without a gap"),
@@ -299,6 +321,9 @@ def test_a_folder_that_cannot_be_published(
         ({"licence": "proprietary"}, "licence 'proprietary' is none of apache-2.0"),
         ({"include": ["../*"]}, "pattern of names inside"),
         ({"include": ["/*"]}, "pattern of names inside"),
+        ({"include": ["."]}, "'.' must be a pattern of names inside"),
+        ({"include": [""]}, "'' must be a pattern of names inside"),
+        ({"include": ["**x"]}, r"'\*\*x' is no pattern of names"),
         ({"include": ["*.png"]}, "fits no file"),
         ({"labels": "nowhere.txt"}, "no label file nowhere.txt"),
     ],
@@ -347,12 +372,17 @@ def test_labels_are_for_models_with_classes(tmp_path: Path, staged: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "secret", ["AKIA" + "A1" * 8, "-----BEGIN RSA PRIVATE KEY-----", "ghp_" + "a1" * 18, "sk-" + "a1" * 16]
-)
+    "secret",
+    [
+        "AKIA" + "A1" * 8, "-----BEGIN RSA PRIVATE KEY-----", "ghp_" + "a1" * 18, "github_pat_" + "a1" * 11 + "_" * 60,
+        "sk-" + "a1" * 16, "AIza" + "a1-_b" * 7,
+    ],
+)  # fmt: skip
 def test_access_keys_of_other_services(folder: Path, staged: Path, secret: str) -> None:
-    (folder / "notes.txt").write_text(f"line 1\n{secret}\n")
-    with pytest.raises(ValueError, match=r"notes\.txt, line 2 holds"):
-        stage(folder, staged, include=["*.txt"])
+    (folder / "notes").mkdir()
+    (folder / "notes" / "plan.txt").write_text(f"line 1\n{secret}\n")
+    with pytest.raises(ValueError, match=r"notes/plan\.txt, line 2 holds"):
+        stage(folder, staged, include=["**/*.txt"])
 
 
 def test_a_class_may_be_called_like_a_path_and_a_picture_is_no_text(folder: Path, staged: Path) -> None:
@@ -376,7 +406,9 @@ def test_shards_and_their_index_must_agree(tmp_path: Path, staged: Path) -> None
     change_json(index, weight_map={})
     with pytest.raises(ValueError, match="has no `weight_map`"):
         stage(folder, staged)
-    change_json(index, weight_map=weight_map)
+    change_json(index, weight_map=weight_map, metadata={"made_from": "/mnt/data/teacher"})
+    with pytest.raises(ValueError, match=r"`metadata\.made_from` holds a path of this machine"):
+        stage(folder, staged)
     shards = sorted(folder.glob("*.safetensors"))
     save_file(load_file(shards[0]) | load_file(shards[1]), shards[1], {"format": "pt"})
     with pytest.raises(ValueError, match="stands in two weight files"):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,7 @@ from typing import Any
 import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
-from ..configuration_videomae_v2 import check_class_ids
-from ..model_files import open_weights, read_json
+from ..model_files import open_weights, parse_json, read_json
 
 
 ARCHITECTURES = {
@@ -36,7 +36,8 @@ SHOWN = 6  # names in a list before "and so many more"
 
 # Access keys of well-known services, private keys, and addresses with a password in them.
 SECRET = re.compile(
-    r"\bhf_[A-Za-z0-9]{30,}|\bgh[pousr]_[A-Za-z0-9]{36}|\bsk-[A-Za-z0-9_-]{32,}|\bAKIA[0-9A-Z]{16}\b"
+    r"\bhf_[A-Za-z0-9]{30,}|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{60}|\bsk-[A-Za-z0-9_-]{32,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bAIza[A-Za-z0-9_-]{35}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/:@]+@"
 )
 LOCAL_PATH = re.compile(r"^(?:/[^/\s]+/|~[/\\]|[A-Za-z]:[\\/]|\\\\\w|file:/)")
@@ -128,8 +129,10 @@ def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -
             "model, then `save_pretrained`."
         )
     if not (path / "config.json").is_file():
+        inner = path / "model"  # of a training run
+        hint = f" Its model is in {inner}." if (inner / "config.json").is_file() else ""
         raise FileNotFoundError(
-            f"{path} is not a model: it has no config.json. Give a folder that `save_pretrained` wrote."
+            f"{path} is not a model: it has no config.json. Give a folder that `save_pretrained` wrote.{hint}"
         )
     values = read_json(path / "config.json")
     architecture = _architecture(path, values)
@@ -138,17 +141,22 @@ def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -
         values |= {"label2id": {name: i for i, name in enumerate(labels)}}
     weight_files = _weight_files(path)
     shapes = _shapes(path, weight_files)
-    _check_class_names(path, values, shapes.get("classifier.weight"))
     try:
         config = VideoMAEv2Config.from_dict(values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path / 'config.json'}: {error}") from error
+    where = f"{path / 'config.json'}: `id2label`" if labels is None else "--labels"
+    names = list(map(str, (values.get("id2label") or config.id2label).values()))
+    _check_class_names(where, names, shapes.get("classifier.weight"))
     _check_shapes(path, architecture, config, shapes)
-    if not any((path / name).is_file() for name in PROCESSOR_FILES):
+    processor_files = [path / name for name in PROCESSOR_FILES if (path / name).is_file()]
+    if not processor_files:
         raise FileNotFoundError(
             f"{path} has no video processor ({PROCESSOR_FILES[0]}), without which videos cannot be prepared. "
             "Save the one that the model was trained with: VideoMAEv2VideoProcessor(...).save_pretrained(...)."
         )
+    for file in processor_files:
+        read_json(file)  # says what is wrong with it; transformers would fail or guess
     return ModelFolder(path, values, config, architecture, weight_files, shapes)
 
 
@@ -213,23 +221,16 @@ def _shapes(path: Path, weight_files: list[str]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _check_class_names(path: Path, values: dict[str, Any], head: tuple[int, ...] | None) -> None:
+def _check_class_names(where: str, names: list[str], head: tuple[int, ...] | None) -> None:
     """The head has as many rows as there are class names, and these differ."""
     if head is None:
         return
-    names = values.get("id2label", {str(i): f"LABEL_{i}" for i in range(values.get("num_labels", 2))})
-    where = f"{path / 'config.json'}: `id2label`"
-    try:
-        check_class_ids(names)
-    except ValueError as error:
-        raise ValueError(f"{path / 'config.json'}: {error}") from error
     if len(names) != head[0]:
         raise ValueError(
             f"{where} names {len(names)} classes, but the head of the model has {head[0]}. Pass the names of all "
             "with --labels FILE."
         )
-    seen: set[str] = set()
-    twice = sorted({str(name) for name in names.values() if name in seen or seen.add(name)})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"{where} gives several classes the same name: {shorten(twice)}.")
 
@@ -264,27 +265,32 @@ def check_finite(model: ModelFolder) -> None:
         )
 
 
-def check_private_values(path: Path) -> None:
-    """Refuse a text or JSON file that holds an access key or, as a value, a path of this machine (`ValueError`)."""
+def check_private_values(path: Path, name: str) -> None:
+    """Refuse a text or JSON file that holds an access key or, as a value, a path of this machine.
+
+    Args:
+        path: The file.
+        name: What it is called in the repository.
+
+    Raises:
+        ValueError: See above; or it should be JSON and is not.
+    """
+    content = path.read_bytes()
+    values = parse_json(content, name) if path.suffix == ".json" else None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         return  # no text
     secret = SECRET.search(text)
     if secret:
         line = text.count("\n", 0, secret.start()) + 1
         raise ValueError(
-            f"{path.name}, line {line} holds what looks like an access key or password ({secret[0][:6]}...). Take it "
+            f"{name}, line {line} holds what looks like an access key or password ({secret[0][:6]}...). Take it "
             "out, and replace it at the service that it belongs to."
         )
-    if path.suffix == ".json":
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"{path.name} is not valid JSON: {error}.") from error
-        for key, value in _strings(content):
-            if LOCAL_PATH.match(value):
-                raise ValueError(f"{path.name}: `{key}` holds a path of this machine, {value!r}. Take it out.")
+    for key, value in _strings(values):
+        if LOCAL_PATH.match(value):
+            raise ValueError(f"{name}: `{key}` holds a path of this machine, {value!r}. Take it out.")
 
 
 def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -342,7 +348,6 @@ __all__ = [
     "check_clean_process",
     "check_finite",
     "check_private_values",
-    "read_json",
     "read_model_folder",
     "shorten",
 ]

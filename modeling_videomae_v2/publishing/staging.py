@@ -92,8 +92,8 @@ def stage_repository(
     _stage_included(repository, include)  # last: what is there already stays
     _note_what_is_left_out(repository)
     for name in repository.files:
-        if name not in repository.model.weight_files:
-            check_private_values(repository.path / name)
+        if not name.endswith(".safetensors"):
+            check_private_values(repository.path / name, name)
     return repository
 
 
@@ -154,9 +154,13 @@ def _stage_code(repository: StagedRepository) -> None:
 def _stage_included(repository: StagedRepository, include: Sequence[str]) -> None:
     root = repository.model.path
     for pattern in include:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise ValueError(f"--include {pattern} must be a pattern of names inside {root}.")
-        found = [file for file in sorted(root.glob(pattern)) if file.is_file() and not _is_hidden(file, root)]
+        parts = Path(pattern).parts
+        if Path(pattern).is_absolute() or ".." in parts or not parts:
+            raise ValueError(f"--include {pattern!r} must be a pattern of names inside {root}.")
+        try:
+            found = [file for file in sorted(root.glob(pattern)) if file.is_file() and not _is_hidden(file, root)]
+        except ValueError as error:
+            raise ValueError(f"--include {pattern!r} is no pattern of names: {error}.") from error
         if not found:
             raise FileNotFoundError(f"--include {pattern} fits no file in {root}.")
         for file in found:
