@@ -105,13 +105,19 @@ def export_model(
 
     Raises:
         FileExistsError: A file is there already.
-        ValueError: The file does not compute what PyTorch computes.
+        ValueError: The file does not compute what PyTorch computes, or the processor takes no fixed number of frames.
     """
+    if checkpoint.processor.fps:
+        raise ValueError(
+            f"The video processor of {checkpoint.name} takes {checkpoint.processor.fps:g} frames a second, so that "
+            "clips differ in length; the input of a file has one. Pass --processor with one that has no `fps`."
+        )
     description = path.with_name(f"{path.name}.json")
     taken = [str(target) for target in (path, _data_file(path), description) if target.exists()]
     if taken and not overwrite:
         raise FileExistsError(f"There is already {' and '.join(taken)}. Name another file, or pass --overwrite.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     graph = Graph(checkpoint.model, OUTPUTS[task]).eval()
     inputs = {batch: _random_input(checkpoint, batch, views) for batch in (2, *CHECKED_BATCHES)}
     with torch.no_grad():

@@ -162,7 +162,8 @@ class HubServer:
     def info(self, request: "_Handler", repo_id: str, revision: str = "main") -> dict[str, Any]:
         repository, sha = self._at(request, repo_id, revision)
         siblings = [
-            {"rfilename": path, **file.described("sha256", "blobId")} for path, file in repository.commits[sha].items()
+            {"rfilename": path, **(file.described("sha256", "blobId") if "blobs" in request.query else {})}
+            for path, file in repository.commits[sha].items()
         ]
         return {"id": repo_id, "sha": sha, "private": repository.private, "siblings": siblings, "tags": []}
 

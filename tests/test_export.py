@@ -207,6 +207,7 @@ def test_a_missing_extra_names_itself(
     ("arguments", "words"),
     [
         (("m.bin",), "does not tell the format"),
+        (("",), "is a folder. Name the file in it, such as"),
         (("m.bin", "--format", "tflite"), "must be one of"),
         (("m.onnx", "--dtype", "bfloat16"), "--format torch"),
         (("m.pt2", "--dtype", "int8"), "must be one of"),
@@ -219,6 +220,21 @@ def test_wrong_wishes_are_refused(classifier: Path, tmp_path: Path, arguments: t
     assert result.exit_code == 1
     assert words in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_none_is_said(classifier: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    result = run(classifier, tmp_path / "file" / "m.pt2")
+    assert result.exit_code == 1
+    assert "m.pt2 cannot be written: File exists" in " ".join(result.stderr.split())
+
+
+def test_clips_of_all_lengths_are_none_for_a_file(classifier: Path, tmp_path: Path) -> None:
+    VideoMAEv2VideoProcessor(fps=4.0).save_pretrained(tmp_path / "processor")
+    result = run(classifier, tmp_path / "m.pt2", "--processor", tmp_path / "processor")
+    assert result.exit_code == 1
+    assert "takes 4 frames a second, so that clips differ in length" in " ".join(result.stderr.split())
+    assert not (tmp_path / "m.pt2").exists()
 
 
 def test_a_model_without_a_classifier_is_none(tmp_path: Path) -> None:

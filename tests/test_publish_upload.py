@@ -13,14 +13,14 @@ import huggingface_hub.constants
 import pytest
 from click.testing import Result
 from full_disk import full_disk
-from hub_server import READ_TOKEN, TOKEN, HubServer
+from hub_server import READ_TOKEN, TOKEN, HubServer, StoredFile
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from published_models import change_json, save_model
 from typer.testing import CliRunner
 
 from modeling_videomae_v2.cli import app
-from modeling_videomae_v2.publishing.upload import hub_errors
+from modeling_videomae_v2.publishing.upload import hub_errors, who_publishes
 
 
 REPO = "someone/some-model"
@@ -101,7 +101,7 @@ def test_again_sends_nothing(folder: Path, hub: HubServer) -> None:
     result = publish(folder, REPO)
     assert result.exit_code == 0
     assert "the Hub has all of it" in words(result)
-    assert state(result, "config.json") == "same"
+    assert state(result, "config.json") == state(result, "README.md") == "same"
     assert hub.repositories[REPO].heads["main"] == before
     assert not [line for line in hub.log[place:] if not line.startswith("GET")]
 
@@ -124,11 +124,29 @@ def test_a_full_disk_names_the_folder(folder: Path, hub: HubServer) -> None:
     refused(result, "cannot be written: File too large.", "set the environment variable TMPDIR")
 
 
-def test_dry_run_needs_no_token(folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("token", [None, READ_TOKEN])
+def test_dry_run_needs_no_token(
+    folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch, token: str | None
+) -> None:
     monkeypatch.delenv("HF_TOKEN")
-    result = publish(folder, REPO, "--dry-run")
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    result = publish(folder, REPO, "--dry-run", "--revision", "trial")
     assert result.exit_code == 0, result.output
     assert state(result, "config.json") == "new"
+    assert f"{REPO} (trial)" in words(result)
+
+
+def test_a_name_alone_needs_a_token(folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is there whose own it could be."""
+    monkeypatch.delenv("HF_TOKEN")
+    refused(publish(folder, "some-model", "--dry-run"), "has no namespace; write NAMESPACE/some-model")
+
+
+def test_a_token_of_which_the_hub_says_little_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    user = {"name": "someone"}
+    assert who_publishes(Mock(whoami=lambda: user), must_write=True) == user
 
 
 def test_other_content_is_not_overwritten(folder: Path, hub: HubServer) -> None:
@@ -152,12 +170,25 @@ def test_weights_of_an_earlier_model_do_not_stay(folder: Path, hub: HubServer) -
         "model-00001-of-00009.safetensors", "model.safetensors", "pytorch_model-00001-of-00009.bin",
         "pytorch_model.bin", "pytorch_model.bin.index.json",
     )  # fmt: skip
-    repository = hub.add(REPO, {**dict.fromkeys(stale, b"earlier"), "picture.png": b"x"})
+    assert publish(folder, REPO).exit_code == 0
+    repository, kept = hub.repositories[REPO], ("picture.png", "model.safetensors.old", "my_model.bin")
+    for files in (dict.fromkeys(stale, StoredFile(b"earlier")), dict.fromkeys(kept, StoredFile(b"x"))):
+        repository.commit("main", {**repository.files(), **files}, "more")
     refused(publish(folder, REPO), f"other weights, {', '.join(stale)}. Nothing was sent")
     result = publish(folder, REPO, "--replace")
     assert result.exit_code == 0, result.output
+    assert state(result, "model.safetensors") == "removed"
     assert not set(stale) & set(repository.files())
-    assert "picture.png" in repository.files()
+    assert set(kept) < set(repository.files())
+
+
+def test_one_file_that_changed_is_sent(folder: Path, hub: HubServer) -> None:
+    publish(folder, REPO)
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine, at last\n")
+    (folder / "LICENSE").write_text("The licence.\n")
+    result = publish(folder, REPO, "--replace")
+    assert result.exit_code == 0, result.output
+    assert "at last" in hub.repositories[REPO].files()["README.md"].content.decode()
 
 
 def test_a_new_branch_starts_from_main(folder: Path, hub: HubServer) -> None:
@@ -165,6 +196,8 @@ def test_a_new_branch_starts_from_main(folder: Path, hub: HubServer) -> None:
     assert publish(folder, REPO, "--revision", "trial").exit_code == 0
     assert {"notes.txt", "config.json"} <= set(repository.files("trial"))
     assert "config.json" not in repository.files("main")
+    assert publish(folder, "someone/other", "--revision", "trial").exit_code == 0
+    assert "config.json" in hub.repositories["someone/other"].files("trial")
 
 
 def test_a_pull_request_changes_no_branch(folder: Path, hub: HubServer) -> None:

@@ -50,12 +50,13 @@ def export(
     from ..exporting import OUTPUTS, SUFFIXES, export_model, require_exporter
     from ..inference.loading import load_checkpoint
 
+    if out.is_dir():
+        suffix = SUFFIXES.get(file_format or "onnx", "")
+        raise ValueError(f"{out} is a folder. Name the file in it, such as {out / f'model{suffix}'}.")
     chosen = file_format or {suffix: name for name, suffix in SUFFIXES.items()}.get(out.suffix)
     if chosen is None:
         raise ValueError(f"The suffix of {out} does not tell the format. Pass --format onnx or --format torch.")
     require_exporter(chosen, dtype)
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder. Name the file in it, such as {out / f'model{SUFFIXES[chosen]}'}.")
     if out.exists() and not out.is_file():
         raise ValueError(f"{out} is no file that can be replaced. Name another.")
     task = task or _task_of(model, revision)

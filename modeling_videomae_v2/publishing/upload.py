@@ -79,7 +79,7 @@ class Plan:
 
     @property
     def changes_something(self) -> bool:
-        return bool(self.paths(State.NEW, State.CHANGED, State.REMOVED, State.UNKNOWN))
+        return bool(self.paths(State.NEW, State.CHANGED, State.REMOVED))
 
     def refuse_to_overwrite(self) -> None:
         """`FileExistsError` where a file of the Hub would be lost."""
