@@ -15,7 +15,7 @@ from click.testing import Result
 from full_disk import full_disk
 from hub_server import READ_TOKEN, TOKEN, HubServer, StoredFile
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from published_models import change_json, save_model
 from typer.testing import CliRunner
 
@@ -81,7 +81,7 @@ def refused(result: Result, *parts: str) -> None:
 
 
 def test_a_new_repository_holds_all_of_it(folder: Path, hub: HubServer, checked: list[str]) -> None:
-    result = publish(folder, REPO)
+    result = publish(folder, REPO, "--message", "The first")
     assert result.exit_code == 0, result.output
     repository = hub.repositories[REPO]
     files = repository.files()
@@ -90,7 +90,7 @@ def test_a_new_repository_holds_all_of_it(folder: Path, hub: HubServer, checked:
         assert files[name].content == (folder / name).read_bytes()
         assert files[name].sha256
     assert {"config.json", "README.md", "LICENSE", "LICENSE-CODE", "modeling_videomae_v2.py"} <= set(files)
-    assert len(repository.messages) == 2  # the Hub's own first commit, and one for all of it
+    assert repository.messages[1:] == ["The first"]  # besides the Hub's own first commit, one for all of it
     assert f"Published: {hub.endpoint}/{REPO}/commit/{repository.heads['main']}" in words(result)
     assert checked == ["VideoMAEv2ForVideoClassification"]
 
@@ -231,6 +231,20 @@ def test_nothing_is_committed_over_the_work_of_others(folder: Path, hub: HubServ
     assert publish(folder, REPO).exit_code == 0
 
 
+def test_what_the_hub_does_not_show_as_sent_is_said(
+    folder: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = hub.add(REPO, {"README.md": b"# Written by hand\n"})
+    commit = repository.commit
+
+    def lossy(branch: str, files: dict[str, StoredFile], message: str) -> str:
+        shown = {name: file for name, file in files.items() if name != "masking_videomae_v2.py"}
+        return commit(branch, {**shown, "config.json": StoredFile(b"{}")}, message)
+
+    monkeypatch.setattr(repository, "commit", lossy)
+    refused(publish(folder, REPO), "does not show config.json, masking_videomae_v2.py as sent. Look at it.")
+
+
 @pytest.mark.parametrize(
     ("token", "parts"),
     [
@@ -285,8 +299,12 @@ def test_a_card_that_the_hub_refuses(folder: Path, hub: HubServer) -> None:
     assert "config.json" not in hub.repositories[REPO].files()
 
 
-def http_error(status: int) -> HfHubHTTPError:
-    return HfHubHTTPError("No", response=Mock(status_code=status, headers={}))  # of whichever HTTP client
+class TransportError(Exception):
+    """As the HTTP clients call theirs, and without a word."""
+
+
+def http_error(status: int, kind: type[HfHubHTTPError] = HfHubHTTPError) -> HfHubHTTPError:
+    return kind("No", response=Mock(status_code=status, headers={}))  # of whichever HTTP client
 
 
 @pytest.mark.parametrize(
@@ -297,6 +315,12 @@ def http_error(status: int) -> HfHubHTTPError:
         (http_error(412), OSError, "Somebody else .* Run the same command again"),
         (http_error(429), ConnectionError, r"does not answer as it should \(429: No\)\. Run the same command again"),
         (http_error(500), ConnectionError, r"does not answer as it should \(500: No\)\. Run the same command again"),
+        (http_error(404, RepositoryNotFoundError), FileNotFoundError, "does not show the repository or branch: No"),
+        (http_error(404, RevisionNotFoundError), FileNotFoundError, "does not show the repository or branch: No"),
+        (ConnectionError("No"), ConnectionError, r"broke: No\. Run the same command again: [^.]*twice\.$"),
+        (OSError("No"), OSError, "^No$"),
+        (ValueError("No"), ValueError, "^No$"),
+        (TransportError(), ConnectionError, r"cannot be reached: TransportError\. Check the network"),
         (json.JSONDecodeError("No", "", 0), ConnectionError, "does not answer as a Hub does"),
         (RuntimeError("No"), OSError, r"The upload failed: No\. Run the same command again"),
         (ZeroDivisionError("No"), ZeroDivisionError, "No"),

@@ -225,7 +225,7 @@ def upload(
             parent_commit=plan.head,
         )
     after = plan_upload(api, repository, plan.repo_id, commit.oid)
-    lacking = [name for name in after.paths(State.NEW, State.CHANGED) if name not in plan.paths(State.KEPT)]
+    lacking = after.paths(State.NEW, State.CHANGED)
     if lacking:
         raise OSError(
             f"The Hub took the commit {commit.oid}, but does not show {shorten(lacking)} as sent. Look at it."
@@ -268,7 +268,7 @@ def hub_errors(api: HfApi, sending: bool = False) -> Iterator[None]:
 
 
 def _http_error(api: HfApi, error: HfHubHTTPError, again: str) -> OSError:
-    status = error.response.status_code if error.response is not None else 0
+    status = error.response.status_code
     words = _server_words(error)
     if status == 401:
         return PermissionError(f"{api.endpoint} does not accept the access token ({words}). {LOG_IN}")
