@@ -50,3 +50,11 @@ def test_blocks_share_graphs(
             loss = model(**inputs).loss
         loss.backward()
         assert graphs.frame_count == expected
+
+
+@pytest.mark.parametrize(("parts", "expected"), [("model", 1), ("blocks", 4), ("no", 0)])
+def test_options_are_those_of_torch(parts: CompileMode, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, object]] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module, **options: given.append(options))
+    compile_model(tiny_model(VideoMAEv2ForVideoClassification, num_hidden_layers=3), parts, dynamic=False)
+    assert given == [{"dynamic": False}] * expected

@@ -11,12 +11,14 @@ from unittest.mock import Mock
 
 import huggingface_hub.constants
 import pytest
+import torch
 from click.testing import Result
 from full_disk import full_disk
 from hub_server import READ_TOKEN, TOKEN, HubServer, StoredFile
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from published_models import change_json, save_model
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from modeling_videomae_v2.cli import app
@@ -95,7 +97,7 @@ def test_a_new_repository_holds_all_of_it(folder: Path, hub: HubServer, checked:
     assert checked == ["VideoMAEv2ForVideoClassification"]
 
 
-def test_again_sends_nothing(folder: Path, hub: HubServer) -> None:
+def test_again_sends_nothing(folder: Path, hub: HubServer, checked: list[str]) -> None:
     publish(folder, REPO)
     before, place = hub.repositories[REPO].heads["main"], len(hub.log)
     result = publish(folder, REPO)
@@ -103,6 +105,7 @@ def test_again_sends_nothing(folder: Path, hub: HubServer) -> None:
     assert "the Hub has all of it" in words(result)
     assert state(result, "config.json") == state(result, "README.md") == "same"
     assert hub.repositories[REPO].heads["main"] == before
+    assert len(checked) == 1  # what is there already need not be loaded
     assert not [line for line in hub.log[place:] if not line.startswith("GET")]
 
 
@@ -116,6 +119,38 @@ def test_dry_run_shows_everything_and_sends_nothing(folder: Path, hub: HubServer
     assert "Nothing was sent" in words(result)
     assert checked
     assert not [line for line in hub.log if not line.startswith("GET")]
+
+
+def test_what_is_asked_for_is_sent(folder: Path, hub: HubServer) -> None:
+    (folder / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    (folder / "notes.txt").write_text("x")
+    result = publish(
+        folder,
+        REPO,
+        "--license",
+        "mit",
+        "--labels",
+        folder / "labels.txt",
+        "--include",
+        "n*.txt",
+        "--include",
+        "l*.txt",
+    )
+    assert result.exit_code == 0, result.output
+    files = hub.repositories[REPO].files()
+    assert {"labels.txt", "notes.txt"} < set(files)
+    assert json.loads(files["config.json"].content)["label2id"] == dict(zip("abcde", range(5)))
+    assert b"MIT License" in files["LICENSE"].content
+    assert "Note: README.md comes from the template" in words(result)
+
+
+def test_weights_that_are_not_finite_are_not_sent(folder: Path, hub: HubServer) -> None:
+    shard = folder / "model-00001-of-00002.safetensors"
+    weights = load_file(shard)
+    next(iter(weights.values())).fill_(torch.nan)
+    save_file(weights, shard, {"format": "pt"})
+    refused(publish(folder, REPO), "1 of", "weights hold NaN or infinity")
+    assert not hub.repositories
 
 
 def test_a_full_disk_names_the_folder(folder: Path, hub: HubServer) -> None:
@@ -208,6 +243,7 @@ def test_a_pull_request_changes_no_branch(folder: Path, hub: HubServer) -> None:
     assert repository.files("main")["config.json"].content == b"{}"
     assert "model.safetensors.index.json" in repository.files("refs/pr/1")
     refused(publish(folder, REPO, "--create-pr", "--revision", "x"), "does not go with --revision x")
+    assert publish(folder, REPO, "--create-pr", "--revision", "main", "--dry-run").exit_code == 0
 
 
 def test_private(folder: Path, hub: HubServer) -> None:
@@ -307,6 +343,11 @@ def http_error(status: int, kind: type[HfHubHTTPError] = HfHubHTTPError) -> HfHu
     return kind("No", response=Mock(status_code=status, headers={}))  # of whichever HTTP client
 
 
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
@@ -318,6 +359,7 @@ def http_error(status: int, kind: type[HfHubHTTPError] = HfHubHTTPError) -> HfHu
         (http_error(404, RepositoryNotFoundError), FileNotFoundError, "does not show the repository or branch: No"),
         (http_error(404, RevisionNotFoundError), FileNotFoundError, "does not show the repository or branch: No"),
         (ConnectionError("No"), ConnectionError, r"broke: No\. Run the same command again: [^.]*twice\.$"),
+        (caused_by(RuntimeError("No"), TransportError()), ConnectionError, r"broke: No\. Run the same command again"),
         (OSError("No"), OSError, "^No$"),
         (ValueError("No"), ValueError, "^No$"),
         (TransportError(), ConnectionError, r"cannot be reached: TransportError\. Check the network"),
