@@ -5,6 +5,7 @@
 import ast
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from typer.testing import CliRunner
 
 from model_cards import build
 from model_cards.overview import overview, with_overview
+from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.publishing.card import card_text, size_name
 
 
 ROOT = Path(__file__).parent.parent
@@ -135,6 +138,36 @@ def test_what_a_card_says(path: Path) -> None:
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         ast.parse(code)
     assert f"videomae-v2 convert AUTHORS_FILE.pth {path.stem}" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"licence": "x"}, "licence 'x'"), ({"architecture": "y"}, "architecture 'y'")]
+)
+def test_what_cards_do_not_know_is_refused(facts: dict[str, Any], change: dict[str, str], words: str) -> None:
+    described = build.card_facts(facts, facts["cards"][0])
+    with pytest.raises(ValueError, match=f"{words} is not known to model cards; known are"):
+        card_text(replace(described, **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "ViT-B"),
+        ({"num_frames": 32}, "ViT-B"),  # as many weights
+        ({"num_hidden_layers": 8}, "ViT of width 768 and depth 8"),
+        ({"intermediate_size": 1536}, "ViT of width 768 and depth 12"),
+        ({"patch_size": 14}, "ViT of width 768 and depth 12"),
+    ],
+)
+def test_only_published_sizes_have_their_names(change: dict[str, int], name: str) -> None:
+    assert size_name(VideoMAEv2Config.from_preset("base", **change)) == name
+
+
+def test_a_decoder_that_sees_all_is_said(facts: dict[str, Any]) -> None:
+    card = next(card for card in facts["cards"] if card["stage"] == "pretraining")
+    described = build.card_facts(facts, card)
+    config = VideoMAEv2Config.from_preset(card["size"], decoder_mask_type=None)
+    assert "| Masks | tube 0.9 (encoder), none (decoder) |" in card_text(replace(described, config=config))
 
 
 def test_every_recipe_is_there(facts: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is put together to be published: everything that a user needs, nothing private, and clear words for the rest."""
 
+import importlib.metadata
 import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +17,8 @@ from published_models import CLASS_NAMES, change_json, save_model
 from safetensors.torch import load_file, save_file
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model
+from modeling_videomae_v2.modeling_videomae_v2 import AUTO_MAP
+from modeling_videomae_v2.publishing import staging
 from modeling_videomae_v2.publishing.checks import check_finite
 from modeling_videomae_v2.publishing.staging import StagedRepository, stage_repository
 
@@ -78,6 +82,18 @@ def test_a_card_is_made_where_there_is_none(folder: Path, staged: Path) -> None:
     assert "Attribution-NonCommercial" in (staged / "LICENSE").read_text()
 
 
+@pytest.mark.parametrize(
+    ("problem", "names_one"),
+    [(None, True), ("single_label_classification", True), ("multi_label_classification", False), ("regression", False)],
+)
+def test_the_card_says_one_class_of_models_that_name_one(
+    folder: Path, staged: Path, problem: str | None, names_one: bool
+) -> None:
+    change_json(folder / "config.json", problem_type=problem)
+    stage(folder, staged)
+    assert ("It always names one of its classes" in (staged / "README.md").read_text()) == names_one
+
+
 def test_own_card_and_licence_are_sent_as_they_are(folder: Path, staged: Path) -> None:
     (folder / "README.md").write_text("---\nlicense: openrail\n---\n# Mine\n")
     (folder / "LICENSE.txt").write_text("My terms.\n")
@@ -123,6 +139,48 @@ def test_a_processor_without_a_size_to_crop_to(folder: Path, staged: Path) -> No
     assert "crops to" not in "".join(stage(folder, staged).notes)
 
 
+def test_a_processor_that_samples_by_time_has_no_number_of_frames_to_fit(folder: Path, staged: Path) -> None:
+    change_json(folder / "video_preprocessor_config.json", fps=4.0, num_frames=16)
+    assert "takes" not in "".join(stage(folder, staged).notes)
+
+
+def test_a_processor_by_its_older_name(folder: Path, staged: Path) -> None:
+    (folder / "video_preprocessor_config.json").rename(folder / "preprocessor_config.json")
+    repository = stage(folder, staged)
+    assert "video_preprocessor_config.json" in repository.files
+    assert not any("Not sent" in note for note in repository.notes)
+
+
+def test_a_disk_without_links_gets_copies(folder: Path, staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("links are not supported")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert stage(folder, staged).model.parameters > 0
+    assert (staged / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert not (staged / "model.safetensors").is_symlink()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_licence_of_the_code_comes_from_where_it_is(
+    folder: Path, staged: Path, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def distribution(name: str) -> SimpleNamespace:
+        if not installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return SimpleNamespace(files=[Path("METADATA"), Path("LICENSE")], locate_file=lambda name: staged.parent / name)
+
+    (staged.parent / "LICENSE").write_text("Apache License, the whole of it\n")
+    monkeypatch.setattr(staging, "__file__", str(staged.parent / "no" / "checkout" / "there" / "staging.py"))
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    stage(folder, staged)
+    assert (
+        (staged / "LICENSE-CODE")
+        .read_text()
+        .startswith("Apache License, the whole" if installed else "Apache License 2.0\nhttps://")
+    )
+
+
 @pytest.mark.parametrize("name", ["notes.json", "config.json", "video_preprocessor_config.json"])
 @pytest.mark.parametrize(
     ("content", "words"),
@@ -139,18 +197,21 @@ def test_a_json_file_that_is_none_is_named(folder: Path, staged: Path, name: str
 
 
 def test_only_what_belongs_to_the_model_is_sent(folder: Path, staged: Path) -> None:
-    for name in ("optimizer.pt", "metrics.jsonl", ".env", "notes/plan.txt"):
+    hidden = (".env", ".git/plan.txt", "__pycache__/plan.txt")
+    for name in ("optimizer.pt", "metrics.jsonl", "notes/plan.txt", *hidden):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
-    repository = stage(folder, staged, include=["notes/*.txt"])
+    repository = stage(folder, staged, include=["**/*.txt"])
     assert "notes/plan.txt" in repository.files
-    assert not {"optimizer.pt", "metrics.jsonl", ".env"} & set(repository.files)
+    assert not {"optimizer.pt", "metrics.jsonl", *hidden} & set(repository.files)
     assert "Not sent: metrics.jsonl, optimizer.pt (--include PATTERN sends more)." in repository.notes
 
 
 def test_the_installed_code_is_sent_and_a_difference_is_said(folder: Path, staged: Path) -> None:
     (folder / "modeling_videomae_v2.py").write_text("raise SystemExit\n")
+    change_json(folder / "config.json", auto_map={"AutoModel": "someone/else--their_code.Model"})
     repository = stage(folder, staged)
+    assert json.loads((staged / "config.json").read_text())["auto_map"] == AUTO_MAP
     assert "class VideoMAEv2Model" in (staged / "modeling_videomae_v2.py").read_text()
     assert any("modeling_videomae_v2.py of the folder differ" in note for note in repository.notes)
 
@@ -179,11 +240,15 @@ def test_labels_from_a_file(folder: Path, staged: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("model_class", "tag"), [(VideoMAEv2ForPreTraining, "Masks"), (VideoMAEv2Model, "encoder")])
 def test_models_without_classes(tmp_path: Path, staged: Path, model_class: type, tag: str) -> None:
-    repository = stage(save_model(tmp_path / "model", model_class, shards=True), staged)
+    folder = save_model(tmp_path / "model", model_class, shards=True)
+    change_json(folder / "config.json", id2label=None, label2id=None)
+    repository = stage(folder, staged)
+    assert not any("no names" in note for note in repository.notes)
     assert sum(name.endswith(".safetensors") for name in repository.files) > 1
     card = ModelCard.load(staged / "README.md")
     assert card.data.pipeline_tag == "feature-extraction"
     assert tag in card.text
+    assert "classes" not in card.text.split("## Use")[0]
 
 
 def _pickled(folder: Path) -> None:
@@ -301,9 +366,15 @@ def _adapter(folder: Path) -> None:
         (_impossible, "config.json: .*num_attention_heads"),
         (_local_path, "`teacher` holds a path of this machine, '/mnt/data/teacher'"),
         (_local_path_in_a_list, r"`teachers\[1\]\.file` holds a path of this machine"),
+        (lambda folder: change_json(folder / "config.json", teacher="~/data"), "`teacher` holds a path"),
+        (lambda folder: change_json(folder / "config.json", teacher="\\\\server\\share"), "`teacher` holds a path"),
         (_local_address, "`teacher` holds a path of this machine, 'file:///srv/teacher'"),
         (_address_with_a_password, "config.json, line .* holds what looks like an access key or password"),
         (_token_in_the_card, "README.md, line 4 holds what looks like an access key"),
+        (
+            lambda folder: (folder / "README.md").write_text("---\ntags: 5\n---\n"),
+            "front matter of .*README.md is not what the Hub accepts: 'int'",
+        ),
         (_broken_front_matter, "front matter of .*README.md is not what the Hub accepts"),
     ],
 )
@@ -340,6 +411,11 @@ def test_licence_of_card_and_option_must_agree(folder: Path, staged: Path) -> No
     (staged.parent / "other").mkdir()
     repository = stage(folder, staged.parent / "other", licence="mit")
     assert "Weights: MIT License" in (repository.path / "LICENSE").read_text()
+    (folder / "README.md").unlink()
+    (staged.parent / "third").mkdir()
+    assert not any(
+        "Licence of the weights" in note for note in stage(folder, staged.parent / "third", licence="mit").notes
+    )
 
 
 def test_the_licence_of_the_card_is_that_of_the_weights(folder: Path, staged: Path) -> None:
@@ -403,9 +479,10 @@ def test_shards_and_their_index_must_agree(tmp_path: Path, staged: Path) -> None
     change_json(index, weight_map={**weight_map, "extra": "model-00001-of-00002.safetensors"})
     with pytest.raises(ValueError, match="does not list what the weight files hold: extra"):
         stage(folder, staged)
-    change_json(index, weight_map={})
-    with pytest.raises(ValueError, match="has no `weight_map`"):
-        stage(folder, staged)
+    for nothing in ({}, [5], "x"):
+        change_json(index, weight_map=nothing)
+        with pytest.raises(ValueError, match="has no `weight_map`"):
+            stage(folder, staged)
     change_json(index, weight_map=weight_map, metadata={"made_from": "/mnt/data/teacher"})
     with pytest.raises(ValueError, match=r"`metadata\.made_from` holds a path of this machine"):
         stage(folder, staged)
@@ -422,9 +499,10 @@ def test_a_missing_shard_is_named(tmp_path: Path, staged: Path) -> None:
         stage(folder, staged)
 
 
-def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path) -> None:
+@pytest.mark.parametrize("name", ["../model.safetensors", "model.bin", 5])
+def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path, name: str | int) -> None:
     folder = save_model(tmp_path / "model", shards=True)
-    change_json(folder / "model.safetensors.index.json", weight_map={"x": "../model.safetensors"})
+    change_json(folder / "model.safetensors.index.json", weight_map={"x": name, "y": "y.safetensors"})
     with pytest.raises(ValueError, match="no safetensors files beside it"):
         stage(folder, staged)
 

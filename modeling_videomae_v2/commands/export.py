@@ -84,8 +84,10 @@ def _task_of(model: str, revision: str | None) -> str:
 
 
 def _report(reporter: Reporter, exported: "Exported") -> None:
+    from rich.filesize import decimal
+
     for path in exported.files:
-        typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        typer.echo(f"{path}  {decimal(path.stat().st_size)}")
     errors = ", ".join(f"{error:.2g} for a batch of {batch}" for batch, error in exported.errors.items())
     reporter.note(f"Largest difference to PyTorch: {errors}; largest output {exported.scale:.3g}.")
 

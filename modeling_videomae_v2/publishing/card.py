@@ -224,9 +224,11 @@ def _results_section(facts: CardFacts) -> str:
 
 
 def _limits(facts: CardFacts) -> list[str]:
-    is_classifier = facts.architecture == "VideoMAEv2ForVideoClassification"
-    limits = [*(CLASSIFIER_LIMITS if is_classifier else ()), *facts.limits, *COMMON_LIMITS]
-    return [Template(limit).substitute(num_frames=facts.config.num_frames) for limit in limits]
+    config = facts.config
+    one_of_many = config.num_labels > 1 and config.problem_type not in ("regression", "multi_label_classification")
+    names_one = facts.architecture == "VideoMAEv2ForVideoClassification" and one_of_many
+    limits = [*(CLASSIFIER_LIMITS if names_one else ()), *facts.limits, *COMMON_LIMITS]
+    return [Template(limit).substitute(num_frames=config.num_frames) for limit in limits]
 
 
 def _licence_section(facts: CardFacts) -> str:

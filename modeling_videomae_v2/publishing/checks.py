@@ -256,7 +256,7 @@ def check_finite(model: ModelFolder) -> None:
         with open_weights(path) as file:
             for key in file.keys():  # noqa: SIM118 - it is no dictionary
                 tensor = file.get_tensor(key)
-                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                if not torch.isfinite(tensor).all():
                     wrong.append(key)
     if wrong:
         raise ValueError(
@@ -299,7 +299,7 @@ def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, value
     elif isinstance(value, dict):
         for name, item in value.items():
-            if name not in ("id2label", "label2id"):
+            if name != "id2label":
                 yield from _strings(item, f"{key}.{name}" if key else name)
     elif isinstance(value, list):
         for i, item in enumerate(value):
