@@ -4,6 +4,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from modeling_videomae_v2 import (
     exporting,
 )
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.inference.loading import load_checkpoint
 
 
 SIZES = {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}, "num_frames": 4, "sampling_rate": 3}
@@ -103,7 +105,7 @@ def test_features(tmp_path: Path, model_class: type, suffix: str) -> None:
 
 
 def test_a_classifier_gives_features_too(classifier: Path, tmp_path: Path) -> None:
-    path = tmp_path / "f.pt2"
+    path = tmp_path / ("f" * 240 + ".pt2")  # as long as a name may be with what is added to it
     assert run(classifier, path, "--task", "features").exit_code == 0
     with torch.no_grad():
         expected = VideoMAEv2Model.from_pretrained(classifier)(clips(2)).pooler_output
@@ -137,6 +139,33 @@ def test_half_precision(classifier: Path, tmp_path: Path, suffix: str, dtype: st
     torch.testing.assert_close(found.float(), expected, atol=0.1, rtol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "views", "meaning"),
+    [
+        ({}, 1, "logits: softmax gives the scores"),
+        ({}, 2, "log of the mean of the views' softmax"),
+        ({"problem_type": "multi_label_classification"}, 2, "logits (multi_label_classification)"),
+        ({"num_labels": 1}, 1, "logits (regression)"),
+    ],
+)
+def test_a_description_says_what_the_numbers_are(
+    tmp_path: Path, settings: dict[str, object], views: int, meaning: str
+) -> None:
+    folder = save(tmp_path, VideoMAEv2ForVideoClassification, **settings)
+    checkpoint = load_checkpoint(str(folder), "classification", device="cpu")
+    assert exporting.describe(checkpoint, "torch", "float32", "classification", views)["output"]["meaning"] == meaning
+
+
+def test_a_description_leaves_out_what_is_not_done(classifier: Path, tmp_path: Path) -> None:
+    off = dict.fromkeys(("do_resize", "do_rescale", "do_normalize", "do_center_crop"), False)
+    VideoMAEv2VideoProcessor(num_frames=4, **off).save_pretrained(tmp_path)
+    checkpoint = load_checkpoint(str(classifier), "classification", device="cpu", processor=str(tmp_path))
+    about = exporting.describe(checkpoint, "torch", "float32", "classification", 1)
+    assert about["input"]["shape"] == ["batch", 4, 3, 16, 16]
+    named = ("rescale_factor", "mean", "std", "resize", "centre_crop")
+    assert [about["preprocessing"][name] for name in named] == [1.0, [0.0] * 3, [1.0] * 3, None, None]
+
+
 def test_large_weights_go_into_a_file_beside(classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need(".onnx")
     monkeypatch.setattr(exporting, "MAX_EMBEDDED_BYTES", 1000)
@@ -154,16 +183,39 @@ def test_large_weights_go_into_a_file_beside(classifier: Path, tmp_path: Path, m
         expected = VideoMAEv2ForVideoClassification.from_pretrained(classifier)(clips(2)).logits
     torch.testing.assert_close(run_file(moved / "m.onnx", clips(2)), expected, atol=1e-4, rtol=1e-4)
 
+    (tmp_path / "m.onnx.data").write_text("mine")
+    result = run(classifier, path)
+    assert "There is already" in result.stderr
+    assert (tmp_path / "m.onnx.data").read_text() == "mine"
+    monkeypatch.undo()
+    assert run(classifier, path, "--overwrite").exit_code == 0
+    assert not (tmp_path / "m.onnx.data").exists()  # that of an older file, which this one does not need
 
-def test_a_file_that_is_wrong_is_not_kept(classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda outputs: outputs * 1.001, "differs from PyTorch"),
+        (lambda outputs: outputs * torch.nan, "differs from PyTorch by nan"),
+        (lambda outputs: outputs[:, :1], f"gives shape (1, 1) for a batch of 1, PyTorch (1, {LABELS})"),
+    ],
+)
+def test_a_file_that_is_wrong_is_not_kept(
+    spoil: Callable[[torch.Tensor], torch.Tensor],
+    words: str,
+    classifier: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Wrong(exporting.Graph):
         def forward(self, pixel_values):
-            return super().forward(pixel_values) * (1.001 if torch.compiler.is_compiling() else 1.0)
+            outputs = super().forward(pixel_values)
+            return spoil(outputs) if torch.compiler.is_compiling() else outputs
 
     monkeypatch.setattr(exporting, "Graph", Wrong)
     result = run(classifier, tmp_path / "m.pt2")
     assert result.exit_code == 1
-    assert "differs from PyTorch" in result.stderr
+    assert words in " ".join(result.stderr.split())
     assert list(tmp_path.iterdir()) == []
 
 
