@@ -45,7 +45,7 @@ from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.conversion.architecture import UnseenSettings
 from modeling_videomae_v2.conversion.converting import convert_checkpoint
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
-from modeling_videomae_v2.writing import file_for_torch, written_aside
+from modeling_videomae_v2.writing import file_for_torch, naming, written_aside
 
 
 TINY = ["--num-attention-heads", "4", "--image-size", "32"]
@@ -578,10 +578,21 @@ def test_a_file_that_is_written_at_once_is_whole_or_an_error(tmp_path: Path) -> 
         assert file.write(b"x" * 200) == 200
 
 
-def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
-    with written_aside(tmp_path / ("n" * 255)) as aside:
+def test_an_error_of_safetensors_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    with (
+        full_disk(100),
+        pytest.raises(OSError, match=r"w\.safetensors cannot be written: .*File too large"),
+        naming(path),
+    ):
+        save_file({"weight": torch.zeros(1000)}, path)
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\u6f22" * 80])  # letters, or bytes of fewer letters
+def test_a_name_may_be_as_long_as_the_file_system_takes(name: str, tmp_path: Path) -> None:
+    with written_aside(tmp_path / name) as aside:
         aside.write_text("x")
-    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_options_that_mean_nothing(finetuned, tmp_path: Path) -> None:
