@@ -354,6 +354,10 @@ def _adapter(folder: Path) -> None:
         (_broken_processor, "video processor in .* cannot be read: `sampling`"),
         (_too_few_names, "names 3 classes, but the head of the model has 5.*--labels"),
         (lambda folder: change_json(folder / "config.json", id2label=None, num_labels="x"), "`num_labels` must be a"),
+        (
+            lambda folder: change_json(folder / "config.json", num_labels=7),  # and five names
+            r"classifier\.bias is \(5,\) instead of \(7,\)|classifier\.weight is \(5, 32\) instead of \(7, 32\)",
+        ),
         (_no_names_at_all, "names 2 classes, but the head of the model has 5"),
         (_same_name_twice, "several classes the same name: b"),
         (_gap_in_the_classes, "without a gap"),
