@@ -7,8 +7,10 @@ rows, then columns. Every row of a batch drops the same number of tokens, so tha
 `num_dropped_tokens` knows that number without looking at a mask.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 
@@ -40,8 +42,8 @@ def tube_mask(
         Bool tensor `(batch_size, T * H * W)`, True = dropped.
 
     Raises:
-        ValueError: `ratio` lies outside [0, 1), `grid` is not three positive numbers, or the generators are not one for
-            each clip.
+        ValueError: `grid` is not three positive whole numbers, `ratio` no number in [0, 1), `batch_size` no whole
+            number, or `generator` neither a generator nor one for each clip.
     """
     time, height, width = _check(grid, ratio)
     dropped = _random_choice(batch_size, height * width, int(ratio * height * width), generator, device)
@@ -95,8 +97,8 @@ def running_cell_mask(
     Arguments and return value are those of `tube_mask`.
 
     Raises:
-        ValueError: `ratio` is not 0.25, 0.5 or 0.75, the grid has an odd number of rows or columns, or the generators
-            are not one for each clip.
+        ValueError: `ratio` is not 0.25, 0.5 or 0.75, the grid has an odd number of rows or columns, or as for
+            `tube_mask`.
     """
     time, height, width = _check(grid, ratio)
     places_dropped = _running_cell_places(grid, ratio)
@@ -131,11 +133,19 @@ def num_dropped_tokens(mask_type: str, grid: Grid, ratio: float) -> int:
 
 
 def _check(grid: Grid, ratio: float) -> Grid:
-    if len(grid) != 3 or min(grid) < 1:
-        raise ValueError(f"`grid` must be three positive numbers (time, height, width), got {tuple(grid)}.")
-    if not 0.0 <= ratio < 1.0:
-        raise ValueError(f"`ratio` must lie in [0, 1), got {ratio}.")
+    sides = tuple(grid) if isinstance(grid, Iterable) else ()
+    if len(sides) != 3 or not all(_is_whole(side) and side >= 1 for side in sides):
+        raise ValueError(
+            "`grid` must be three positive whole numbers (time, height, width), such as `config.grid_size`, got "
+            f"{grid!r}."
+        )
+    if not isinstance(ratio, Real) or not 0.0 <= ratio < 1.0:
+        raise ValueError(f"`ratio` must be a number in [0, 1), got {ratio!r}.")
     return grid
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (Integral, torch.SymInt))
 
 
 def _running_cell_places(grid: Grid, ratio: float) -> int:
@@ -159,10 +169,17 @@ def _draw(
     device: torch.device | str | None,
 ) -> torch.Tensor:
     """Random numbers of a shape `(batch_size, ...)`, where the generators are, or else on `device`."""
+    if not _is_whole(shape[0]) or shape[0] < 0:
+        raise ValueError(f"`batch_size` must be a whole number of at least 0, got {shape[0]!r}.")
     if generator is None:
         return sample(shape, device=device)
     if isinstance(generator, torch.Generator):
         return sample(shape, generator=generator, device=generator.device)
+    if not isinstance(generator, Sequence) or not all(isinstance(one, torch.Generator) for one in generator):
+        raise ValueError(
+            f"`generator` must be a `torch.Generator`, or a list of one for each clip, got {generator!r}. Of a seed: "
+            "`torch.Generator().manual_seed(seed)`."
+        )
     if len(generator) != shape[0]:
         raise ValueError(
             f"`generator` is a list of {len(generator)} for {shape[0]} clips: pass one generator for each clip, or a "

@@ -9,6 +9,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 
+# What makes a folder one of a model, or of an adapter of one.
+CONFIGURATIONS = ("config.json", "adapter_config.json")
+# Where a training run leaves its models: the last one, and the best one.
+RESULTS = ("model", "best")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds; `ValueError` names the file where it holds none."""
     content = parse_json(path.read_bytes(), path)
@@ -33,4 +39,12 @@ def open_weights(path: Path) -> Any:
         raise ValueError(f"{path} is no whole safetensors file ({error}). Copy or save it again.") from error
 
 
-__all__ = ["open_weights", "parse_json", "read_json"]
+def advise_model_folder(folder: Path) -> str:
+    """What to name instead of a folder that holds no model: that of a training run has them in folders of their own."""
+    for inside in (folder / name for name in RESULTS):
+        if any((inside / file).is_file() for file in CONFIGURATIONS):
+            return f"The training run left its model in {inside}: name that folder."
+    return "Give a folder that `save_pretrained` wrote."
+
+
+__all__ = ["CONFIGURATIONS", "advise_model_folder", "open_weights", "parse_json", "read_json"]

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -293,6 +294,65 @@ def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, a
     assert "Choose another folder" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "before", "now", "difference"),
+    [
+        (("--clips", 1), {}, {"do_sample_frames": False}, "processor.do_sample_frames: True there, False now"),
+        (("--clips", 1), {}, {"sampling": "uniform"}, "processor.sampling: 'dense' there, 'uniform' now"),
+        (("--clips", 1), {}, {"sampling_rate": 2}, "processor.sampling_rate: 3 there, 2 now"),
+        (("--clips", 1), {"fps": 5}, {"fps": 6}, "processor.fps: 5 there, 6 now"),
+        (("--clips", 1), {"fps": 5}, {"fps": 5, "num_frames": 8, "sampling": "uniform"}, None),
+        (("--clips", 1), {"do_sample_frames": False}, {"do_sample_frames": False, "sampling": "uniform"}, None),
+        (("--clips", 1), {"sampling": "uniform"}, {"sampling": "uniform", "sampling_rate": 2}, None),
+        (("--window", "12f"), {}, {"sampling": "uniform", "sampling_rate": 2, "do_sample_frames": False}, None),
+        ((), {}, {"num_crops": 3, "num_clips": 2, "do_convert_rgb": False}, None),
+        ((), {}, {"image_mean": 0.5}, "processor.image_mean"),
+        ((), {"do_normalize": False}, {"do_normalize": False, "image_mean": 0.5}, None),
+        ((), {"do_rescale": False}, {"do_rescale": False, "rescale_factor": 1 / 127.5}, None),
+        ((), {}, {"resample": 3}, "processor.resample"),
+    ],
+)
+def test_settings_of_the_processor_count_where_they_change_values(
+    model: Path, videos: Path, tmp_path: Path, arguments: tuple, before: dict, now: dict, difference: str | None
+) -> None:
+    film = videos / "sub" / "a.mp4"
+    for name, settings in (("before", before), ("now", now)):
+        VideoMAEv2VideoProcessor(**SIZES | settings).save_pretrained(tmp_path / name)
+    result = run(model, film, "--out", tmp_path / "out", "--processor", tmp_path / "before", *arguments)
+    assert result.exit_code == 0, result.output
+    result = run(model, film, "--out", tmp_path / "out", "--processor", tmp_path / "now", *arguments)
+    assert (difference or "The video is finished already.") in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("hidden_act", "relu"), ("layer_norm_eps", 0.1), ("num_attention_heads", 2), ("position_grid", [2, 2, 2])],
+)
+def test_settings_of_the_model_count_as_its_weights_do(
+    model: Path, videos: Path, tmp_path: Path, setting: str, value: object
+) -> None:
+    film, other = videos / "sub" / "a.mp4", tmp_path / "other"
+    shutil.copytree(model, other)
+    config = json.loads((other / "config.json").read_text())
+    assert config[setting] != value
+    (other / "config.json").write_text(json.dumps(config | {setting: value, "drop_path_rate": 0.1}))
+    assert run(other, film, "--out", tmp_path / "out").exit_code == 0
+    recorded = "table_grid" if setting == "position_grid" else setting
+    assert f"(model.{recorded}: {value!r} there, " in run(model, film, "--out", tmp_path / "out").stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--clips", 1)])
+def test_how_frames_in_memory_are_laid_out_says_nothing_of_those_of_a_file(
+    model: Path, videos: Path, tmp_path: Path, arguments: tuple
+) -> None:
+    VideoMAEv2VideoProcessor(**SIZES, input_data_format="channels_last").save_pretrained(tmp_path / "last")
+    for out, extra in (("plain", ()), ("last", ("--processor", tmp_path / "last"))):
+        result = run(model, videos / "a.mp4", "--out", tmp_path / "out" / out, *arguments, *extra)
+        assert result.exit_code == 0, result.output
+    plain, last = (load(tmp_path / "out" / name / "a.mp4.safetensors")["features"] for name in ("plain", "last"))
+    assert torch.equal(plain, last)
+
+
 @pytest.mark.parametrize(("content", "words"), [("{", "is not valid JSON"), ("[]", "must hold a JSON object")])
 def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "settings.json").write_text(content)
@@ -302,7 +362,7 @@ def test_damaged_settings_are_named(model: Path, videos: Path, tmp_path: Path, c
     assert "Choose another folder" in result.stderr
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"name": "a.mp4", "file": "a"}'])
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"name": "a.mp4", "file": "a"}', "[" * 100_000])
 def test_a_damaged_line_of_the_index_is_named(model: Path, videos: Path, tmp_path: Path, line: str) -> None:
     run(model, videos / "a.mp4", "--out", tmp_path / "out")
     with open(tmp_path / "out" / "index.jsonl", "a") as file:
@@ -310,6 +370,43 @@ def test_a_damaged_line_of_the_index_is_named(model: Path, videos: Path, tmp_pat
     result = run(model, videos / "a.mp4", "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert f"Line 2 of {tmp_path / 'out' / 'index.jsonl'} is damaged" in result.stderr
+    assert "Delete the line" in result.stderr
+
+
+INDEX_LINE = {
+    "name": "a.mp4", "video": "videos/a.mp4", "file": "a.mp4.safetensors", "bytes": 10, "file_bytes": 20,
+    "shape": [2, 32], "duration": 1.0, "fps": 25, "start": [0, 0.5], "end": [0.5, 1.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", 3, "`name` must be text, got 3"),
+        ("name", ["a.mp4"], "`name` must be text, got ['a.mp4']"),
+        ("video", None, "`video` must be text, got None"),
+        ("file", 7, "`file` must be text, got 7"),
+        ("bytes", "10", "`bytes` must be a whole number or null, got '10'"),
+        ("bytes", True, "`bytes` must be a whole number or null, got True"),
+        ("file_bytes", None, "`file_bytes` must be a whole number, got None"),
+        ("duration", "1", "`duration` must be a number, got '1'"),
+        ("fps", [], "`fps` must be a number, got []"),
+        ("start", 0.5, "`start` must be a list of numbers, got 0.5"),
+        ("end", [0.5, None], "`end` must be a list of numbers, got [0.5, None]"),
+        ("end", [0.5], "`start` and `end` must be of one length, got 2 and 1"),
+    ],
+)
+def test_a_line_of_the_index_with_a_value_of_another_type_is_named(
+    tmp_path: Path, field: str, value: object, words: str
+) -> None:
+    FeatureStore(tmp_path, {})
+    index = tmp_path / "index.jsonl"
+    index.write_text(json.dumps(INDEX_LINE) + "\n" + json.dumps(INDEX_LINE | {"bytes": None}) + "\n")
+    FeatureStore(tmp_path, {})
+    with open(index, "a") as file:
+        file.write(json.dumps(INDEX_LINE | {field: value}) + "\n")
+    with pytest.raises(ValueError, match=rf"^Line 3 of {index} is damaged: {re.escape(words)}\. Delete the line"):
+        FeatureStore(tmp_path, {})
 
 
 def test_features_that_do_not_fit_into_the_memory_are_refused(

@@ -145,7 +145,12 @@ def test_lists_of_files_that_are_wrong(tmp_path: Path, content: str, message: st
     [
         (["--train", "400"], "Expected NAME=VALUE"),
         (["--train", "500=x.csv"], "'500' is no version of Kinetics"),
-        (["--train", "400=missing.csv"], "missing.csv"),
+        (["--train", "400=missing.csv"], "--train: there is no file missing.csv. Check the path."),
+        (["--train", "400=GOOD", "--val", "600=missing.csv"], "--val: there is no file missing.csv"),
+        (["--train", "400=GOOD", "--labels", "700=missing.txt"], "--labels: there is no file missing.txt"),
+        (["--train", "400=GOOD", "--label-map", "missing.txt"], "--label-map: there is no file missing.txt"),
+        (["--train", "400=GOOD", "--renames", "missing.json"], "--renames: there is no file missing.json"),
+        (["--train", "400=."], "--train: . is a folder. Name the file in it."),
         (["--train", "400=GOOD", "--prefer", "700,600"], "--prefer must name each of 400, 600, 700 once"),
         (["--train", "400=GOOD", "--video-path", "{name}.mp4"], "no template of a path: 'name'"),
         (["--train", "400=GOOD", "--video-path", "a.mp4"], "gives all videos one path"),
@@ -201,6 +206,17 @@ def test_json_lists_that_are_wrong(tmp_path: Path, name: str, content: str, mess
     result = run("unlabeled", "--ssv2", write(tmp_path / name, content), "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert message in said(result)
+
+
+@pytest.mark.parametrize("option", ["--k710", "--ssv2", "--ava", "--webvid", "--self-collected", "--ava-train"])
+def test_lists_that_are_not_there_are_named_with_their_option(tmp_path: Path, option: str) -> None:
+    own, out = write(tmp_path / "own.txt", "a.mp4\n"), tmp_path / "out"
+    for path, reason in ((tmp_path / "gone.txt", "there is no file"), (tmp_path, "is a folder")):
+        result = run("unlabeled", "--self-collected", own, option, path, "-o", out)
+        assert result.exit_code == 1
+        assert f"Error: {option}: " in said(result)
+        assert reason in said(result)
+        assert not out.exists()
 
 
 def test_numbers_that_no_table_can_hold(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 """The four masks: against those of the reference, their counts, their randomness, and what they refuse."""
 
 import inspect
+import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from reference_data import load_reference
@@ -167,17 +169,39 @@ def test_each_clip_has_its_own_draw(name: str):
 
 
 @each_mask
-@pytest.mark.parametrize("ratio", [-0.25, 1.0, 1.5, float("nan")])
-def test_ratio_outside_is_refused(name: str, ratio: float):
-    with pytest.raises(ValueError, match=f"ratio.*{ratio}"):
+@pytest.mark.parametrize("ratio", [-0.25, 1.0, 1.5, float("nan"), "0.5", None, (0.5,)])
+def test_ratio_outside_is_refused(name: str, ratio: object):
+    with pytest.raises(ValueError, match=re.escape(f"`ratio` must be a number in [0, 1), got {ratio!r}.")):
         ALL_MASKS[name](1, GRID, ratio)
 
 
 @each_mask
-@pytest.mark.parametrize("grid", [(8, 14), (8, 14, 0), (8, -14, 14), (0, 14, 14)])
-def test_grid_that_is_none_is_refused(name: str, grid: tuple[int, ...]):
-    with pytest.raises(ValueError, match="grid"):
+@pytest.mark.parametrize(
+    "grid", [(8, 14), (8, 14, 0), (8, -14, 14), (0, 14, 14), (8, 14, 14, 14), (8, 14.0, 14), 14, 14.0, None, "8xx", {}]
+)
+def test_grid_that_is_none_is_refused(name: str, grid: object):
+    with pytest.raises(ValueError, match=f"`grid` must be three .*, got {re.escape(repr(grid))}"):
         ALL_MASKS[name](1, grid, ratio_of(name))
+
+
+@each_mask
+@pytest.mark.parametrize("batch_size", [-1, 2.0, "2", None])
+def test_batch_size_that_is_none_is_refused(name: str, batch_size: object):
+    with pytest.raises(ValueError, match=f"`batch_size` must be a whole number of at least 0, got {batch_size!r}"):
+        ALL_MASKS[name](batch_size, GRID, ratio_of(name))
+
+
+@each_mask
+@pytest.mark.parametrize("generator", [0, [0, 1], np.random.default_rng(0), [None, None], "cpu"])
+def test_generator_that_is_none_is_refused(name: str, generator: object):
+    with pytest.raises(ValueError, match=r"`generator` must be a `torch.Generator`.*manual_seed"):
+        ALL_MASKS[name](2, GRID, ratio_of(name), generator)
+
+
+@each_mask
+def test_numbers_may_be_of_numpy(name: str):
+    numbers = (np.int64(2), np.array(GRID), np.float32(ratio_of(name)))
+    assert torch.equal(ALL_MASKS[name](*numbers, seeded(0)), ALL_MASKS[name](2, GRID, ratio_of(name), seeded(0)))
 
 
 @pytest.mark.parametrize("grid", [GRID, (3, 4, 6)])

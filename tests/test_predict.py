@@ -541,6 +541,28 @@ def test_an_address_that_is_none_is_named(model: Path) -> None:
     assert "http://[::1 is no address (Invalid IPv6 URL)" in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize("inside", ["model", "best"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "RUN", "FILM"),
+        ("features", "RUN", "FILM", "--out", "OUT"),
+        ("export", "RUN", "OUT", "--format", "onnx"),
+        ("publish", "RUN", "me/model"),
+        ("convert", "RUN", "OUT"),
+    ],
+)
+def test_the_folder_of_a_training_run_is_told_from_that_of_its_model(
+    film: Path, tmp_path: Path, arguments: tuple[str, ...], inside: str
+) -> None:
+    (tmp_path / "run" / inside).mkdir(parents=True)
+    (tmp_path / "run" / inside / "config.json").write_text("{}")
+    words = {"RUN": str(tmp_path / "run"), "FILM": str(film), "OUT": str(tmp_path / "out")}
+    result = CliRunner().invoke(app, [words.get(word, word) for word in arguments])
+    assert result.exit_code == 1
+    assert f"left its model in {tmp_path / 'run' / inside}: name that folder." in " ".join(result.stderr.split())
+
+
 def test_a_folder_without_configuration_is_no_model(film: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.pth").write_bytes(b"")
     for name, word in ((tmp_path, "has no config.json"), (tmp_path / "weights.pth", "videomae-v2 convert")):

@@ -340,7 +340,7 @@ def _adapter(folder: Path) -> None:
     [
         (shutil.rmtree, "There is no folder"),
         (lambda folder: (folder / "config.json").unlink(), "is not a model: it has no config.json"),
-        (_folder_of_a_run, "is not a model: .* Its model is in .*model/model"),
+        (_folder_of_a_run, "is not a model: .* The training run left its model in .*model/model"),
         (_list_of_settings, "video_preprocessor_config.json must hold a JSON object, not list"),
         (_adapter, "is an adapter, not a whole model"),
         (_foreign, "`model_type` 'videomae', not 'videomae_v2'.*videomae-v2 convert"),

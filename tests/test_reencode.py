@@ -5,6 +5,7 @@
 import errno
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from video_files import av, encode, encode_sound, read_numbers
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
+from training.list_lines import Layout, read_videos
 from training.reencode.__main__ import main
+from training.reencode.many import Videos
 from training.reencode.pictures import SmallerPictures
 from training.reencode.video import Stopped, reencode
 
@@ -273,6 +276,20 @@ def test_lists_with_and_without_classes(tmp_path: Path, line: str) -> None:
     assert "1 videos written" in said(run(tmp_path / "list.txt", tmp_path / "out"))
 
 
+@pytest.mark.parametrize("line", ["{} 0", "{} 20 0", "{} 0 10 3", "{} 0 -1", "{} -1", "{}"])
+def test_a_list_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    readings = []
+
+    def count(path: str, layout: Layout) -> Iterator:
+        readings.append(path)
+        return read_videos(path, layout)
+
+    monkeypatch.setattr("training.data.files.read_videos", count)
+    (tmp_path / "list.txt").write_text("".join(line.format(f"{i}.mp4") + "\n" for i in range(3)))
+    assert list(Videos.of(str(tmp_path / "list.txt"), "").numbers) == ["0.mp4", "1.mp4", "2.mp4"]
+    assert readings == [str(tmp_path / "list.txt")]
+
+
 def test_one_bad_video_does_not_keep_the_others_from_being_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,7 +401,8 @@ def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: py
         (["videos", "out", "--root", "videos"], "--root is for lists, and videos is a folder. Leave it out."),
         (["videos", "out", "--part", "3/2"], "`--part` must be a number and how many there are"),
         (["outside.txt", "out", "--root", "videos"], "../a.mp4 lies outside of videos. Set --root to the folder"),
-        (["none.txt", "out"], "none.txt"),
+        (["none.txt", "out"], "There is no list none.txt. Check the path."),
+        (["unlabelled.txt", "out"], "unlabelled.txt: the label of a.mp4 is -1"),
         (["empty", "out"], "empty holds no videos"),
     ],
 )
@@ -395,6 +413,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argume
     encode(tmp_path / "videos" / "a.mp4", num_frames=3)
     (tmp_path / "list.txt").write_text("a.mp4\n")
     (tmp_path / "outside.txt").write_text("../a.mp4\n")
+    (tmp_path / "unlabelled.txt").write_text("a.mp4 0 3 -1\n")
     result = run(*arguments)
     assert result.exit_code == 1
     assert reason in said(result)

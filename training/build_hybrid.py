@@ -80,15 +80,15 @@ def kinetics710(
     from .hybrid.labeled import FILE_OF_SPLIT, KineticsOptions, build_kinetics710
 
     lists = [
-        KineticsList(path, _version(version), split)
-        for split, values in ((TRAINING, train), (VALIDATION, val))
+        KineticsList(version=_version(version), path=_file(option, path), split=split)
+        for option, split, values in (("--train", TRAINING, train), ("--val", VALIDATION, val))
         for version, path in _pairs(values)
     ]
     options = KineticsOptions(
         lists,
-        {_version(version): path for version, path in _pairs(labels)},
-        label_map,
-        renames,
+        {_version(version): _file("--labels", path) for version, path in _pairs(labels)},
+        label_map and _file("--label-map", label_map),
+        renames and _file("--renames", renames),
         video_path,
         {_version(version): path for version, path in _pairs(folder)},
         root,
@@ -146,12 +146,14 @@ def unlabeled(
             bar.update(task, completed=done, total=total, description="Movies of ava")
 
         options = UnlabeledOptions(
-            {name: path for name, path in given.items() if path is not None},
+            {name: _file(_option(name), path) for name, path in given.items() if path is not None},
             _of_parts("--root", root),
             {name: _number("--count", value) for name, value in _of_parts("--count", count).items()},
             _of_parts("--video-path", video_path),
             seed,
-            MovieOptions(ava_train, None if ava_cut else WINDOW, workers, movies_done),
+            MovieOptions(
+                ava_train and _file("--ava-train", ava_train), None if ava_cut else WINDOW, workers, movies_done
+            ),
         )
         report = build_unlabeled(
             options, str(output), force=force,
@@ -245,6 +247,19 @@ def _pairs(values: list[str]) -> list[tuple[str, str]]:
         if not all(value.partition("=")[::2]):
             raise ValueError(f"Expected NAME=VALUE, such as 400=train.csv, got {value!r}.")
     return [(value.partition("=")[0].strip(), value.partition("=")[2]) for value in values]
+
+
+def _file(option: str, path: str) -> str:
+    """`path`, if there is such a file: said at once, and not after the lists before it have been read."""
+    if os.path.isdir(path):
+        raise ValueError(f"{option}: {path} is a folder. Name the file in it.")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{option}: there is no file {path}. Check the path.")
+    return path
+
+
+def _option(part: str) -> str:
+    return f"--{part.replace('_', '-')}"
 
 
 def _version(text: str) -> int:

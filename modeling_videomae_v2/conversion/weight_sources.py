@@ -14,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from ..convert_videomae_v2 import StateDict, find_weights
+from ..model_files import advise_model_folder
 from .unpickling import UnsafeCheckpointError, load_pickled
 
 
@@ -176,8 +177,8 @@ def _deepspeed_file(folder: Path, source: str) -> Path:
     files = sorted(folder.glob(DEEPSPEED_PATTERN))
     if not files:
         raise FileNotFoundError(
-            f"{source} holds no weights: none of {', '.join(WEIGHT_FILES)} and no {DEEPSPEED_PATTERN}. Name the file "
-            "itself if it is called otherwise."
+            f"{source} holds no weights: none of {', '.join(WEIGHT_FILES)} and no {DEEPSPEED_PATTERN}. "
+            f"{advise_model_folder(folder)} Or name the file itself if it is called otherwise."
         )
     if len(files) > 1:
         raise ValueError(

@@ -15,7 +15,9 @@ from .windows import Length, WindowReader
 
 
 # Stop short of the model: what is left to do costs little there, and a byte a value is quick to hand over.
-UNFINISHED = {"do_rescale": False, "do_normalize": False, "return_tensors": "pt"}
+UNFINISHED = {
+    "do_rescale": False, "do_normalize": False, "input_data_format": "channels_first", "return_tensors": "pt",
+}  # fmt: skip
 # The views of a video that are averaged are in memory together; more than this are refused.
 MAX_BYTES = 4 * 1024**3
 

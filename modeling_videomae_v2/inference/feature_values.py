@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The values of `videomae-v2 features`: what of the model's outputs is kept, and what decides it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,14 @@ from .sources import Source
 from .store import MADE_FROM, VideoFeatures
 
 
+# What decides the values besides the weights, of the model and of its processor.
+MODEL_SETTINGS = ("hidden_act", "layer_norm_eps", "num_attention_heads", "table_grid")
+PIXEL_SETTINGS = {
+    "do_resize": ("size", "resample"),
+    "do_center_crop": ("crop_size",),
+    "do_rescale": ("rescale_factor",),
+    "do_normalize": ("image_mean", "image_std"),
+}
 # The features of a video stay in memory until it is finished; one with more than this is refused.
 MAX_BYTES = 4 * 1024**3
 
@@ -52,19 +60,31 @@ def join(results: Sequence[Result]) -> VideoFeatures:
 
 def describe_settings(checkpoint: Checkpoint, sampling: Sampling, tokens: str, dtype: str) -> dict[str, Any]:
     """What decides the values of the features; the same for the same weights, wherever they lie."""
-    about = checkpoint.processor.to_dict()
-    own = (
-        "num_frames", "sampling", "sampling_rate", "num_clips", "fps", "do_resize", "size", "resample",
-        "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
-    )  # fmt: skip
+    about, config = checkpoint.processor.to_dict(), checkpoint.model.config
+    own = [*_frame_settings(about, slides=sampling.window is not None)]
+    for switch, settings in PIXEL_SETTINGS.items():
+        own += [switch, *(settings if about[switch] else ())]
     return {
         MADE_FROM: checkpoint.name,
         "model": checkpoint.fingerprint(),
+        **{f"model.{name}": getattr(config, name) for name in MODEL_SETTINGS},
         "dtype": dtype,
         "tokens": tokens,
         **sampling.describe(),
         **{f"processor.{name}": about.get(name) for name in own},
     }
+
+
+def _frame_settings(about: Mapping[str, Any], slides: bool) -> tuple[str, ...]:
+    """Names of the settings of a processor that decide which frames are taken, by a sliding window or by itself."""
+    if slides:
+        return ("num_frames", "num_clips")
+    if not about["do_sample_frames"]:
+        return ("do_sample_frames",)
+    if about.get("fps"):
+        return ("do_sample_frames", "fps")
+    dense = ("sampling_rate",) if about["sampling"] == "dense" else ()
+    return ("do_sample_frames", "num_frames", "num_clips", "sampling", *dense)
 
 
 __all__ = ["check_size", "describe_settings", "features_of", "join"]

@@ -10,7 +10,7 @@ from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
-from ..model_files import open_weights, read_json
+from ..model_files import CONFIGURATIONS, advise_model_folder, open_weights, read_json
 
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -48,10 +48,8 @@ def check_place(name: str, revision: str | None = None) -> None:
         return
     if revision is not None:
         raise ValueError(f"`--revision` {revision!r} chooses among the versions on the Hub, and {name} is a folder.")
-    if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
-        raise FileNotFoundError(
-            f"{name} is not a model: it has no config.json. Give a folder that `save_pretrained` wrote."
-        )
+    if not any((path / file).is_file() for file in CONFIGURATIONS):
+        raise FileNotFoundError(f"{name} is not a model: it has no config.json. {advise_model_folder(path)}")
     check_settings(path)
     there = [file for file in WEIGHTS if (path / file).is_file()]
     for file in there:

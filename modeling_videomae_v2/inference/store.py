@@ -5,7 +5,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,14 +119,13 @@ class FeatureStore:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 record = json.loads(line)
-                name = record["name"]
-                _ = record["file"], record["bytes"], record["file_bytes"]
-            except (ValueError, KeyError, TypeError) as error:
+                _check_record(record)
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
-                    f"Line {number} of {path} is damaged. Delete the line, to have that video done again, or choose "
-                    "another folder for --out."
+                    f"Line {number} of {path} is damaged: {error}. Delete the line, to have that video done again, or "
+                    "choose another folder for --out."
                 ) from error
-            yield name, record
+            yield record["name"], record
 
     def _is_whole(self, record: dict[str, Any]) -> bool:
         path = self._folder / record["file"]
@@ -192,6 +191,36 @@ class FeatureStore:
         with written_aside(path) as aside:
             pyarrow.parquet.write_table(pyarrow.table(columns), aside)
         return path
+
+
+def _is_a(*types: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, types) and not isinstance(value, bool)
+
+
+# What is read again of a line of an index: what it must be, in words, and whether it is.
+FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("name", "video", "file"), ("text", _is_a(str))),
+    "bytes": ("a whole number or null", _is_a(int, type(None))),
+    "file_bytes": ("a whole number", _is_a(int)),
+    **dict.fromkeys(("duration", "fps"), ("a number", _is_a(int, float))),
+    **dict.fromkeys(
+        ("start", "end"), ("a list of numbers", lambda value: _is_a(list)(value) and all(map(_is_a(int, float), value)))
+    ),
+}
+
+
+def _check_record(record: Any) -> None:
+    """`ValueError` where a line of an index is not what `FeatureStore.write` writes."""
+    if not isinstance(record, dict):
+        raise ValueError(f"it must be a JSON object, got {record!r}")
+    for name, (kind, fits) in FIELDS.items():
+        if name not in record:
+            raise ValueError(f"`{name}` is missing")
+        if not fits(record[name]):
+            raise ValueError(f"`{name}` must be {kind}, got {record[name]!r}")
+    starts, ends = len(record["start"]), len(record["end"])
+    if starts != ends:
+        raise ValueError(f"`start` and `end` must be of one length, got {starts} and {ends}")
 
 
 def _as_text(value: Any) -> Any:

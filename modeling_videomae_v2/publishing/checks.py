@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
-from ..model_files import open_weights, parse_json, read_json
+from ..model_files import advise_model_folder, open_weights, parse_json, read_json
 
 
 ARCHITECTURES = {
@@ -129,11 +129,7 @@ def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -
             "model, then `save_pretrained`."
         )
     if not (path / "config.json").is_file():
-        inner = path / "model"  # of a training run
-        hint = f" Its model is in {inner}." if (inner / "config.json").is_file() else ""
-        raise FileNotFoundError(
-            f"{path} is not a model: it has no config.json. Give a folder that `save_pretrained` wrote.{hint}"
-        )
+        raise FileNotFoundError(f"{path} is not a model: it has no config.json. {advise_model_folder(path)}")
     values = read_json(path / "config.json")
     architecture = _architecture(path, values)
     if labels is not None:

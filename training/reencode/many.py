@@ -14,6 +14,7 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 from ..data.faults import Fault
 from ..data.files import FolderSource, ListSource
 from ..data.sources import IndexedSource
+from ..list_lines import find_layout
 from ..thread_pool import in_order
 from .video import demand_encoder, reencode
 
@@ -67,11 +68,12 @@ class Videos:
 
 
 def _open_list(path: str, root: str) -> ListSource:
-    """A list with classes or without: only with them may four columns be `path start total label`."""
+    """A list with classes or without: only with them may there be four columns, `path start total label`."""
     try:
-        return ListSource(path, root, labelled=True)
-    except ValueError:
-        return ListSource(path, root)
+        layout = find_layout(path, labelled=True)  # by its first video alone
+    except (FileNotFoundError, ValueError):
+        layout = None
+    return ListSource(path, root, labelled=layout is not None and len(layout.columns) == 4)
 
 
 @dataclass
