@@ -75,6 +75,7 @@ def test_unlabeled_from_the_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "Without k710, ssv2, ava, webvid" in said(result)
     assert "self-collected" in said(result)
+    assert "were to be drawn" not in said(result)
     first = (out / "self_collected.txt").read_text()
     assert first.count("\n") == 3
     assert run("unlabeled", "--self-collected", own, "--count", "self_collected=all", "-o", out).exit_code == 1
@@ -82,6 +83,34 @@ def test_unlabeled_from_the_command_line(tmp_path: Path) -> None:
     result = run("unlabeled", "--self-collected", own, "--count", "self_collected=all", "-o", out, "--force")
     assert result.exit_code == 0
     assert (out / "self_collected.txt").read_text() == "# path start total\na b.mp4 0 -1\nc.mp4 0 -1\nd.mp4 0 -1\n"
+    result = run("unlabeled", "--self-collected", own, "--count", "self_collected=4", "-o", out, "--force")
+    assert "self_collected: 4 videos were to be drawn, and the list has 3." in said(result)
+
+
+@pytest.mark.parametrize(
+    ("absent", "remark"),
+    [(0, ""), (1, "ava: 1 training movies are not in the list: m01."), (5, ": m01, m02, m03, m04, m05."),
+     (6, "ava: 6 training movies are not in the list: m01, m02, m03, m04, m05 ...")],
+)  # fmt: skip
+def test_training_movies_without_a_file_are_named(tmp_path: Path, absent: int, remark: str) -> None:
+    movies = write(tmp_path / "movies.txt", "a.mp4 900\nb.mp4 900\n")
+    names = write(
+        tmp_path / "train.csv", "".join(f"{name},902,1\n" for name in ["a", *(f"m0{i + 1}" for i in range(absent))])
+    )
+    result = run("unlabeled", "--ava", movies, "--ava-train", names, "--ava-cut", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert remark in said(result)
+    assert ("are not in the list" in said(result)) is bool(absent)
+    assert (tmp_path / "out" / "ava.txt").read_text().count("a.mp4") == 3
+
+
+def test_classes_without_training_videos_are_counted(tmp_path: Path) -> None:
+    train, labels = write(tmp_path / "train.csv", GOOD), write(tmp_path / "labels.txt", "ape\nlion\nyak\n")
+    for given, remark in (((), ""), (("--labels", f"400={labels}"), "1 of 3 classes have no training video.")):
+        result = run("kinetics710", "--train", f"400={train}", *given, "-o", tmp_path / "out", "--force")
+        assert result.exit_code == 0, result.output
+        assert remark in said(result)
+        assert ("have no training video" in said(result)) is bool(remark)
 
 
 @pytest.mark.parametrize(

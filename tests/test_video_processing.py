@@ -176,6 +176,8 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
     normalised = (torch.from_numpy(video).permute(0, 3, 1, 2) / 255 - MEAN) / STD
     got = small(normalised, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(got, expected, rtol=0, atol=0.03)
+    got = small(images, input_data_format="channels_first", return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(got, expected, msg="images have their channels last whatever is said of arrays")
     one = small(images[:1], return_tensors="pt")["pixel_values"]
     assert torch.equal(one, small(video[:1], return_tensors="pt")["pixel_values"])
     black = small(np.zeros((4, 40, 48, 3)), return_tensors="pt")["pixel_values"]
@@ -360,6 +362,7 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
     [
         (np.zeros((4, 32, 32), np.uint8), r"got an array of shape \(4, 32, 32\). Grey frames need an axis"),
         (np.zeros((32, 32, 3), np.uint8), r"got an array of shape \(32, 32, 3\). A picture is a .* `\[picture\]`"),
+        (np.zeros((3, 32, 32), np.uint8), r"got an array of shape \(3, 32, 32\). A picture is a .* `\[picture\]`"),
         (np.zeros((1, 1, 4, 32, 32, 3), np.uint8), r"4 dimensions, got an array of shape \(1, 1, 4, 32, 32, 3\)"),
         ([np.zeros((32, 32), np.uint8)], r"got an array of shape \(32, 32\). Grey frames need an axis"),
         (np.zeros((3, 16, 32, 32), np.uint8), r"looks like \(channels, frames, height, width\): apply `transpose"),
@@ -396,6 +399,12 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
 def test_what_is_not_a_video_is_refused(small, videos, message):
     with pytest.raises(ValueError, match=message):
         small(videos, return_tensors="pt")
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_channels_that_are_no_colours_need_to_be_kept_as_they_are(small, channels):
+    with pytest.raises(ValueError, match=rf"{channels} channels is not grey, RGB or RGBA. Pass `do_convert_rgb=False`"):
+        small(noise(4, 32, 40, channels), input_data_format="channels_last", return_tensors="pt")
 
 
 def test_the_video_of_a_batch_is_named(small):

@@ -11,6 +11,7 @@ from .parts import PARTS
 from .versions import SPLITS
 
 
+SHOWN = 5  # names in a remark
 STEPS = {
     "read": "lines read",
     "repeated": "- again in the same version",
@@ -78,5 +79,6 @@ def unlabeled_remarks(report: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {part['wanted']:,} videos were to be drawn, and the list has {part['kept']:,}.")
         without = part.get("training_movies_without_file", [])
         if without:
-            found.append(f"{name}: {len(without)} training movies are not in the list: {', '.join(without[:5])} ...")
+            names = ", ".join(without[:SHOWN]) + (" ..." if len(without) > SHOWN else ".")
+            found.append(f"{name}: {len(without)} training movies are not in the list: {names}")
     return found
