@@ -453,6 +453,10 @@ def test_shards_of_every_format(tmp_path: Path, format: int) -> None:
     }
     with tarfile.open(tmp_path / "s.tar", "w", format=format, pax_headers={"comment": "about all"}) as tar:
         tar.addfile(tarfile.TarInfo("folder.mp4/"))
+        for name, kind in (("folder.mp4", tarfile.DIRTYPE), ("pipe.mp4", tarfile.FIFOTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            tar.addfile(info)
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size, info.mtime = len(content), 0.5 if format == tarfile.PAX_FORMAT else 0  # as WebDataset does

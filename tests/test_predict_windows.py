@@ -191,7 +191,8 @@ def test_lengths_are_read_as_written() -> None:
         Length(64.0, in_frames=True),
         Length(0.5),
     ]
-    assert (str(Length(2.5)), str(frames(64))) == ("2.5s", "64f")
+    lengths = ("2.5s", "64f", "4s", "1234567f", "0.53386667s", "1000000000f")
+    assert tuple(str(Length.parse(text, "x")) for text in lengths) == lengths, "none is taken for another"
     assert Length(0.001).frames(25) == 1
     assert Length(0.59).frames(10) == 6
 

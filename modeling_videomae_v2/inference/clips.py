@@ -20,6 +20,7 @@ UNFINISHED = {
 }  # fmt: skip
 # The views of a video that are averaged are in memory together; more than this are refused.
 MAX_BYTES = 4 * 1024**3
+MAX_FRAMES = 10_000_000  # wanted of one video
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def choose_sampling(
             f"`--clips` {clips} spreads clips over the video; `--window` and `--stride` slide over it. Leave out one."
         )
     if clips is not None or not (window or stride or slides):
-        if not by_clip:
+        if by_clip:
+            _refuse_endless(processor, processor.num_clips)
+        else:
             refuse_too_many(processor, processor.num_clips, processor.num_crops)
         return Sampling(by_clip=by_clip)
     length = _clip_length(processor) if window in (None, "clip") else Length.parse(window, "--window")
@@ -100,6 +103,7 @@ def choose_sampling(
 
 def refuse_too_many(processor: VideoMAEv2VideoProcessor, num_clips: int, num_crops: int) -> None:
     """`ValueError` if the views of one video are too many for the memory."""
+    _refuse_endless(processor, num_clips)
     sides = processor.crop_size if processor.do_center_crop else None  # whole frames may have any size
     view = processor.num_frames * 3 * sides.height * sides.width if sides else 0
     if num_clips * num_crops * view > MAX_BYTES:
@@ -108,6 +112,15 @@ def refuse_too_many(processor: VideoMAEv2VideoProcessor, num_clips: int, num_cro
             f"`num_clips` ({num_clips}) x `num_crops` ({num_crops}) views of {processor.num_frames} frames would take "
             f"{num_clips * num_crops * view / 1024**3:.1f} GiB of memory for each video. "
             + (f"Ask for at most {most} views." if most else "Ask for fewer frames or a smaller picture.")
+        )
+
+
+def _refuse_endless(processor: VideoMAEv2VideoProcessor, num_clips: int) -> None:
+    """`ValueError` if the list of the frames of all clips, each as often as it is wanted, would be without end."""
+    if num_clips * processor.num_frames > MAX_FRAMES:
+        raise ValueError(
+            f"`num_clips` ({num_clips}) x `num_frames` ({processor.num_frames}) are more frames than a video has. "
+            f"Lower one of them, to {MAX_FRAMES:,} at most together."
         )
 
 

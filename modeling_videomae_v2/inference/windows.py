@@ -52,7 +52,8 @@ class Length:
         return max(1, int(self.value) if self.in_frames else round(self.value * fps))
 
     def __str__(self) -> str:
-        return f"{self.value:g}{'f' if self.in_frames else 's'}"
+        value = int(self.value) if self.value == int(self.value) else self.value  # with all of its digits
+        return f"{value}{'f' if self.in_frames else 's'}"
 
 
 class Window(NamedTuple):
