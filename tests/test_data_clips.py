@@ -15,6 +15,7 @@ import pytest
 import torch
 from video_files import av, encode, encode_sound, read_numbers
 
+from modeling_videomae_v2.video_sources_videomae_v2 import VideoDecodingError
 from training.data import ClipDataset, FrameSampler, Mixture, TooManyBadVideosError, build_loader
 from training.data.augment import ViewMaker
 from training.data.clips import MAX_TRIES
@@ -459,6 +460,31 @@ def test_some_bad_videos_at_once_end_no_training() -> None:
     copy = FaultCounter(0.01)
     copy.load_state_dict(counter.state_dict())
     assert (copy.seen, copy.bad, len(copy.reasons)) == (208, 33, 25)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (VideoDecodingError("a.mp4", "it is damaged", "Export it again."), "it is damaged. Export it again."),
+        (FileNotFoundError("a.mp4 is gone"), "FileNotFoundError: a.mp4 is gone"),
+        (EOFError(), "EOFError: EOFError"),
+    ],
+)
+def test_a_fault_says_why_without_the_name_that_stands_beside_it(error: Exception, reason: str) -> None:
+    assert Fault.of("a.mp4", error) == Fault("a.mp4", reason)
+
+
+def test_what_was_counted_before_a_checkpoint_was_read_stays(caplog: pytest.LogCaptureFixture) -> None:
+    counter = FaultCounter(0.01, num_videos=200)
+    counter.count(8, 1, [Fault("z", "why")])
+    assert "Unreadable video z (number 1): why" in caplog.text
+    counter.load_state_dict({"seen": 10_000, "bad": 20, "reasons": dict.fromkeys("abcdefgh", "why")})
+    assert (counter.seen, counter.bad, sorted(counter.reasons)) == (10_008, 21, list("abcdefghz"))
+    caplog.clear()
+    counter.count(8, 1, [Fault("a", "why")])  # known by name; the others may be repaired by now
+    assert not caplog.records
+    with pytest.raises(TooManyBadVideosError, match="3 of 200 videos cannot be read"):
+        counter.count(8, 1, [Fault("b", "why")])
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multiprocess)])

@@ -909,10 +909,12 @@ def test_mixtures_that_make_no_sense(tmp_path: Path) -> None:
     one, two = (FolderSource(str(tmp_path / name), labelled=True) for name in ("one", "two"))
     with pytest.raises(ValueError, match="name different classes"):
         Mixture([one, two])
-    assert Mixture([one, one]).classes == ("run",)
+    assert (Mixture([one, one]).classes, Mixture([one, one]).num_classes()) == (("run",), 1)
     assert Mixture([FolderSource(str(tmp_path / name)) for name in ("one", "two")]).classes is None  # nobody asks
     with pytest.raises(ValueError, match="does not say how many"):
         Mixture([one, stream_of(3)])
+    unknown = Mixture([stream_of(3)])
+    assert (len(unknown), unknown.num_classes()) == (0, None)
     twice = stream_of(3, length=3)
     twice.weight = 2.0
     with pytest.raises(ValueError, match="has weight 2"):
