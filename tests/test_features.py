@@ -279,6 +279,10 @@ def test_a_line_that_another_part_is_writing_is_left_alone(model: Path, videos: 
         (("--stride", "1"), "stride: '12f' there, '1s' now"),
         (("--window", "20f", "--stride", "12f"), "window: '12f' there, '20f' now"),
         (("--tokens", "all"), "tokens"),
+        (
+            ("--window", "20f", "--stride", "8f", "--tokens", "all"),
+            "(stride: '12f' there, '8f' now; tokens: 'clip' there, 'all' now; window: '12f' there, '20f' now)",
+        ),
         (("--clips", "2"), "processor.num_clips: 1 there, 2 now"),
         (("--dtype", "bfloat16"), "dtype"),
         pytest.param(("--quantize",), "dtype: 'float32' there, 'float32, int8 products' now", marks=needs_avx2),

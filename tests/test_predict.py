@@ -460,6 +460,8 @@ def test_files_and_folders_of_time_lines(tmp_path: Path) -> None:
         (tmp_path / "new.d" / name).touch()
     with pytest.raises(FileExistsError, match=r"a\.mp4\.csv and 1 more"):
         choose_targets("--csv", tmp_path / "new.d", two, ".csv")
+    with pytest.raises(FileExistsError, match=r"a\.mp4\.csv\. Name another place"):
+        choose_targets("--csv", tmp_path / "new.d", one, ".csv")
     (tmp_path / "link").symlink_to(tmp_path / "new.csv")
     (tmp_path / "new.csv").touch()  # a video, whatever its name
     linked = find_sources([str(tmp_path / "link")])
