@@ -10,9 +10,12 @@ import yaml
 from fake_clips import TINY, tiny_recipe
 from transformers.utils import is_flash_attn_3_available
 
+from modeling_videomae_v2 import VideoMAEv2Config
+from training.evaluation.recipe import EvaluationRecipe
 from training.launch import check_launch
+from training.other_names import OTHER_NAMES
 from training.recipe import Recipe, TrackingRecipe, load_recipe
-from training.recipe_parsing import RecipeError, describe
+from training.recipe_parsing import RecipeError, describe, is_key
 from training.schedule import Plan
 from training.tasks import FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
 
@@ -50,6 +53,15 @@ def test_file_and_overrides(config_file: Path) -> None:
     assert recipe.model_config().num_frames == recipe.data.num_frames
 
 
+@pytest.mark.parametrize(("name", "key"), OTHER_NAMES.items())
+def test_names_of_other_programs_stand_for_keys_that_there_are(name: str, key: str) -> None:
+    recipes = (PreTrainingRecipe, FineTuningRecipe, EvaluationRecipe)
+    assert any(is_key(key, recipe) for recipe in recipes)
+    assert not any(is_key(name, recipe) for recipe in recipes)
+    if key.startswith("model.config."):
+        assert hasattr(VideoMAEv2Config(), key.removeprefix("model.config."))
+
+
 def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
     (tmp_path / "above.yaml").write_text(
         "extends: recipe.yaml\nmodel:\n  config:\n    mask_ratio: 0.5\ndata:\n  sources: [{path: other}]\n"
@@ -68,6 +80,17 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
     [
         (["--data.worker", "4"], "`data.worker` is no key of a recipe; did you mean `workers`"),
         (["--quite_another", "4"], "there are: "),
+        (["--epochs", "3"], "`epochs` is no key of a recipe; did you mean `schedule.epochs`?"),
+        (["--num_frames", "8"], "did you mean `data.num_frames`?"),
+        (["--output-dir", "runs"], "did you mean `output_dir`?"),
+        (["--streaming", "true"], "did you mean `data.sources.0.streaming`?"),
+        (["--lr", "1e-3"], "did you mean `optimizer.base_lr`?"),
+        (["--learning-rate", "1e-3"], "did you mean `optimizer.base_lr`?"),
+        (["--drop_path", "0.1"], "did you mean `model.config.drop_path_rate`?"),
+        (["--smoothing", "0.1"], "there are: "),  # a key of fine-tuning
+        (["--model", "vit_giant_patch14_224"], "mapping of keys to values, got 'vit_giant_patch14_224'; set `model.at"),
+        (["--data.sources", "videos"], "list, such as [a, b], got 'videos'. The keys of its first item begin with `da"),
+        (["--tf32", "--data.workers", "4"], "`--tf32` has no value"),
         (["--data.workers", "many"], "`data.workers` must be a whole number, got 'many'"),
         (["--data.workers", "true"], "`data.workers` must be a whole number, got True"),
         (["--data.sampling", "no"], "`data.sampling` must be one of 'dense', 'uniform', got False"),

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from .other_names import OTHER_NAMES
 from .recipe_data import AugmentRecipe as AugmentRecipe
 from .recipe_data import DataRecipe, below_zero
 from .recipe_data import SourceRecipe as SourceRecipe
@@ -320,6 +321,6 @@ def load_recipe(argv: Sequence[str], recipe_class: type[RecipeT]) -> RecipeT:
     for key, value in pairs:
         if key != "config":
             assign(values, key, value)
-    recipe = build(recipe_class, values)
+    recipe = build(recipe_class, values, others=OTHER_NAMES)
     recipe.validate()
     return recipe

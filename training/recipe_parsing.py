@@ -38,7 +38,7 @@ def knob(default: Any, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": text})
 
 
-def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+def build(cls: type[T], values: Mapping[str, Any], where: str = "", others: Mapping[str, str] | None = None) -> T:
     """Make a dataclass from a nested mapping.
 
     Args:
@@ -46,6 +46,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
             of dataclasses, and unions of these.
         values: What a YAML file holds.
         where: Dotted path of `values` in the recipe, for messages.
+        others: Dotted keys by the names that other programs have for them, for messages.
 
     Raises:
         RecipeError: A key is not a field of `cls`, or a value has the wrong type.
@@ -53,10 +54,13 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     hints = typing.get_type_hints(cls)
     known = {field.name for field in dataclasses.fields(cls)}
     if not isinstance(values, Mapping):
-        raise RecipeError(f"`{where or 'recipe'}` must be a mapping of keys to values, got {values!r}.")
+        keys = ", ".join(f"`{_join(where, name)}`" for name in sorted(known))
+        raise RecipeError(f"`{where or 'recipe'}` must be a mapping of keys to values, got {values!r}; set {keys}.")
     for key in values:
         if key not in known:
-            raise RecipeError(f"`{_join(where, key)}` is no key of a recipe; {_hint(str(key), known)}")
+            meant = [] if where else _meant(str(key).replace("-", "_"), cls, others or {})
+            hint = f"did you mean {' or '.join(f'`{name}`' for name in meant)}?" if meant else _hint(str(key), known)
+            raise RecipeError(f"`{_join(where, key)}` is no key of a recipe; {hint}")
     return cls(**{key: convert(value, hints[key], _join(where, key)) for key, value in values.items()})
 
 
@@ -115,6 +119,8 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
     shown, way_out = repr(value), ""
     if kind is str and isinstance(value, (bool, int, float, date)):  # YAML has seen more in it than letters
         shown, way_out = str(value), f""" Write it in quotes, "'{value}'" on the command line."""
+    elif kind is list and dataclasses.is_dataclass(typing.get_args(hint)[0]):
+        way_out = f" The keys of its first item begin with `{where}.0`."
     raise RecipeError(f"`{where}` must be {wanted[kind]}, got {shown}.{way_out}")
 
 
@@ -218,7 +224,7 @@ def split_arguments(argv: Sequence[str]) -> list[tuple[str, Any]]:
         key, equals, text = argument[2:].partition("=")
         if not equals:
             position += 1
-            if position == len(argv):
+            if position == len(argv) or argv[position].startswith("--"):
                 raise RecipeError(f"`--{key}` has no value; write `--{key} VALUE`.")
             text = argv[position]
         position += 1
@@ -274,6 +280,35 @@ def describe(cls: type, prefix: str = "") -> Iterator[str]:
         default = field.default_factory() if made else field.default
         name = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
         yield f"  --{prefix}{field.name} ({name.replace('typing.', '')}, default {default!r}): {text}"
+
+
+def is_key(name: str, cls: type) -> bool:
+    """Whether a recipe of this class has a place for the dotted `name`."""
+    first, _, rest = name.partition(".")
+    hint = typing.get_type_hints(cls).get(first)
+    if hint is None or not rest:
+        return hint is not None
+    if typing.get_origin(hint) is list:
+        (hint,), rest = typing.get_args(hint), rest.partition(".")[2]
+    return typing.get_origin(hint) is dict or (dataclasses.is_dataclass(hint) and is_key(rest, hint))
+
+
+def _named(last: str, cls: type, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the keys of this name below those of a recipe; of lists of parts, those of the first one."""
+    for name, hint in typing.get_type_hints(cls).items():
+        part = next((h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)), None)
+        if part is not None:
+            yield from _named(last, part, f"{prefix}{name}.{'0.' if typing.get_origin(hint) is list else ''}")
+        elif name == last:
+            yield prefix + name
+
+
+def _meant(key: str, cls: type, others: Mapping[str, str]) -> list[str]:
+    """Keys of a recipe that others call `key`, or that have this name below another one."""
+    if key in others and is_key(others[key], cls):
+        return [others[key]]
+    same = list(_named(key, cls))
+    return [name for name in same if ".0." not in name] or same
 
 
 def _index(place: list, part: str, key: str) -> int:
