@@ -7,7 +7,7 @@ data on a device: nothing here waits for one, and no shape depends on what a mas
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -27,6 +27,10 @@ def token_grid(pixel_values: torch.Tensor, config: VideoMAEv2Config, with_views:
     """
     if not isinstance(pixel_values, torch.Tensor):
         hint = ' Pass `return_tensors="pt"` to the video processor.' if isinstance(pixel_values, list) else ""
+        if isinstance(pixel_values, Mapping):
+            hint = " Pass `model(**inputs)` where `inputs` are what the video processor gives."
+        elif isinstance(pixel_values, np.ndarray):
+            hint = " Pass `torch.from_numpy(pixel_values)`."
         raise ValueError(f"`pixel_values` must be a tensor, got {type(pixel_values).__name__}.{hint}")
     shape, first = tuple(pixel_values.shape), 2 if with_views else 1
     layout = f"(batch, {'views, ' if with_views else ''}frames, channels, height, width)"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import clips, tiny_model
+from tiny import MODEL_CLASSES, clips, tiny_model
 
 from modeling_videomae_v2 import (
     VideoMAEv2ForPreTraining,
@@ -93,6 +93,18 @@ def test_a_list_of_pixel_values_names_what_the_processor_needs(model_class: type
     )
     with pytest.raises(ValueError, match=r'`pixel_values`.*return_tensors="pt"'):
         tiny_model(model_class)(**processor(np.zeros((4, 16, 16, 3), dtype=np.uint8)))
+
+
+@pytest.mark.parametrize("model_class", MODEL_CLASSES)
+def test_what_the_processor_gives_as_one_argument_names_the_way_out(model_class: type) -> None:
+    processor = VideoMAEv2VideoProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}, num_frames=4
+    )
+    inputs = processor(np.zeros((4, 16, 16, 3), dtype=np.uint8), return_tensors="np")
+    with pytest.raises(ValueError, match=r"got BatchFeature. Pass `model\(\*\*inputs\)`"):
+        tiny_model(model_class)(inputs)
+    with pytest.raises(ValueError, match=r"got ndarray. Pass `torch.from_numpy\(pixel_values\)`"):
+        tiny_model(model_class)(**inputs)
 
 
 def test_labels_of_several_classes_at_once_may_be_whole_numbers() -> None:
