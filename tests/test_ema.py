@@ -20,8 +20,9 @@ from torch.distributed.fsdp import fully_shard
 from training.checkpoint import complete_checkpoints
 from training.ema import WeightAverage
 from training.launch import check_launch
-from training.loop import Run, StopSignal, evaluate, fit, start, train, train_step
+from training.loop import Run, evaluate, fit, start, train, train_step
 from training.recipe import RecipeError
+from training.stopping import StopSignal
 from training.tasks import PreTrainingRecipe, PreTrainingTask
 
 

@@ -370,9 +370,9 @@ def test_asked_to_stop_it_saves_first_and_evaluates_when_it_goes_on(
 def test_asked_to_stop_within_an_evaluation(
     config_file: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
-    """It ends after the next batches, and is done from the start when the run goes on."""
-    options = ["--eval.every", "2", "--ema.decay", "0.5", "--eval.batch_size", "1", "--tracking.log_every", "2",
-               "--checkpoint.every", "4"]  # fmt: skip
+    """It ends before the next batch, if these take their time, and is done from the start when the run goes on."""
+    monkeypatch.setattr("training.stopping.PATIENCE", 0.0)
+    options = ["--eval.every", "2", "--ema.decay", "0.5", "--eval.batch_size", "1", "--checkpoint.every", "4"]
     found = evaluated(config_file, videos, tmp_path / "straight", *options)
     batches, seen = Validation._batches, []
 
@@ -389,7 +389,7 @@ def test_asked_to_stop_within_an_evaluation(
             patch.setattr(Validation, "_batches", asked)
             with pytest.raises(SystemExit):
                 evaluated(config_file, videos, tmp_path / "stopped", *options)
-        assert len(seen) == 3  # of 7; looked at before the first one and the third one
+        assert len(seen) == 3  # of 7
         assert not (tmp_path / "stopped" / "evaluation.jsonl").exists()
         (checkpoint,) = complete_checkpoints(tmp_path / "stopped" / "checkpoints")
         assert checkpoint.name == "step-00000002"

@@ -29,7 +29,7 @@ from modeling_videomae_v2 import (
 )
 from training.checkpoint import complete_checkpoints
 from training.data.faults import Fault
-from training.loop import Run, StopSignal, fit, report_faults, start, train, train_step
+from training.loop import Run, fit, report_faults, start, train, train_step
 from training.masks import MaskDrawer, loss_weight, mix
 from training.optimizer import poison_unless_finite
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
@@ -251,14 +251,18 @@ def test_nothing_is_read_from_the_device_between_reports(tmp_path: Path, monkeyp
     assert reads == ["tolist"]
 
 
-def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log_every", [1, 100])  # steps that take longer than the processes' patience, or do not
+def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_every: int) -> None:
+    monkeypatch.setattr("training.stopping.PATIENCE", 3600.0 if log_every == 1 else 0.0)
+
     class Terminated(PreTrainingTask):
         def prepare(self, batch: dict, first_clip: int, device: torch.device) -> dict[str, torch.Tensor]:
             if first_clip == 2 * 8:
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().prepare(batch, first_clip, device)
 
-    recipe, before = tiny_recipe(PreTrainingRecipe, tmp_path, checkpoint__every=100), signal.getsignal(signal.SIGTERM)
+    often = {"checkpoint__every": 100, "tracking__log_every": log_every}
+    recipe, before = tiny_recipe(PreTrainingRecipe, tmp_path, **often), signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as exit_status:
         train(recipe, Terminated(recipe), build_loader)
     assert signal.getsignal(signal.SIGTERM) == before
@@ -296,15 +300,6 @@ def test_unreadable_videos_are_named_at_the_end(tmp_path: Path, caplog: pytest.L
     listed = (tmp_path / "unreadable.txt").read_text().splitlines()
     assert listed == [f"{name}.mp4: it is empty" for name in "abcd"]
     assert "4 videos could not be read; 6 samples got another one instead." in caplog.text
-
-
-def test_a_second_request_to_stop_changes_nothing() -> None:
-    """As scheduler and launcher send them, one after the other."""
-    asked = StopSignal()
-    os.kill(os.getpid(), signal.SIGTERM)
-    assert asked.stop
-    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or the next one would end the tests
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_training_beside_the_main_thread(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -28,6 +28,7 @@ from .launch import make_accelerator, whole_weights
 from .optimizer import clip_gradients, guard_step, make_optimizer, poison_unless_finite, set_learning_rate
 from .recipe import Recipe
 from .schedule import Plan
+from .stopping import Agreement, StopSignal, sigterm_as_before
 from .tasks import Batch, Task
 from .tracking import Monitor
 from .validation import Validation
@@ -84,6 +85,7 @@ def fit(run: Run) -> bool:
     """
     recipe, plan, progress = run.recipe, run.plan, run.progress
     asked = StopSignal()
+    agreed = Agreement(run.accelerator, asked)
     run.model.train()
     if progress.owes_evaluation and not evaluate(run, asked):  # the run before was asked to stop, and so is this one
         return False
@@ -93,7 +95,7 @@ def fit(run: Run) -> bool:
 
         stop, last = False, progress.step == plan.max_steps
         saves, progress.owes_evaluation = last or progress.step % recipe.checkpoint.every == 0, run.evaluation_due()
-        if saves or progress.owes_evaluation or progress.step % recipe.tracking.log_every == 0:
+        if agreed() or saves or progress.owes_evaluation or progress.step % recipe.tracking.log_every == 0:
             stop = run.monitor.report(asked.stop)  # before a state is kept or measured, its losses are looked at
         if recipe.tracking.picture_every and (progress.step % recipe.tracking.picture_every == 0 or last):
             draw_picture(run, inputs)
@@ -147,7 +149,7 @@ def draw_picture(run: Run, inputs: Batch) -> None:
     run.monitor.picture(picture)
 
 
-def evaluate(run: Run, asked: "StopSignal") -> bool:
+def evaluate(run: Run, asked: StopSignal) -> bool:
     """Measure the model on the validation set, and keep it if it is the best so far; every process calls it.
 
     Returns:
@@ -156,7 +158,7 @@ def evaluate(run: Run, asked: "StopSignal") -> bool:
     validation = run.validation
     if validation is not None:  # else the recipe does not name one any more
         with run.exported_weights():
-            values = validation.measure(run.model, lambda: asked.stop)
+            values = validation.measure(run.model, Agreement(run.accelerator, asked))
             if values is not None and validation.is_best(values):
                 save_model(run.accelerator, run.model, run.task, name="best")
         run.model.train()
@@ -178,34 +180,6 @@ def batches_of(loader: ClipLoader) -> Iterator[Batch]:
         "The data ended before the training: a stream gives each video once. Lower schedule.max_steps, or give the "
         "source a length by reading it without data.sources.N.streaming."
     )
-
-
-class StopSignal:
-    """Remembers that the process was asked to stop, by SIGTERM.
-
-    Further requests change nothing: scheduler and launcher each send one. Ctrl-C (SIGINT) ends the process at once.
-    """
-
-    def __init__(self) -> None:
-        self.stop = False
-        try:
-            signal.signal(signal.SIGTERM, self._remember)
-        except ValueError:  # not in the main thread: then nobody sends signals
-            logger.debug("Signals are not handled outside the main thread.")
-
-    def _remember(self, number: int, frame: Any) -> None:
-        self.stop = True
-
-
-@contextmanager
-def sigterm_as_before() -> Iterator[None]:
-    """Gives SIGTERM back the meaning that it had, at the end."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        with suppress(ValueError, TypeError):  # not in the main thread, or not set by Python: nothing was changed
-            signal.signal(signal.SIGTERM, before)
 
 
 def start(recipe: Recipe, task: Task, build_loader: LoaderFactory) -> Run:

@@ -56,7 +56,7 @@ class Validation:
 
         Args:
             model: The model.
-            asked: Whether this process is to stop; all stop as soon as one is, within `tracking.log_every` batches.
+            asked: Whether to stop, the same on all processes; each calls it before every batch.
 
         Returns:
             `eval_top1` and `eval_top5`, shares of the videos that can be read, and `eval_videos`, their number; None if
@@ -67,9 +67,8 @@ class Validation:
         """
         model.eval()
         counts = torch.zeros(3, dtype=torch.int64, device=self.accelerator.device)
-        every = self.task.recipe.tracking.log_every
-        for number, (clips, labels, valid) in enumerate(self._batches()):
-            if number % every == 0 and self._any(asked()):
+        for clips, labels, valid in self._batches():
+            if asked():
                 return None
             with self.accelerator.autocast():
                 logits = model(pixel_values=clips, return_dict=True).logits
@@ -87,10 +86,6 @@ class Validation:
         if seen < total:
             logger.warning(f"{total - seen} videos of data_eval cannot be read and do not count.")
         return {"eval_top1": top1 / seen, "eval_top5": top5 / seen, "eval_videos": seen}
-
-    def _any(self, flag: bool) -> bool:
-        """Whether any process says so."""
-        return self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum").item() > 0
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Clips, labels and whether they count; as many batches on every process, since sharded models need all."""
