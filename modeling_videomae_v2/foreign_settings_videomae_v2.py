@@ -114,6 +114,12 @@ def translate_config(config_dict: dict[str, Any], own_type: str) -> dict[str, An
     return {**fields, **common, "model_type": own_type}
 
 
+def is_foreign_processor(settings: Mapping[str, Any], own_type: str) -> bool:
+    """Whether the content of a processor's file is that of one of transformers' VideoMAE processors."""
+    kinds = [settings[name] for name in _PROCESSOR_TYPES if isinstance(settings.get(name), str)]
+    return own_type not in kinds and any(kind.startswith("VideoMAE") for kind in kinds)
+
+
 def translate_processor(settings: dict[str, Any], own_type: str) -> dict[str, Any]:
     """Content of a processor's file in the settings of `VideoMAEv2VideoProcessor`.
 
@@ -126,8 +132,7 @@ def translate_processor(settings: dict[str, Any], own_type: str) -> dict[str, An
     Returns:
         Settings for `VideoMAEv2VideoProcessor`.
     """
-    kinds = [settings[name] for name in _PROCESSOR_TYPES if isinstance(settings.get(name), str)]
-    if own_type in kinds or not any(kind.startswith("VideoMAE") for kind in kinds):
+    if not is_foreign_processor(settings, own_type):
         return settings
     taken = {name: settings[name] for name in _PROCESSOR_FIELDS if settings.get(name) is not None}
     return {**_PROCESSOR_DEFAULTS, **taken}

@@ -19,11 +19,13 @@ ALIASES = {
 }  # fmt: skip
 # Keys by which a saved file names its class.
 CLASS_NAMES = ("video_processor_type", "image_processor_type", "feature_extractor_type")
-# Arguments of `from_pretrained` that say where and how to load.
-LOADING = frozenset({
-    "cache_dir", "force_download", "local_files_only", "token", "revision", "proxies", "subfolder", "user_agent",
-    "return_unused_kwargs", "trust_remote_code", "code_revision", "backend", "use_fast", "config",
+# Arguments of `from_pretrained` that say where to load from, and these with others about loading.
+FROM_WHERE = frozenset({
+    "cache_dir", "force_download", "local_files_only", "token", "revision", "proxies", "subfolder",
 })  # fmt: skip
+LOADING = FROM_WHERE | {
+    "user_agent", "return_unused_kwargs", "trust_remote_code", "code_revision", "backend", "use_fast", "config",
+}  # fmt: skip
 
 
 def refuse_unknown(owner: str, keys: Iterable[str], known: Collection[str], only_near: bool = False) -> None:
@@ -122,4 +124,4 @@ def _is_number(value: Any, nonzero: bool) -> bool:
     return is_number and math.isfinite(value) and not (nonzero and value == 0)
 
 
-__all__ = ["CLASS_NAMES", "LOADING", "check_pixels", "check_sampling", "plain_numbers", "refuse_unknown"]
+__all__ = ["CLASS_NAMES", "FROM_WHERE", "LOADING", "check_pixels", "check_sampling", "plain_numbers", "refuse_unknown"]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Video processor of VideoMAE V2: the one owner of frame sampling, resizing, cropping, mean and standard deviation."""
 
+import os
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,13 +17,16 @@ from transformers.image_utils import (
     PILImageResampling,
 )
 from transformers.processing_utils import VideosKwargs
+from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
-from .foreign_settings_videomae_v2 import translate_processor
+from .configuration_videomae_v2 import VideoMAEv2Config
+from .foreign_settings_videomae_v2 import is_foreign_processor, translate_processor
 from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
 from .processor_settings_videomae_v2 import (
     CLASS_NAMES,
+    FROM_WHERE,
     LOADING,
     check_pixels,
     check_sampling,
@@ -34,6 +38,8 @@ from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_t
 from .video_sources_videomae_v2 import is_video_source
 from .video_views_videomae_v2 import crop_views, dense_indices, uniform_indices
 
+
+logger = logging.get_logger(__name__)
 
 BOTH_RATES = "`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other. Pass one of them."
 
@@ -129,6 +135,34 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         tolerant = kwargs.get("return_unused_kwargs") or "_from_pipeline" in kwargs
         refuse_unknown(cls.__name__, kwargs.keys() - LOADING, cls._known_settings(), only_near=bool(tolerant))
         return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+
+    @classmethod
+    def get_video_processor_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As in `BaseVideoProcessor`. Of transformers' VideoMAE, the model's settings say how long a clip is."""
+        place = {name: kwargs[name] for name in FROM_WHERE if name in kwargs}
+        settings, kwargs = super().get_video_processor_dict(pretrained_model_name_or_path, **kwargs)
+        if is_foreign_processor(settings, cls.__name__) and settings.get("num_frames") is None:
+            settings["num_frames"] = cls._frames_of_model(str(pretrained_model_name_or_path), place)
+        return settings, kwargs
+
+    @staticmethod
+    def _frames_of_model(source: str, place: dict[str, Any]) -> int | None:
+        """Frames of a clip of the model that the processor lies beside; None where there is none, or another kind."""
+        if os.path.isfile(source):
+            source = os.path.dirname(source)
+        file = cached_file(
+            source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False, **place,
+        )  # fmt: skip
+        if file is None:
+            logger.warning(f"{source} has no {CONFIG_NAME} to be read, so clips of 16 frames are taken (`num_frames`).")
+            return None
+        try:
+            return VideoMAEv2Config.from_pretrained(file).num_frames
+        except ValueError:  # which loading the model says
+            return None
 
     @classmethod
     def _known_settings(cls) -> set[str]:

@@ -350,6 +350,32 @@ def test_statistics_and_size_of_the_repository_are_kept(tmp_path: Path) -> None:
     torch.testing.assert_close(pixels, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"model_type": "videomae", "num_frames": 8}, 8),
+        ({"model_type": "videomae"}, 16),
+        ({"model_type": "VideoMAEv2_Base", "model_config": {"embed_dim": 384, "all_frames": 32}}, 32),
+        ({"model_type": "timesformer", "num_frames": 8}, 16),  # its repositories have a processor of VideoMAE
+    ],
+)
+def test_clips_are_as_long_as_those_of_the_model(tmp_path: Path, config: dict[str, Any], expected: int) -> None:
+    """Processors of transformers take what they are given, and say nothing of it."""
+    write_processor(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == expected
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "preprocessor_config.json").num_frames == expected
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path, num_frames=4).num_frames == 4
+    write_processor(tmp_path, num_frames=6)
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == 6
+
+
+def test_a_processor_without_a_model_says_that_it_guesses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_processor(tmp_path)
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == 16
+    assert f"{tmp_path} has no config.json to be read, so clips of 16 frames are taken" in caplog.text
+
+
 def test_statistics_that_are_not_written_are_those_of_transformers(tmp_path: Path) -> None:
     write_processor(tmp_path)
     assert list(VideoMAEv2VideoProcessor.from_pretrained(tmp_path).image_mean) == [0.5, 0.5, 0.5]

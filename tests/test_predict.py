@@ -380,7 +380,9 @@ def test_videos_that_would_be_mixed_up_are_refused(model: Path, film: Path, tmp_
     (tmp_path / "empty").mkdir()
     result = run(model, tmp_path / "empty")
     assert result.exit_code == 1
-    assert "no video file" in result.stderr
+    assert "pass the files by name" in result.stderr
+    (tmp_path / "empty" / "00001.JPG").touch()
+    assert "Of pictures, write a video" in run(model, tmp_path / "empty").stderr
 
 
 def test_names_of_addresses() -> None:

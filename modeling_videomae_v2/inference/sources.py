@@ -89,16 +89,11 @@ def refuse_missing(sources: Sequence[Source]) -> list[str]:
 
 
 def _in_folder(folder: Path) -> list[Source]:
-    found = [
-        Path(place, name)
-        for place, names in walk_folders(str(folder))
-        for name in names
-        if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-    ]
+    files = [Path(place, name) for place, names in walk_folders(str(folder)) for name in names]
+    found = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     if not found:
         raise ValueError(
-            f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). Check the path, or pass "
-            "the files by name."
+            f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). {_way_out(files)}"
         )
     sources = [Source(str(path), _cut(path.relative_to(folder).as_posix())) for path in found]
     return sorted(sources, key=lambda source: natural_key(source.name))
@@ -129,6 +124,15 @@ def _cut(name: str, less: int = 0) -> str:
     behind = f"-{hashlib.sha256(os.fsencode(last)).hexdigest()[:8]}{suffix}"
     room = MAX_NAME - less - len(behind)
     return folder + slash + os.fsencode(stem)[:room].decode(errors="ignore") + behind
+
+
+def _way_out(files: list[Path]) -> str:
+    """What to do about a folder without videos."""
+    from ..indexed_videos_videomae_v2 import PICTURE_SUFFIXES  # which takes time to import
+
+    if any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
+        return "Of pictures, write a video, or give the video processor the list of their paths in Python."
+    return "Check the path, or pass the files by name."
 
 
 __all__ = ["Source", "find_sources", "natural_key", "printable", "refuse_missing"]

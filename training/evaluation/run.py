@@ -192,8 +192,8 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self.job.state.is_main_process:
             before = len(self.job.dataset) - self.total
-            more = f", {before} are already done" if before else ""
-            logger.info("%d videos to evaluate on %d processes%s.", self.total, self.job.state.num_processes, more)
+            more, processes = f", {before} are already done" if before else "", self.job.state.num_processes
+            logger.info(f"{self.total} videos to evaluate on {processes} process{'es' * (processes > 1)}{more}.")
         return self
 
     def __exit__(self, *_: object) -> None:
