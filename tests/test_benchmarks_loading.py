@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks that load clips: end to end, features of videos, the loader."""
+"""Benchmarks that load: end to end, features of videos, the loader; models."""
 
 import runpy
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny_benchmark import CPU_NAME, QUICK
 
-from benchmarks import data_loading, end_to_end, features
+from benchmarks import competitors, data_loading, end_to_end, features, model_loading
 from benchmarks.clip_views import Clips
 from benchmarks.row_file import read_text
 from benchmarks.settings import Settings
@@ -205,3 +205,18 @@ def test_the_loader_is_measured_within_its_time(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(Settings, "late", property(lambda _: next(lateness)))
     rows = data_loading.main([*options, "--repeats", "20", "--samples", "40"])
     assert not any(row["variant"].startswith("loader") for row in rows)
+
+
+def test_models_are_loaded_as_each_library_does_it(tmp_path: Path) -> None:
+    tables: list[int] = []
+    slow = competitors.their_slow_table
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_loading, "their_slow_table", lambda *shape: tables.append(shape[0]) or slow(*shape))
+        arguments = ["--presets", "tiny", "--repeats", "2", "--warmup", "1", "--output", str(tmp_path)]
+        rows = model_loading.main(arguments)
+    assert [(row["variant"], row["clock"]) for row in rows] == [("ours", "wall"), ("transformers, sdpa", "wall")]
+    assert all(row["median_s"] > 0 for row in rows)
+    assert rows[1]["speedup"] == 1.0
+    assert len(tables) == 3  # at every load, as without our benchmarks
+    assert competitors.their_modeling.get_sinusoid_encoding_table is competitors.their_table
+    assert (tmp_path / f"model_loading-{CPU_NAME}.csv").exists()
