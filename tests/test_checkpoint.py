@@ -439,7 +439,15 @@ def plan(**changes: Any) -> Plan:
     [
         ({}, []),
         ({"num_processes": 1, "accumulation": 6}, ["Number of processes: 2 -> 1", "accumulation: 3 -> 6"]),
-        ({"batch_size": 8, "peak_lr": 2.0}, ["batch_size: 4 -> 8", "Total batch: 48 -> 96 clips", "Schedule: step 50"]),
+        (
+            {"batch_size": 8, "peak_lr": 2.0},
+            [
+                "batch_size: 4 -> 8",
+                "Total batch: 48 -> 96 clips, and with it the peak of the "
+                "learning rate, 1 -> 2. Data go on at video 1200.",
+                "Schedule: step 50",
+            ],
+        ),
         ({"views": 4, "batch_size": 2}, ["batch_size", "data.views: 2 -> 4"]),
         ({"max_steps": 200}, ["Schedule: step 50 of 100 -> of 200; the learning rate jumps from 0.587 to 0.895"]),
     ],
@@ -448,6 +456,8 @@ def test_what_changes_is_said(changes: dict[str, Any], said: list[str]) -> None:
     lines = plan_changes(dataclasses.asdict(plan()), plan(**changes), step=50, samples_seen=1200)
     assert len(lines) == len(said)
     assert all(line.startswith(expected) for line, expected in zip(lines, said))
+    back = plan_changes(dataclasses.asdict(plan(**changes)), plan(), step=50, samples_seen=1200)
+    assert len(back) == len(said)
 
 
 def test_another_accumulation_goes_on_with_the_same_samples(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -251,14 +251,15 @@ def test_predictions_table() -> None:
         assert row["single_view_predicted"] == int(np.argmax(row["single_view_probabilities"]))
 
 
+@pytest.mark.filterwarnings("error:Glyph")
 @pytest.mark.parametrize("classes", [1, 12, 45, 1600])
 def test_picture(classes: int, tmp_path: Path) -> None:
     """Names that matplotlib would take for formulas, or has no letters for, do not spoil it; size is bounded."""
     counts = np.eye(classes, dtype=np.int64) * 3
     counts[0, -1] += 2
-    names = ["$x^{", "日本語 \n", "a" * 200, *(f"class {i}" for i in range(classes))][:classes]
+    names = ["$x^{$", "日本語 \n", "a" * 200, *(f"class {i}" for i in range(classes))][:classes]
     mistakes = [{"true": names[0], "predicted": names[-1], "videos": 2, "share": 0.4}]
-    draw_confusion(tmp_path / "confusion.png", counts, names, mistakes, "a $ title")
+    draw_confusion(tmp_path / "confusion.png", counts, names, mistakes, "a $x^{$ title")
     with Image.open(tmp_path / "confusion.png") as picture:
         assert 400 < picture.width < 4500
         pixels = np.asarray(picture.convert("RGB"))
@@ -279,7 +280,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch, path: Path, *args: Any) -> Any:
 def test_cells_of_a_picture_of_few_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Percent of the videos of the true class, which is the row; a class without videos has an empty row."""
     counts = np.array([[997, 3, 0], [56, 44, 0], [0, 0, 0]])
-    axes = drawn(monkeypatch, tmp_path / "a.png", counts, ["cook", "sing$", "word" * 20], [], "title").axes[0]
+    axes = drawn(monkeypatch, tmp_path / "a.png", counts, ["co\x07ok\udcf6", "sing$", "word" * 20], [], "title").axes[0]
+    assert axes.figure.get_suptitle() == "title"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
     np.testing.assert_allclose(axes.images[0].get_array(), [[99.7, 0.3, 0], [56, 44, 0], [0, 0, 0]])
     assert axes.images[0].get_clim() == (0, 100)
@@ -288,7 +290,7 @@ def test_cells_of_a_picture_of_few_classes(tmp_path: Path, monkeypatch: pytest.M
         (0, 0): ("100", "white"), (0, 1): ("<1", "black"), (1, 0): ("56", "white"), (1, 1): ("44", "black"),
     }  # fmt: skip
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        assert [tick.get_text() for tick in ticks] == ["cook", "sing$", ("word" * 20)[:34]]
+        assert [tick.get_text() for tick in ticks] == ["co ok?", "sing$", ("word" * 20)[:34]]
 
 
 def test_map_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,6 +300,7 @@ def test_map_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     counts[2, 7] = 2
     name = "a very long name of a class, which is cut"
     rows = [{"true": name, "predicted": f"class {i}", "videos": 300 - i, "share": 0.25} for i in range(200)]
+    rows[1]["predicted"] = "\n" + "w" * 33 + " and more"  # no other word has room beside the dots
     figure = drawn(monkeypatch, tmp_path / "a.png", counts, [name] * classes, rows, "title")
     cells, listing = figure.axes[0], figure.axes[1]
     assert (cells.get_xlabel(), cells.get_ylabel()) == ("predicted class (id)", "true class (id)")
@@ -305,11 +308,13 @@ def test_map_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (shares[2, 7], shares[2, 2], shares[1, 1]) == (25.0, 75.0, 100.0)
     assert shares.mask.sum() == classes * classes - classes - 1
     assert cells.images[0].get_clim() == (0, 100)
+    assert cells.bbox.width == pytest.approx(16 * classes)  # whole pixels, and no more for few classes
     assert cells.images[0].get_extent() == [-0.5, classes - 0.5, classes - 0.5, -0.5]
     lines = [line.split() for line in listing.texts[0].get_text().splitlines()]
     assert lines[2] == ["25", "300", "a", "very", "long", "name", "of", "a", "class,..."]
-    assert lines[3] == [">", "class", "0"]
+    assert (lines[3], lines[5]) == ([">", "class", "0"], [">", "w" * 33])
     box = listing.texts[0].get_window_extent()
     assert 0.8 * listing.bbox.height < box.height <= listing.bbox.height
     figure = drawn(monkeypatch, tmp_path / "b.png", np.eye(classes), [name] * classes, [], "title")
     assert figure.axes[1].texts[0].get_text().splitlines()[-1] == "none"
+    assert figure.axes[0].images[0].get_array().compressed().tolist() == [100.0] * classes  # of one video each

@@ -109,6 +109,7 @@ def test_what_is_drawn() -> None:
     assert 2 * float((bottom - top).sum()) == pytest.approx(float((right - left).sum()), rel=0.05)
     half = Mixing(CLASSES, prob=0.5, seed=0).draw(0, 2000, 64, 64)
     assert (half.share == 1.0).float().mean() == pytest.approx(0.5, abs=0.04)
+    assert [Mixing(CLASSES, prob=prob).active for prob in (0.0, 0.5)] == [False, True]
     assert (Mixing(CLASSES, cutmix=0.0).draw(0, 500, 64, 64).box == 0).all()
     assert (Mixing(CLASSES, mixup=0.0).draw(0, 500, 64, 64).box.sum(dim=1) > 0).float().mean() > 0.95
 
@@ -143,11 +144,14 @@ def test_partners(first: int, count: int, views: int, partners: list[int]) -> No
     assert Mixing(CLASSES, views=views).draw(first, count, 8, 8).partner.tolist() == partners
 
 
-def test_a_lonely_video_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    mixing = Mixing(CLASSES)
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_lonely_video_is_reported_once(views: int, caplog: pytest.LogCaptureFixture) -> None:
+    mixing = Mixing(CLASSES, views=views)
     with caplog.at_level(logging.WARNING):
+        mixing(*batch(2 * views), 0)
+        assert not caplog.records
         for first in range(3):
-            mixing(*batch(1), first)
+            mixing(*batch(views), first * views)
     assert [record.message for record in caplog.records] == [
         "A batch holds a single video: mixup and cutmix need a batch_size of at least 2."
     ]

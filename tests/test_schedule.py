@@ -116,8 +116,9 @@ def test_warmup_of_a_trial_run() -> None:
     for num_videos in (1_350_000, 100, None):
         plan = Plan.of(load_recipe([*arguments, "50"], PreTrainingRecipe), 8, num_videos)
         assert (plan.max_steps, plan.warmup_steps) == (50, 5)
-    recipe = load_recipe([*arguments, "50", "--schedule.warmup_steps", "7"], PreTrainingRecipe)
-    assert Plan.of(recipe, 8, 1_350_000).warmup_steps == 7
+    for warmup_steps in (7, 0):
+        recipe = load_recipe([*arguments, "50", "--schedule.warmup_steps", str(warmup_steps)], PreTrainingRecipe)
+        assert Plan.of(recipe, 8, 1_350_000).warmup_steps == warmup_steps
 
 
 def our_names(official: str) -> list[str]:

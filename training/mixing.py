@@ -37,7 +37,7 @@ class Mix:
     @property
     def blend(self) -> torch.Tensor:
         """float64 `(B,)`, share of the clip in pixels outside its box."""
-        boxed = (self.box[:, 2] > self.box[:, 0]) & (self.box[:, 3] > self.box[:, 1])
+        boxed = self.box[:, 2] > self.box[:, 0]  # of a box without a width, the share is 1 anyway
         return torch.where(boxed, 1.0, self.share)
 
 

@@ -78,21 +78,21 @@ class Plan:
         schedule, scale = recipe.schedule, total / REFERENCE_BATCH
         samples = None if num_videos is None else num_videos * (1 if schedule.count_views else recipe.data.views)
 
-        def steps(epochs: float, name: str) -> int:
+        def steps(epochs: float) -> int:
             if samples is None:
                 raise RecipeError(
-                    f"The number of videos is not known, so that schedule.{name}epochs has no meaning: set "
-                    f"schedule.max_steps and schedule.warmup_steps."
+                    "The number of videos is not known, so that schedule.epochs has no meaning: set "
+                    "schedule.max_steps and schedule.warmup_steps."
                 )
             return int(epochs * samples / total)
 
-        max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs, "")
+        max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs)
         if schedule.warmup_steps is not None:
             warmup_steps = schedule.warmup_steps
         elif schedule.max_steps is not None:  # another length of the same run has as long a warm-up in proportion
             warmup_steps = int(max_steps * schedule.warmup_epochs / schedule.epochs) if schedule.warmup_epochs else 0
         else:
-            warmup_steps = steps(schedule.warmup_epochs, "warmup_") if schedule.warmup_epochs else 0
+            warmup_steps = steps(schedule.warmup_epochs) if schedule.warmup_epochs else 0
         if max_steps < 1 or warmup_steps > max_steps:
             raise RecipeError(
                 f"{max_steps} optimizer steps with {warmup_steps} of warm-up come out of schedule.epochs "

@@ -55,7 +55,8 @@ def draw_confusion(
 def _short(name: str) -> str:
     """A name in one short line, of characters that the font has."""
     plain = "".join(c if c.isprintable() else " " for c in name.encode("utf-8", "replace").decode())
-    return textwrap.shorten(plain, _NAME, placeholder="...") if " " in plain[:_NAME] else plain[:_NAME]
+    short = textwrap.shorten(plain, _NAME, placeholder="...")
+    return plain.strip()[:_NAME] if short == "..." else short  # of a long first word, nothing would be left
 
 
 def _draw_few(figure: Any, shares: np.ndarray, counts: np.ndarray, names: Sequence[str]) -> None:
