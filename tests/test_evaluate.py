@@ -51,9 +51,10 @@ from training.data.sources import Video
 from training.evaluation import EvaluationRecipe, ViewMaker, run, views
 from training.evaluation.classes import ClassMap
 from training.evaluation.cli import main
+from training.evaluation.errors import EvaluationError, FailedElsewhereError
 from training.evaluation.inference import Classifier, load_model
 from training.evaluation.loading import Sample, ViewDataset, make_loader, started
-from training.evaluation.processes import leaving_on_sigterm
+from training.evaluation.processes import joined, leaving_on_sigterm
 from training.evaluation.recipe import EvaluationDataRecipe
 from training.evaluation.store import PartWriter, Prediction, open_store, write_whole
 from training.evaluation.views import processor_of
@@ -838,6 +839,53 @@ def test_an_engine_that_does_not_evaluate(
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     assert main(arguments(model, videos, tmp_path)) == 2
     assert capsys.readouterr().err.startswith("Evaluation does not run with DeepSpeed; use training/accelerate/ddp")
+
+
+def test_processes_part_where_they_have_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not within an evaluation around, and also where one cannot be set up."""
+    recipe = EvaluationRecipe(device="cpu")
+    with joined(recipe) as state:
+        with joined(recipe):
+            pass
+        assert state.initialized
+    assert not state.initialized
+
+    def fail(recipe: EvaluationRecipe) -> None:
+        assert state.initialized
+        raise RuntimeError("No.")
+
+    monkeypatch.setattr("training.evaluation.processes.set_up_torch", fail)
+    with pytest.raises(RuntimeError, match=r"^No\.$"), joined(recipe):
+        pass
+    assert not state.initialized
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "spoken_by"),
+    [
+        (RecipeError("reason"), 2, [0]),  # the same on all processes
+        (FailedElsewhereError("reason"), 1, [0]),
+        (TooManyBadVideosError("reason"), 1, [0, 1]),
+        (EvaluationError("reason"), 1, [0, 1]),
+        (FloatingPointError("reason"), 1, [0, 1]),
+        (ImportError("reason"), 1, [0, 1]),
+        (OSError("reason"), 1, [0, 1]),
+        (KeyboardInterrupt("reason"), 130, [0]),
+    ],
+)
+def test_which_process_says_how_an_evaluation_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, error: BaseException, status: int,
+    spoken_by: list[int],
+) -> None:  # fmt: skip
+    def fail(recipe: EvaluationRecipe) -> None:
+        raise error
+
+    monkeypatch.setattr(run, "evaluate", fail)
+    for rank in (0, 1):
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        assert main(arguments(Path("model"), Path("videos"), Path("output"))) == status
+        said = capsys.readouterr().err
+        assert (said.endswith("reason\n") or said.startswith("Stopped by Ctrl-C")) == (rank in spoken_by)
 
 
 def test_a_request_to_stop_ends_with_the_status_of_the_signal() -> None:

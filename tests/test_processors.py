@@ -43,7 +43,8 @@ def test_a_hub_that_does_not_answer_is_no_checkpoint_without_a_processor(
     """As when the network fails after the weights have come."""
     hf_hub_download(REPO, "config.json")
     reach(monkeypatch, "http://127.0.0.1:9")
-    with pytest.raises(OSError, match=rf"processor of {REPO} cannot be loaded, so that .* try again when the Hub can"):
+    said = rf"processor of {REPO} cannot be loaded, so that .* try again when the Hub can .* \(.*\)$"  # in one line
+    with pytest.raises(OSError, match=said):
         find_processor(REPO)
     with pytest.raises(RecipeError, match=rf"^model\.init_from: The video processor of {REPO} cannot be loaded"):
         statistics_of(REPO)
@@ -60,8 +61,27 @@ def test_a_repository_with_a_processor(hub: HubServer) -> None:
     assert find_processor(REPO, sampling_rate=3).sampling_rate == 3
 
 
-def test_a_file_that_cannot_be_read_is_no_missing_one(tmp_path: Path) -> None:
-    assert find_processor(str(tmp_path)) is None
-    (tmp_path / "preprocessor_config.json").write_text("{")
-    with pytest.raises(OSError, match=r"preprocessor_config\.json' is not a valid JSON file"):
-        find_processor(str(tmp_path))
+@pytest.mark.parametrize(
+    "name", ["video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json"]
+)
+def test_a_file_that_cannot_be_read_is_no_missing_one(hub: HubServer, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    assert find_processor(str(folder)) is None
+    (folder / name).write_text("{")
+    hub.add(REPO, {"config.json": b"{}", name: b"{"})
+    for start in (str(folder), REPO):
+        with pytest.raises(OSError, match=rf"/{name}' is not a valid JSON file"):
+            find_processor(start)
+
+
+def test_a_hub_that_answers_a_moment_too_late(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is there after all, so that the checkpoint has a processor."""
+    hub.add(REPO, {"config.json": b"{}", "preprocessor_config.json": b"{}"})
+
+    def fail(*_: object) -> None:
+        raise OSError("It did not answer.")
+
+    monkeypatch.setattr(VideoMAEv2VideoProcessor, "from_pretrained", fail)
+    with pytest.raises(OSError, match=r"It did not answer\."):
+        find_processor(REPO)

@@ -46,6 +46,6 @@ def _is_missing(start: str, name: str) -> bool:
         return known is _CACHED_NO_EXIST
     try:
         hf_hub_download(start, name)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return isinstance(error, RemoteEntryNotFoundError)  # the Hub itself says so
     return False

@@ -42,11 +42,11 @@ def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
     check_launch(recipe)
     before = bool(PartialState._shared_state)
     state = PartialState(cpu=on_cpu(recipe), timeout=PATIENCE)
-    expected = int(os.environ.get("WORLD_SIZE", "1"))
-    if state.num_processes != expected:
-        raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
-    set_up_torch(recipe)
     try:
+        expected = int(os.environ.get("WORLD_SIZE", "1"))
+        if state.num_processes != expected:
+            raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
+        set_up_torch(recipe)
         yield state
     finally:
         if not before:
