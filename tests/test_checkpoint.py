@@ -460,6 +460,11 @@ def test_what_changes_is_said(changes: dict[str, Any], said: list[str]) -> None:
     assert len(back) == len(said)
 
 
+def test_another_end_is_said_within_the_warm_up() -> None:
+    (line,) = plan_changes(dataclasses.asdict(plan()), plan(max_steps=200), step=9, samples_seen=216)
+    assert line.startswith("Schedule: step 9 of 100 -> of 200; the learning rate stays 1 here. Steps are counted on")
+
+
 def test_another_accumulation_goes_on_with_the_same_samples(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert fit(begin(tmp_path / "straight"))
     assert fit(begin(tmp_path / "changed", schedule__max_steps=2))

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,11 +116,11 @@ def test_views_are_those_of_the_processor(sampling: str, num_clips: int, num_cro
 def test_the_recipe_says_how_many_views_and_not_the_processor(tmp_path: Path, own: dict[str, float]) -> None:
     sizes = {"num_frames": 4, "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
     VideoMAEv2VideoProcessor(**sizes, **own).save_pretrained(tmp_path)
-    data = EvaluationDataRecipe(num_frames=4)
+    data = EvaluationDataRecipe(num_frames=4, sampling_rate=3)
     recipe = EvaluationRecipe(model=str(tmp_path), data=data, num_clips=3, num_crops=1)
     make_views = ViewMaker.of(recipe, processor_of(recipe, tiny_config()))
     path = str(encode(tmp_path / "video.mp4", num_frames=40))
-    expected = ViewMaker(VideoMAEv2VideoProcessor(**sizes), 3, 1)(Video(path, path))
+    expected = ViewMaker(VideoMAEv2VideoProcessor(**sizes, sampling_rate=3), 3, 1)(Video(path, path))
     assert torch.equal(make_views(Video(path, path)), expected)
 
 
@@ -287,6 +288,9 @@ def test_no_video_processor_beside_the_weights(
     test = metrics(tmp_path / "output")["test"]
     assert (test["num_frames"], test["image_size"]) == (4, 16)
     assert f"{copy} has no video processor: frames and size are the model's, mean and deviation" in caplog.text
+    changed = EvaluationRecipe(model=str(copy), data=EvaluationDataRecipe(num_frames=8, sampling="uniform"))
+    processor = processor_of(changed, tiny_config())
+    assert (processor.num_frames, processor.sampling, processor.crop_size.height) == (8, "uniform", 16)
 
 
 def test_a_video_processor_that_cannot_be_had(
@@ -392,6 +396,9 @@ def test_nothing_is_computed_twice(
     assert "predictions of another evaluation (other model)" in capsys.readouterr().err
     moved = shutil.copytree(model, tmp_path / "moved")
     assert main(arguments(moved, videos, tmp_path / "output")) == 0
+    monkeypatch.setattr("training.evaluation.provenance.FORMAT", 2)
+    assert main(argv) == 2
+    assert "predictions of another evaluation (other format)" in capsys.readouterr().err
     monkeypatch.undo()
     assert main(arguments(other, videos, tmp_path / "output", "--overwrite", "true")) == 0
     assert rows(tmp_path / "output") != before
@@ -459,6 +466,67 @@ def test_classes_in_another_order_are_another_evaluation(
         more = ["--match", "id", "--data.classes", str(tmp_path / "classes.txt")]
         assert main(arguments(model, tmp_path / "videos", tmp_path / "output", *more)) == status
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "key", "contents", "more"),
+    [
+        (CLASSES, "data.classes", ("\n".join(CLASSES), "one\ntwo\nthree"), "--match id"),
+        (CLASSES, "model_classes", ("\n".join(CLASSES), "rising\nfalling\nturning round"), ""),
+        (("up", "rising"), "renames", ('{"up": "falling"}', '{"up": "turning round"}'), "--restrict false"),
+    ],
+    ids=["names", "outputs", "labels"],
+)
+def test_classes_of_another_meaning_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, classes: tuple[str, ...], key: str,
+    contents: tuple[str, str], more: str,
+) -> None:  # fmt: skip
+    path = listed(tmp_path, [line for line in labelled(videos) if line.endswith(("0", "1"))])
+    data, changed = tmp_path / "data.txt", tmp_path / ("names.json" if key == "renames" else "names.txt")
+    data.write_text("\n".join(classes))
+    options = {"data.classes": data} | {key: changed}
+    argv = arguments(model, path, tmp_path / "output", *more.split())
+    for name, file in options.items():
+        argv += [f"--{name}", str(file)]
+    for status, content in zip((0, 2), contents):
+        changed.write_text(content)
+        assert main(argv) == status
+    assert "predictions of another evaluation (other classes)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("--num_clips 1", "views"), ("--num_crops 1", "views"), ("--single_view false", "views"),
+        ("--keep_views false", "views"), ("--data.num_frames 8", "views"), ("--data.image_size 20", "views"),
+        ("--mixed_precision bf16", "precision"), ("--tf32 {not_tf32}", "precision"),
+    ],
+)  # fmt: skip
+def test_other_settings_are_another_evaluation(
+    model: Path, videos: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: str, what: str
+) -> None:
+    output = shutil.copytree(plain, tmp_path / "output")
+    changed = more.format(not_tf32=str(not EvaluationRecipe.tf32).lower()).split()
+    assert main(arguments(model, videos, output, "--keep_views", "true", *changed)) == 2
+    assert f"predictions of another evaluation (other {what})" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sampling": "uniform"}, {"sampling_rate": 3}, {"do_resize": False}, {"size": {"shortest_edge": 17}},
+        {"resample": 3}, {"do_center_crop": False}, {"crop_size": {"height": 16, "width": 20}}, {"do_rescale": False},
+        {"rescale_factor": 0.5}, {"do_normalize": False}, {"image_mean": [0.4] * 3}, {"image_std": [0.4] * 3},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_another_video_processor_is_another_evaluation(
+    model: Path, videos: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture, changed: dict[str, Any]
+) -> None:
+    output, copy = shutil.copytree(plain, tmp_path / "output"), shutil.copytree(model, tmp_path / "model")
+    VideoMAEv2VideoProcessor.from_pretrained(model, **changed).save_pretrained(copy)
+    assert main(arguments(copy, videos, output, "--keep_views", "true")) == 2
+    assert "predictions of another evaluation (other views)" in capsys.readouterr().err
 
 
 def test_other_parts_of_the_same_videos_are_another_evaluation(

@@ -109,6 +109,10 @@ def test_what_is_drawn() -> None:
     assert 2 * float((bottom - top).sum()) == pytest.approx(float((right - left).sum()), rel=0.05)
     half = Mixing(CLASSES, prob=0.5, seed=0).draw(0, 2000, 64, 64)
     assert (half.share == 1.0).float().mean() == pytest.approx(0.5, abs=0.04)
+    erased = torch.tensor([RandomErasing(0.5, seed=0).box(clip, 64, 64) is not None for clip in range(2000)])
+    assert ((half.share < 1.0) == erased).float().mean() == pytest.approx(0.5, abs=0.04)  # the one without the other
+    rare = Mixing(CLASSES, switch_prob=0.2, seed=0).draw(0, 2000, 64, 64).box.sum(dim=1) > 0
+    assert rare.float().mean() == pytest.approx(0.2, abs=0.04)
     assert [Mixing(CLASSES, prob=prob).active for prob in (0.0, 0.5)] == [False, True]
     assert (Mixing(CLASSES, cutmix=0.0).draw(0, 500, 64, 64).box == 0).all()
     assert (Mixing(CLASSES, mixup=0.0).draw(0, 500, 64, 64).box.sum(dim=1) > 0).float().mean() > 0.95
@@ -208,11 +212,20 @@ def test_boxes_have_the_published_sizes() -> None:
     assert shares.max() == pytest.approx(1 / 3, abs=0.005)
     assert aspects.min() == pytest.approx(0.3, rel=0.05)
     assert aspects.max() == pytest.approx(1 / 0.3, rel=0.05)
+    assert np.median(aspects) == pytest.approx(1.0, abs=0.1)
     assert boxes.min(axis=0).tolist()[:2] == [0, 0]
     assert boxes.max(axis=0).tolist()[2:] == [224, 224]
+    small = np.array([erase.box(clip, 4, 4) for clip in range(200)])  # where many a box does not fit at first
+    for low, high in ((0, 2), (1, 3)):
+        assert np.unique(small[:, high] - small[:, low]).tolist() == [1, 2, 3]
     assert sum(RandomErasing(0.25).box(clip, 224, 224) is not None for clip in range(2000)) / 2000 == pytest.approx(
         0.25, abs=0.03
     )
+
+
+class WholePicture(RandomErasing):
+    def box(self, clip: int, height: int, width: int) -> tuple[int, int, int, int]:
+        return 0, 0, height, width
 
 
 def test_erasing_depends_on_seed_and_number_alone() -> None:
@@ -222,6 +235,10 @@ def test_erasing_depends_on_seed_and_number_alone() -> None:
     parts = [erase(clips[i : i + 4].clone(), 100 + i) for i in (12, 0, 4, 8)]
     assert torch.equal(torch.cat([parts[1], parts[2], parts[3], parts[0]]), whole)
     assert not torch.equal(RandomErasing(0.5, seed=3)(clips.clone(), 100), whole)
+    boxes = [[RandomErasing(0.5, seed=seed).box(100 + i, 24, 24) for i in range(16)] for seed in (2, 3)]
+    assert boxes[0] != boxes[1]
+    noise = torch.cat([WholePicture(1.0, seed)(clips[:2].clone(), 100) for seed in (2, 3)])
+    assert len({float(clip.mean()) for clip in noise}) == 4
     assert torch.equal(RandomErasing(0.0)(clips.clone(), 0), clips)
     assert RandomErasing(1.0).box(0, 1, 1) is None  # no box fits
 

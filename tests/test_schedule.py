@@ -137,7 +137,9 @@ def test_layer_decay_of_the_reference() -> None:
     checked = set()
     for official, expected in PROTOCOL["layer_decay_vit_base_0.75_wd_0.05"].items():
         for name in our_names(official):
-            assert layer_scale_and_decay(name, parameters[name], 12, recipe) == pytest.approx(tuple(expected)), name
+            for wrapped in (name, f"module.{name}", f"base_model.model.{name}"):
+                found = layer_scale_and_decay(wrapped, parameters[name], 12, recipe)
+                assert found == pytest.approx(tuple(expected)), wrapped
             checked.add(name)
     kinds = {name.replace("layers.11.", "layers.0.") for name in checked}
     every = {name for name in parameters if ".layers." not in name or ".layers.0." in name}

@@ -168,9 +168,10 @@ def plan_changes(old: dict[str, Any], plan: Plan, step: int, samples_seen: int) 
         )
     rates = [p.learning_rate(step) for p in (before, plan)]
     if before.max_steps != plan.max_steps or rates[0] != rates[1]:
+        jump = f"jumps from {rates[0]:.3g} to {rates[1]:.3g}" if rates[0] != rates[1] else f"stays {rates[0]:.3g} here"
         lines.append(
-            f"Schedule: step {step} of {before.max_steps} -> of {plan.max_steps}; the learning rate jumps "
-            f"from {rates[0]:.3g} to {rates[1]:.3g}. Steps are counted on, epochs are not recomputed: set "
-            "schedule.max_steps and schedule.warmup_steps for another end."
+            f"Schedule: step {step} of {before.max_steps} -> of {plan.max_steps}; the learning rate {jump}. "
+            "Steps are counted on, epochs are not recomputed: set schedule.max_steps and "
+            "schedule.warmup_steps for another end."
         )
     return lines

@@ -5,7 +5,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -54,8 +54,6 @@ def describe_run(
 
 def _plain(value: Any) -> Any:
     """What JSON does not know."""
-    if isinstance(value, Mapping):
-        return dict(value)
     if dataclasses.is_dataclass(value):
         return {name: side for name, side in vars(value).items() if side is not None}
     return str(value)
