@@ -130,6 +130,21 @@ def test_a_size_that_nothing_is_cut_to_need_not_fit_the_model(tmp_path: Path) ->
     assert not processor_of(EvaluationRecipe(model=str(tmp_path)), tiny_config()).do_center_crop
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crop_size": {"height": 18, "width": 16}}, "is 18; it must be a multiple of the model's patch_size, 4"),
+        ({"crop_size": {"height": 16, "width": 18}}, "is 18; it must be a multiple of the model's patch_size, 4"),
+        ({"sampling": "sideways"}, r"^The video processor of .* cannot be used: `sampling` must be"),
+    ],
+)
+def test_a_processor_that_does_not_fit(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    sizes = {"num_frames": 4, "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
+    (tmp_path / "video_preprocessor_config.json").write_text(json.dumps({**sizes, **settings}))
+    with pytest.raises(RecipeError, match=message):
+        processor_of(EvaluationRecipe(model=str(tmp_path)), tiny_config())
+
+
 def test_a_part_of_a_video_and_its_own_rate(tmp_path: Path) -> None:
     """Frames 10 to 29 of a longer video, with the distance that their source says."""
     processor = VideoMAEv2VideoProcessor(
@@ -290,7 +305,8 @@ def test_no_video_processor_beside_the_weights(
     assert f"{copy} has no video processor: frames and size are the model's, mean and deviation" in caplog.text
     changed = EvaluationRecipe(model=str(copy), data=EvaluationDataRecipe(num_frames=8, sampling="uniform"))
     processor = processor_of(changed, tiny_config())
-    assert (processor.num_frames, processor.sampling, processor.crop_size.height) == (8, "uniform", 16)
+    sides = processor.size.shortest_edge, processor.crop_size.height, processor.crop_size.width
+    assert (processor.num_frames, processor.sampling, *sides) == (8, "uniform", 16, 16, 16)
 
 
 def test_a_video_processor_that_cannot_be_had(
@@ -443,6 +459,20 @@ def test_a_video_of_a_shard_that_has_gone_keeps_its_label(videos: Path, tmp_path
     assert "No such file" in sample.error
 
 
+def test_another_video_of_a_shard_is_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """By its name, which is bytes and need not be text."""
+    (tmp_path / "label").write_text("0")
+    sources = f"[{{kind: tar, path: {tmp_path / 'a.tar'}}}]"
+    for status, name in ((0, "\udcf6"), (2, "\udcf7")):
+        with tarfile.open(tmp_path / "a.tar", "w") as tar:
+            tar.add(next(videos.rglob("*.mp4")), f"{name}.mp4")
+            tar.add(tmp_path / "label", f"{name}.cls")
+        assert main(arguments(model, videos, tmp_path / "output", "--data.sources", sources)) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["list", "tar", "datasets"])
 def test_corrected_labels_are_another_evaluation(
     model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, kind: str
@@ -500,6 +530,7 @@ def test_classes_of_another_meaning_are_another_evaluation(
         ("--num_clips 1", "views"), ("--num_crops 1", "views"), ("--single_view false", "views"),
         ("--keep_views false", "views"), ("--data.num_frames 8", "views"), ("--data.image_size 20", "views"),
         ("--mixed_precision bf16", "precision"), ("--tf32 {not_tf32}", "precision"),
+        ("--data.sources.0.sampling_rate 3", "videos"),
     ],
 )  # fmt: skip
 def test_other_settings_are_another_evaluation(

@@ -121,10 +121,12 @@ def test_parts_of_the_sum() -> None:
     assert (whole.optimizer, whole.casts) == (8 * parameters, 2 * parameters)
     assert whole.total == sum([whole.weights, whole.gradients, whole.optimizer, whole.average, whole.casts,
                                whole.activations, whole.cuda])  # fmt: skip
-    adapters = memory_of(recipe_of(FineTuningRecipe, peft="lora", lora={"rank": 1}))
-    assert adapters.average == 0
+    adapters = memory_of(recipe_of(FineTuningRecipe, peft="lora", lora={"rank": 1}, ema={"decay": 0.9}))
     assert adapters.gradients < 0.1 * whole.gradients
-    assert memory_of(recipe_of(FineTuningRecipe, mixed_precision="no")).casts == 0
+    assert adapters.gradients == adapters.average == adapters.optimizer / 2 == 2 * adapters.casts
+    in_fp32 = memory_of(recipe_of(FineTuningRecipe, mixed_precision="no"))
+    assert (in_fp32.casts, in_fp32.average) == (0, 0)
+    assert in_fp32.activations > 1.3 * whole.activations
     views = memory_of(recipe_of(FineTuningRecipe, data={**DATA, "views": 2}))
     assert views.clips == 6
     assert views.activations == pytest.approx(2 * whole.activations, rel=0.01)
