@@ -289,9 +289,9 @@ def test_the_best_model_is_kept(config_file: Path, videos: Path, tmp_path: Path)
 @pytest.mark.parametrize("keep_best", [True, False])
 def test_the_best_is_what_no_evaluation_before_has_reached(tmp_path: Path, keep_best: bool) -> None:
     validation = Validation(Accelerator(cpu=True), task_of(tmp_path), None, EvalRecipe(keep_best=keep_best))
-    shares = (0.0, 0.5, 0.5, 0.25, 0.75)
+    shares = (0.0, 0.5, 0.5, 0.25, 0.375, 0.75)
     found = [validation.is_best({"eval_top1": share}) for share in shares]
-    assert found == [keep_best and better for better in (True, True, False, False, True)]
+    assert found == [keep_best and better for better in (True, True, False, False, False, True)]
 
 
 def test_evaluation_may_be_asked_for_later(config_file: Path, videos: Path, tmp_path: Path) -> None:
@@ -461,8 +461,10 @@ def test_five_guesses(videos: Path, tmp_path: Path) -> None:
     """A video under each of seven labels: one of them is the best guess, and five are among the best five."""
     (tmp_path / "val.txt").write_text("".join(f"{videos}/val/falls/0.mp4 {label}\n" for label in range(7)))
     task = task_of(tmp_path, num_labels=7, data_eval=[{"path": str(tmp_path / "val.txt")}], data__sampling_rate=1)
-    values = task.make_validation(Accelerator(cpu=True), build_loader).measure(task.build_model())
+    model = task.build_model().train()
+    values = task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
     assert values == {"eval_top1": 1 / 7, "eval_top5": 5 / 7, "eval_videos": 7}
+    assert not model.training
 
 
 def test_labels_of_validation_videos_number_the_classes_of_the_run(videos: Path, tmp_path: Path) -> None:
@@ -475,7 +477,9 @@ def test_labels_of_validation_videos_number_the_classes_of_the_run(videos: Path,
     assert torch.cat([batch["labels"] for batch in loader]).tolist() == [2, 2, 2, 1, 1, 0, 0]
 
 
-def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -> None:
+def test_videos_that_cannot_be_read_do_not_count(
+    videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
     (tmp_path / "val.txt").write_text(f"{videos}/val/falls/0.mp4 0\n{broken} 0\n{videos}/val/rises/1.mp4 1\n")
@@ -495,6 +499,14 @@ def test_videos_that_cannot_be_read_do_not_count(videos: Path, tmp_path: Path) -
     (tmp_path / "val.txt").write_text(f"{videos}/val/falls/0.mp4 0\n{broken} 0\n")
     task.recipe.data.max_bad_share = 0.5  # which is not more than half
     assert task.make_validation(Accelerator(cpu=True), build_loader).measure(model)["eval_videos"] == 1
+    assert caplog.messages[-1].endswith("1 videos of data_eval cannot be read and do not count.")
+    guesses = [f"{videos}/val/falls/0.mp4 {label}\n" for label in range(3)]  # one of which is right
+    for unreadable in (0, 1):
+        caplog.clear()
+        (tmp_path / "val.txt").write_text("".join([*guesses, f"{broken} 0\n"][: 3 + unreadable]))
+        values = task.make_validation(Accelerator(cpu=True), build_loader).measure(model)
+        assert values == {"eval_top1": 1 / 3, "eval_top5": 1.0, "eval_videos": 3}
+        assert caplog.text.count("do not count") == unreadable
     task.recipe.data_eval[0].path = str(tmp_path / "none.txt")
     (tmp_path / "none.txt").write_text(f"{videos}/val/falls/0.mp4 7\n")
     with pytest.raises(RecipeError, match="go up to 7"):
