@@ -147,6 +147,18 @@ def test_a_full_disk_is_said(config_file: Path, tmp_path: Path, capsys: pytest.C
     assert f"{tmp_path / 'metrics.jsonl'} cannot be written: File too large." in capsys.readouterr().err
 
 
+def test_ctrl_c_is_no_fault(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PreTrainingTask, "loss", interrupted)
+    assert run_here(config_file, "--output_dir", str(tmp_path), "--tracking.trackers", "[]") == 130
+    assert "Stopped by Ctrl-C, which writes nothing" in capsys.readouterr().err
+    assert not complete_checkpoints(tmp_path / "checkpoints")
+
+
 def test_steps_that_are_done_again_stand_in_the_metrics_once(config_file: Path, tmp_path: Path) -> None:
     """As after a process was killed, or its disk was full, after its last checkpoint and in the midst of a line."""
     arguments = ["--output_dir", str(tmp_path), "--schedule.max_steps", "4", "--tracking.trackers", "[]",

@@ -32,7 +32,8 @@ def run_stage(
         argv: Arguments; default: those of the process.
 
     Returns:
-        Exit status: 0, 2 if the recipe cannot be run, or 1 if the data, the numbers or the disk ended the training.
+        Exit status: 0, 2 if the recipe cannot be run, 1 if the data, the numbers or the disk ended the training, or 130
+        if Ctrl-C did that.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
@@ -59,6 +60,9 @@ def run_stage(
         return _fail(error, 1, alone=True)
     except torch.OutOfMemoryError as error:
         return _fail(MemoryError(_too_small(recipe, error)), 1, alone=True)
+    except KeyboardInterrupt:
+        said = "Stopped by Ctrl-C, which writes nothing; the same command goes on from the newest checkpoint, if any."
+        return _fail(InterruptedError(said), 130)
     return 0
 
 
