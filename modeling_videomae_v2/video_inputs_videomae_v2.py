@@ -69,6 +69,8 @@ def _source_of(video: Mapping[str, Any]) -> Any:
     for key in ("bytes", "path"):
         if video.get(key) is not None:
             return video[key]
+    if video.keys() & {"bytes", "path"}:
+        raise ValueError("A dict must hold the `bytes` or `path` of a video, got None: leave out rows without a video.")
     raise ValueError(f"A dict must hold the `bytes` or `path` of a video, got {sorted(map(str, video))}. {ACCEPTED}")
 
 

@@ -303,9 +303,12 @@ class TestOptions:
         arguments = ["--train-clips-per-class", "0", "--test-clips-per-class", "1", "--size", "32", "--workers", "1"]
         main([str(tmp_path / "data"), *arguments, "--min-frames", "8", "--max-frames", "8"])
         assert len(list((tmp_path / "data/test").rglob("*.mp4"))) == 12
+        capsys.readouterr()
         with pytest.raises(SystemExit):
             main([str(tmp_path / "other"), "--size", "33"])
-        assert "`size` must be even" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "`size` must be even" in said
+        assert said.startswith("usage:")  # and not the bar of clips that are not written
         (tmp_path / "file").write_text("keep")
         with pytest.raises(SystemExit):
             main([str(tmp_path / "file/data"), *arguments])

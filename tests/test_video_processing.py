@@ -391,7 +391,7 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (None, "A `NoneType` is not a video"),
         (7, "A `int` is not a video"),
         (Image.new("RGB", (32, 32)), r"A pipeline .*: pass it `\[frames\]`"),
-        ({"bytes": None, "path": None}, r"must hold the `bytes` or `path` of a video"),
+        ({"bytes": None, "path": None}, r"must hold the `bytes` or `path` of a video, got None: leave out rows"),
         ({"video": "a.mp4"}, r"must hold the `bytes` or `path` of a video, got \['video'\]"),
         ([7], "A `int` is not a video"),
     ],

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder, workers = values.pop("folder"), values.pop("workers")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        with tqdm(unit="clip") as bar:
+        with tqdm(unit="clip", delay=1) as bar:  # none where nothing is to be written
 
             def show(done: int, total: int) -> None:
                 bar.total = total
