@@ -932,6 +932,7 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--data.image_size", "18"], "is 18; it must be a multiple of the model's patch_size, 4"),
         (["--attention", "flsh"], "attention (flsh) is no attention function; there are: eager, "),
         (["--output_dir", "''"], "output_dir is missing"),
+        (["--output_dir", "s3://me/test"], "output_dir (s3://me/test) is an address; name a folder"),
     ],
 )
 def test_wrong_recipes(

@@ -145,6 +145,7 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--model.preset", "enormous"], "There is no preset 'enormous'"),
         (["--data.image_size", "12"], "do not tile a grid of 3 x 3"),
         (["--output_dir", ""], "output_dir"),
+        (["--output_dir", "s3://me/run"], "output_dir (s3://me/run) is an address; name a folder"),
         (["--seed", "-1"], "seed must lie in [0, 2147483648), got -1"),
         (["--seed", "4294967296"], "seed must lie in [0, 2147483648)"),
         (["--data.seed", "-1"], "data.seed must not be negative, got -1"),

@@ -203,6 +203,8 @@ class Recipe:
         found = []
         if not self.output_dir:
             found.append("output_dir is missing; add `--output_dir FOLDER`")
+        if "://" in self.output_dir:
+            found.append(f"output_dir ({self.output_dir}) is an address; name a folder, and copy it there afterwards")
         if self.batch_size < 1:
             found.append(f"batch_size must be at least 1, got {self.batch_size}")
         if not 0 <= self.seed < LARGEST_SEED:

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class FeatureStore:
         self._folder, self._format = folder, file_format
         self._index = folder / (INDEX if part is None else f"index-{part.number}-of-{part.of}.jsonl")
         self._settings = {**settings, "format": file_format}
+        if re.match(r"[A-Za-z][\w+.-]+:/", folder.as_posix()):  # `Path` makes one slash of two
+            raise ValueError(f"`--out` {folder} is an address. Name a folder, and copy it there afterwards.")
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"{folder} is a file. `--out` must name a folder.")
         if (folder / MODEL).exists() and not (folder / SETTINGS).exists():
