@@ -154,8 +154,9 @@ def _translate_transformers(config_dict: Mapping[str, Any]) -> dict[str, Any]:
 def _translate_opengvlab(nested: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("embed_dim", "num_heads", "mlp_ratio", "qk_scale"):  # what is computed with here
         value = nested.get(name)
-        if not isinstance(value, (int, float)) and (value is not None or name == "embed_dim"):
-            raise ValueError(f"`model_config` has `{name}` = {value!r}; expected a number.")
+        is_number = isinstance(value, (int, float)) and 0 < value < math.inf
+        if not is_number and (value is not None or name == "embed_dim"):
+            raise ValueError(f"`model_config` has `{name}` = {value!r}; expected a number above 0.")
     _refuse_other_mathematics(nested)
     unknown = [key for key in nested if key not in _OPENGVLAB_FIELDS and key not in _OPENGVLAB_OTHERS]
     if unknown:
@@ -180,14 +181,14 @@ def _refuse_other_mathematics(nested: Mapping[str, Any]) -> None:
         if nested.get(name):
             raise ValueError(f"`model_config` has `{name}` = {nested[name]!r}; this model has no {without}.")
     scale, heads = nested.get("qk_scale"), nested.get("num_heads")
-    if scale and heads and not math.isclose(scale, (nested["embed_dim"] // heads) ** -0.5, rel_tol=1e-6):
+    if scale and heads and not math.isclose(scale, (heads / nested["embed_dim"]) ** 0.5, rel_tol=1e-6):
         raise ValueError(f"`model_config` has `qk_scale` = {scale!r}; this model scales by 1/sqrt(width of a head).")
     if nested.get("norm_layer") is not None and "LayerNorm" not in str(nested["norm_layer"]):
         raise ValueError(f"`model_config` has `norm_layer` = {nested['norm_layer']!r}; this model has LayerNorm only.")
 
 
 def _one_side(name: str, value: int | list[int] | tuple[int, ...]) -> int:
-    sides = set(value) if isinstance(value, (list, tuple)) else {value}
-    if len(sides) != 1:
-        raise ValueError(f"`{name}` is {value!r}; this model takes square frames and patches only.")
-    return sides.pop()
+    sides = value if isinstance(value, (list, tuple)) else [value]
+    if not sides or any(side != sides[0] for side in sides) or not isinstance(sides[0], int):
+        raise ValueError(f"`{name}` is {value!r}; this model takes square frames and patches only, one number a side.")
+    return sides[0]

@@ -135,7 +135,7 @@ def _labels_of_lines(path: Path, text: str) -> list[str]:
 def _labels_of_json(path: Path, text: str) -> list[str]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}.") from error
     names: Any = content
     if isinstance(content, dict):

@@ -51,6 +51,7 @@ def test_names_that_begin_with_numbers_stay(tmp_path: Path) -> None:
         ("gap.txt", "a\n\nb\n", "line 2 is empty"),
         ("double.txt", "a\nb\na\n", "'a' twice, for the classes 0 and 2"),
         ("broken.json", "[1,", "not valid JSON"),
+        ("deep.json", "[" * 100_000, "deep.json is not valid JSON"),
         ("gap.json", {"a": 0, "b": 2}, "0, 1, 2"),
         ("double.json", {"a": 0, "b": 0}, "its 2 classes 0, 1, 2, ...; some are missing or double"),
         ("nameless.json", ["a", " "], "list of names"),

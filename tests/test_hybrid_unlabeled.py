@@ -185,6 +185,7 @@ def test_lengths_are_counted_where_the_list_has_none(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     for i in range(25):
         Image.new("RGB", (8, 8)).save(tmp_path / "frames" / f"img_{i + 1:05}.jpg")
+        (tmp_path / "frames" / f"._img_{i + 1:05}.jpg").write_bytes(b"")  # as macOS puts beside them
     listed = write(tmp_path / "list.txt", "a movie.mp4\nframes\n")
     pieces, counts = cut_all(listed, str(tmp_path), window=None, length=20)
     assert pieces == [("a movie.mp4", 0, 20), ("a movie.mp4", 20, 20), ("frames", 0, 20)]

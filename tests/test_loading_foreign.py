@@ -155,8 +155,15 @@ def test_opengvlab_saved_again_is_ours(official, tmp_path: Path) -> None:
         ({"num_heads": 5}, "num_attention_heads"),
         ({"img_size": [224, 112]}, "image_size"),
         ({"img_size": []}, "image_size"),
+        ({"img_size": [[32]]}, r"`image_size` is \[\[32\]\]"),
+        ({"img_size": {"height": 32}}, "`image_size` is {'height': 32}"),
         ({"embed_dim": None}, "embed_dim"),
+        ({"embed_dim": 0}, "`embed_dim` = 0; expected a number above 0"),
         ({"mlp_ratio": "4"}, "mlp_ratio"),
+        ({"mlp_ratio": float("inf")}, "`mlp_ratio` = inf"),
+        ({"mlp_ratio": float("nan")}, "`mlp_ratio` = nan"),
+        ({"num_heads": -4, "qk_scale": 0.5}, "`num_heads` = -4"),
+        ({"num_heads": 1000, "qk_scale": 0.5}, "qk_scale"),
     ],
 )
 def test_opengvlab_that_computes_something_else_is_refused(official, settings, named: str, tmp_path: Path) -> None:

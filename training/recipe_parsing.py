@@ -100,13 +100,11 @@ def _convert_union(value: Any, options: Sequence[Any], where: str) -> Any:
 
 
 def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
-    if hint is float and isinstance(value, str):  # YAML 1.1 takes 1e-4, without a point, for text
-        try:
+    if hint is float and isinstance(value, (str, int)) and not isinstance(value, bool):
+        try:  # YAML 1.1 takes 1e-4, without a point, for text
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if hint is str and isinstance(value, Path):
         return str(value)
     kind = typing.get_origin(hint) or hint

@@ -14,7 +14,7 @@ from transformers.video_utils import VideoMetadata
 from modeling_videomae_v2.indexed_videos_videomae_v2 import DEEP_MODES
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, read_video
 
-from .sources import PICTURE_SUFFIXES, Video
+from .sources import Video, count_pictures
 
 
 def read_frames(video: Video, choose: Callable[[int], np.ndarray]) -> torch.Tensor:
@@ -67,8 +67,7 @@ def _read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) 
     """Frames of a folder of pictures, numbered from 1."""
     total = video.total
     if total is None:
-        with os.scandir(video.content) as entries:
-            total = sum(entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES for entry in entries) - video.start
+        total = count_pictures(video.content) - video.start
     if total < 1:
         reason = f"the folder has no pictures from number {video.start + 1} on"
         raise VideoDecodingError(video.name, reason, "Correct the list, or extract its frames again.")

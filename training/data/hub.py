@@ -8,6 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from .chance import Purpose, generator
@@ -242,7 +243,7 @@ def _open(recipe: "SourceRecipe") -> "Dataset | IterableDataset":
         if recipe.path.endswith(".parquet"):
             return datasets.load_dataset("parquet", data_files={recipe.split: recipe.path}, **options)
         return datasets.load_dataset(recipe.path, **options)
-    except (ArrowException, DatasetGenerationError, OSError) as error:
+    except (ArrowException, DatasetGenerationError, JSONDecodeError, OSError) as error:
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and (cause.errno is not None or not os.path.exists(recipe.path)):
             raise cause from None  # a full disk; no such file; an address out of reach

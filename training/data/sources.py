@@ -48,6 +48,13 @@ class Video:
     pattern: str = "img_{:05}.jpg"
 
 
+def count_pictures(folder: str) -> int:
+    """Pictures in a folder of frames; hidden ones, such as `._img_00001.jpg` of macOS, are none."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if not entry.name.startswith(".")]
+    return sum(name.rpartition(".")[2].lower() in PICTURE_SUFFIXES for name in names)
+
+
 class Source(ABC):
     """Numbered videos.
 
