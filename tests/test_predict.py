@@ -7,16 +7,19 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 
 import huggingface_hub.constants
 import numpy as np
 import pytest
 import rich.table
 import torch
+from crafted_pickles import EXECUTING
 from full_disk import full_disk
 from PIL import Image
 from tiny import LABELS, tiny_model
@@ -33,6 +36,7 @@ from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.commands.options import Reporter
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
+from modeling_videomae_v2.inference.places import errors_in_words
 from modeling_videomae_v2.inference.predictions import VideoScores, clock
 from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.inference.targets import choose_targets
@@ -519,6 +523,33 @@ def test_a_damaged_file_of_a_model_is_named(film: Path, tmp_path: Path, name: st
         assert isinstance(result.exception, SystemExit), result.exception
         words = " ".join(result.stderr.split())
         assert str(spoiled if b"32" not in content else folder) in words, words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (EOFError(), "The weights of me/model cannot be read (it ends too early). Copy"),
+        (OSError("one line\nand more"), "There is no folder me/model here, and the Hub does not give a model of this "
+         "name: one line"),
+        (PermissionError(), "There is no folder me/model here, and the Hub does not give a model of this name: Permi"),
+        (ValueError("too wide"), "me/model: too wide"),
+        (ValueError("the width of me/model"), "the width of me/model"),
+        (ZeroDivisionError("by 0"), "by 0"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_while_loading_names_the_model(error: Exception, words: str) -> None:
+    with pytest.raises(Exception, match=f"^{re.escape(words)}") as caught, errors_in_words("me/model"):
+        raise error
+    assert isinstance(caught.value, ValueError if isinstance(error, EOFError) else (type(error), OSError))
+    assert str(caught.value).count("me/model") == (not isinstance(error, ZeroDivisionError))
+
+
+def test_a_search_for_damage_runs_nothing(tmp_path: Path) -> None:
+    EXECUTING["os.system"](tmp_path / "pytorch_model.bin", tmp_path / "sentinel")
+    words = r"The weights .*pytorch_model\.bin cannot be read"
+    with pytest.raises(ValueError, match=words), errors_in_words(str(tmp_path)):
+        raise UnpicklingError("refused")
+    assert not (tmp_path / "sentinel").exists()
 
 
 def test_weights_that_an_index_names_and_that_are_not_there(film: Path, tmp_path: Path) -> None:
