@@ -56,6 +56,7 @@ def test_names_that_begin_with_numbers_stay(tmp_path: Path) -> None:
         ("double.json", {"a": 0, "b": 0}, "its 2 classes 0, 1, 2, ...; some are missing or double"),
         ("nameless.json", ["a", " "], "list of names"),
         ("numbers.json", [1, 2], "list of names"),
+        ("word.json", '"ab"', "list of names"),
         ("nested.json", {"a": [1], "b": [2]}, r"names by id or ids by name; 'a' has \[1\], which is neither"),
         ("truth.json", {"a": 0, "b": True}, "names by id or ids by name; 'b' has true, which is neither"),
         ("words.json", {"a": "b", "c": "d"}, "not all numbers"),

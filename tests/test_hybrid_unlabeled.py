@@ -127,17 +127,28 @@ def test_published_lists(tmp_path: Path) -> None:
         ("a.mp4 0 120\n", ("a.mp4", 0, 120)),
         ('"a, b.mp4",7\n', ("a, b.mp4", 0, -1)),
         ("# path start total\na.mp4 30 120\n", ("a.mp4", 30, 120)),
+        ("# path start total\na.mp4 -1 120\n", ("a.mp4", 0, 120)),
         ("# path total label\na.mp4 30 120\n", ("a.mp4", 0, 30)),
         ("# path label\n\nmy video 2 1\n", ("my video 2", 0, -1)),
         ("# path label\nmy video.mp4,1\n", ("my video.mp4", 0, -1)),
         ("my 2 videos.mp4 7\n", ("my 2 videos.mp4", 0, -1)),
         ("path,start,total\na.mp4,30,120\n", ("a.mp4", 30, 120)),
         ("path,start,total\na.mp4,-1,0\n", ("a.mp4", 0, -1)),
+        ("path,start,total\n a.mp4 ,30,120\n", ("a.mp4", 30, 120)),
         ("Path,duration\n'a' b.mp4,3\n", ("'a' b.mp4", 0, -1)),
     ],
 )
 def test_plain_lists(tmp_path: Path, text: str, expected: tuple) -> None:
     assert list(read_pieces(write(tmp_path / "list.txt", text))) == [expected]
+
+
+def test_parts_are_those_of_table_8() -> None:
+    assert sum(part.paper for part in PARTS.values()) == 1_348_000
+    assert {part.name: part.paper for part in PARTS.values() if part.count} == {
+        "webvid": 250_000,
+        "self_collected": 250_000,
+    }
+    assert all(part.count in (None, part.paper) for part in PARTS.values())
 
 
 # movies
@@ -199,6 +210,8 @@ def test_lengths_are_counted_where_the_list_has_none(tmp_path: Path) -> None:
     assert cut_all(listed, str(tmp_path), window=(1, 4), length=15)[0] == [("a movie.mp4", 10, 15)]
     listed = write(tmp_path / "known.txt", "not here yet.mp4 30\n")
     assert cut_all(listed, str(tmp_path), window=None, length=15)[1]["movies"] == 1
+    listed = write(tmp_path / "rate.txt", "# path fps\nframes 10\n")
+    assert cut_all(listed, str(tmp_path), window=(1, 2), length=10)[0] == [("frames", 10, 10)]
     with pytest.raises(ValueError, match=r"--ava-cut"):
         cut_all(write(tmp_path / "two.txt", "frames\n"), str(tmp_path), window=(1, 4))
 
@@ -223,6 +236,11 @@ def test_lists_of_movies_that_are_wrong(tmp_path: Path, text: str, message: str)
 
 def test_a_movie_stands_once(tmp_path: Path) -> None:
     assert [m.path for m in read_movies(write(tmp_path / "l.txt", "b.mp4\na.mp4\r\nb.mp4\n"))] == ["a.mp4", "b.mp4"]
+
+
+def test_the_shortest_movies_and_the_rates_there_are(tmp_path: Path) -> None:
+    movies = read_movies(write(tmp_path / "l.txt", "a.mp4 1 1\nb.mp4 2 1000\n"))
+    assert [(movie.total, movie.fps) for movie in movies] == [(1, 1.0), (2, 1000.0)]
 
 
 # everything together

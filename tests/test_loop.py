@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -444,16 +445,23 @@ def test_a_picture_shows_the_first_clip_of_a_batch(tmp_path: Path) -> None:
     assert torch.equal((picture[:, 18:34, :16] == 128).all(dim=0), hidden)
 
 
-def test_reports(tmp_path: Path) -> None:
+def test_reports(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("tensorboard")
+    caplog.set_level("INFO", "training.tracking")
     run = begin(
         tmp_path, tracking__trackers=["tensorboard"], tracking__log_every=2, tracking__picture_every=4,
         tracking__peak_tflops=1.0,
     )  # fmt: skip
-    logged = []
+    logged, shown, (tracker,) = [], [], run.accelerator.trackers
     run.accelerator.log = lambda values, step: logged.append((step, values))
+    tracker.log_images = lambda values, step: shown.append((step, values["reconstruction"].shape[:2]))
     assert fit(run)
-    finished, (tracker,) = [], run.accelerator.trackers
+    assert shown == [(4, (1, 3)), (6, (1, 3))]
+    line = next(line for line in caplog.messages if "step 2/6: " in line)
+    assert re.search(r" step 2/6: loss \d.*, lr \d.*, clips_per_second \d.*, mfu \d.*, \d+:\d\d min left$", line)
+    assert "epoch" not in line
+    assert "hours_left" not in line
+    finished = []
     finish, tracker.finish = tracker.finish, lambda: finished.append(tracker.name)
     run.monitor.close()
     finish()
