@@ -74,7 +74,12 @@ def test_unlabeled_from_the_command_line(tmp_path: Path) -> None:
     result = run("unlabeled", "--self-collected", own, "--count", "self-collected=2", "--seed", 3, "-o", out)
     assert result.exit_code == 0, result.output
     assert "Without k710, ssv2, ava, webvid" in said(result)
-    assert "self-collected" in said(result)
+    rows = [line.replace("│", " ").split() for line in result.output.splitlines()]
+    assert [row for row in rows if row[:1] in (["K710"], ["self-collected"], ["all"])] == [
+        ["K710", "-", "-", "-", "-", "658,000"],
+        ["self-collected", "3", "0", "1", "2", "250,000"],
+        ["all", "2", "1,348,000"],
+    ]
     assert "were to be drawn" not in said(result)
     first = (out / "self_collected.txt").read_text()
     assert first.count("\n") == 3

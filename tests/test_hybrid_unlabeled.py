@@ -19,7 +19,7 @@ import datasets
 from training.data import open_source
 from training.data.files import ListSource
 from training.hybrid import selection as selection_module
-from training.hybrid.movies import Movie, cut, cut_all, movie_name, read_movies, read_training_names
+from training.hybrid.movies import WINDOW, Movie, cut, cut_all, movie_name, read_movies, read_training_names
 from training.hybrid.parts import PARTS, read_pieces
 from training.hybrid.selection import Selection
 from training.hybrid.unlabeled import MovieOptions, UnlabeledOptions, build_unlabeled
@@ -159,7 +159,7 @@ def test_parts_are_those_of_table_8() -> None:
     [
         (27_000, None, None, range(0, 27_000, 300), 0),  # the paper: 90 pieces of a cut movie
         (27_030, None, None, range(0, 27_000, 300), 30),  # 901 s, as the usual script cuts them
-        (100_000, 30.0, (900, 1800), range(27_000, 54_000, 300), 0),
+        (100_000, 30.0, WINDOW, range(27_000, 54_000, 300), 0),
         (100_000, 25.0, (900, 1800), range(22_500, 45_000, 300), 0),
         (100_000, 23.976, (900, 1800), range(21_578, 21_578 + 71 * 300, 300), 279),
         (30_500, 30.0, (900, 1800), range(27_000, 30_300, 300), 200),  # ends within the window
@@ -212,7 +212,7 @@ def test_lengths_are_counted_where_the_list_has_none(tmp_path: Path) -> None:
     assert cut_all(listed, str(tmp_path), window=None, length=15)[1]["movies"] == 1
     listed = write(tmp_path / "rate.txt", "# path fps\nframes 10\n")
     assert cut_all(listed, str(tmp_path), window=(1, 2), length=10)[0] == [("frames", 10, 10)]
-    with pytest.raises(ValueError, match=r"--ava-cut"):
+    with pytest.raises(ValueError, match=r"folder of pictures, whose frames per second nobody knows\..* --ava-cut"):
         cut_all(write(tmp_path / "two.txt", "frames\n"), str(tmp_path), window=(1, 4))
 
 
