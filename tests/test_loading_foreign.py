@@ -221,9 +221,15 @@ def test_opengvlab_without_its_settings_is_refused(settings: dict[str, Any], tmp
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"video_processor_type": None}, {"image_processor_type": "CLIPImageProcessor"}]
+    "settings",
+    [
+        {},
+        {"video_processor_type": None},
+        {"image_processor_type": "CLIPImageProcessor"},
+        {"video_processor_type": "VideoMAEv2VideoProcessor", "sampling": "uniform"},
+    ],
 )
-def test_a_processor_that_is_no_videomae_is_not_translated(settings: dict[str, Any]) -> None:
+def test_a_processor_that_is_ours_or_no_videomae_is_not_translated(settings: dict[str, Any]) -> None:
     assert translate_processor(settings, "VideoMAEv2VideoProcessor") is settings
 
 

@@ -3,6 +3,7 @@
 """The training loop in one process, on clips out of a formula."""
 
 import copy
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import pytest
 import torch
 from accelerate.state import PartialState
 from fake_clips import build_loader, tiny_recipe
+from full_disk import full_disk
 from processes import forget_processes
 from torch import nn
 
@@ -36,7 +38,7 @@ from training.optimizer import poison_unless_finite
 from training.pictures import from_cubes, reconstruction_picture, to_cubes
 from training.recipe import RecipeError
 from training.tasks import ClassificationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
-from training.tracking import duration, flat, forget_lines, json_line, peak_flops, training_flops
+from training.tracking import Monitor, duration, flat, forget_lines, json_line, peak_flops, training_flops
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")
@@ -197,7 +199,7 @@ def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, name
 
 def test_overflowing_gradients_are_a_part_of_the_search_for_the_loss_scale(tmp_path: Path) -> None:
     run = begin(tmp_path)
-    scale = 2.0
+    scale = 1.0
     run.accelerator.scaler = SimpleNamespace(get_scale=lambda: scale)
     values = {"loss": torch.tensor(1.0), "grad_norm": torch.tensor(math.inf)}
     run.progress.step = 1
@@ -480,6 +482,45 @@ def test_reports(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         "step-00000006.png",
     ]
     assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+    (settings,) = (tmp_path / "logs").rglob("hparams.yml")
+    assert "optimizer.base_lr: 0.3" in settings.read_text()
+
+
+def test_speed_is_that_of_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, logged = [100.0], []
+    run = begin(tmp_path)
+    monkeypatch.setattr("training.tracking.time.perf_counter", lambda: now[0])
+    run.accelerator.log = lambda values, step: logged.append(values)
+    for steps, seconds in ((2, 4.0), (1, 1.0)):
+        now[0] += 1000.0
+        run.monitor.evaluation({"eval_top1": 0.5})
+        now[0] += seconds
+        for _ in range(steps):
+            run.progress.step += 1
+            run.monitor.add({"loss": torch.tensor(1.0)})
+        run.monitor.report()
+    run.progress.step += 1
+    run.monitor.add({"loss": torch.tensor(1.0)})
+    now[0] += 4.0
+    run.monitor.report()
+    speeds = [values["clips_per_second"] for values in logged if "loss" in values]
+    assert speeds == pytest.approx([2 * 8 / 4, 1 * 8 / 1, 1 * 8 / 4])
+
+
+def test_a_bar_takes_the_place_of_log_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    caplog.set_level("INFO", "training.tracking")
+    run = begin(tmp_path, tracking__progress_bar=True)
+    assert fit(run)
+    assert (run.monitor.bar.n, run.monitor.bar.total) == (6, 6)
+    shown = terminal.getvalue()
+    assert "6/6" in shown
+    assert "loss=" in shown
+    assert not any("step 6/6" in line for line in caplog.messages)
 
 
 def test_cost_of_a_clip(tmp_path: Path) -> None:
@@ -503,6 +544,21 @@ def test_lines_that_a_run_left_behind_its_checkpoint(tmp_path: Path) -> None:
     assert path.read_text() == f'{{"step": 2}}\n{others}'
     forget_lines(tmp_path / "none.jsonl", 2)
     assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_a_run_that_goes_on_takes_later_lines_out_of_its_files_and_names_one_that_is_full(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    files = [tmp_path / name for name in ("metrics.jsonl", "evaluation.jsonl")]
+    for file in files:
+        file.write_text('{"step": 2}\n{"step": 3}\n')
+    run.progress.step = 2
+    monitor = Monitor(run.accelerator, run.task, run.recipe, run.plan, run.progress)
+    assert [file.read_text() for file in files] == ['{"step": 2}\n'] * 2
+    assert monitor.bar.n == 2
+    monitor.add({"loss": torch.tensor(1.0)})
+    for report, file in ((monitor.report, files[0]), (lambda: monitor.evaluation({"eval_top1": 0.5}), files[1])):
+        with full_disk(10), pytest.raises(OSError, match=re.escape(str(file))):
+            report()
 
 
 def test_small_things() -> None:

@@ -486,6 +486,7 @@ def test_threads_are_for_large_frames_outside_of_workers(tmp_path, monkeypatch, 
         assert context.thread_count == (given or (8 if width == 640 and not in_worker else 1))
         assert reader._stream.thread_type.name == ("NONE" if context.thread_count == 1 else "AUTO")
         assert reader.coded_size == (360, width)
+        assert read_numbers(reader.get_frames([1])) == [1]
 
 
 def test_threads_do_not_change_frames(make_file):
