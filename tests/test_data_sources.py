@@ -790,6 +790,22 @@ def test_stream_goes_forward_and_a_little_back() -> None:
     assert (source.length, source.sequential) == (None, True)
 
 
+def test_a_stream_that_goes_back_a_little_reads_nothing_twice() -> None:
+    read = []
+
+    def rows() -> Iterator[dict[str, str]]:
+        for i in range(99):
+            read.append(i)
+            yield {"video": f"{i}.mp4"}
+
+    source = StreamSource(datasets.IterableDataset.from_generator(rows))
+    read.clear()  # the first row told of the columns
+    assert [source.get(i, 0).content for i in (80, 79, 17, 81)] == ["80.mp4", "79.mp4", "17.mp4", "81.mp4"]
+    assert read == list(range(82))
+    assert [source.get(i, 0).content for i in (17, 18)] == ["17.mp4", "18.mp4"]  # too far back
+    assert read == [*range(82), *range(19)]
+
+
 def test_a_stream_whose_connection_broke_is_read_anew() -> None:
     broken = []
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from rich.filesize import decimal
 from typer.testing import CliRunner, Result
 from video_files import av, encode, encode_sound, read_numbers
 
@@ -245,7 +246,11 @@ def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "videos" / "readme.txt").write_text("no video")
     result = run(tmp_path / "videos", tmp_path / "out", "--size", 32, "--workers", 2)
     assert result.exit_code == 0, result.output
-    assert re.search(r"3 videos written \(.+ kB became .+ kB\)\.", said(result))
+    sizes = [
+        decimal(sum(path.stat().st_size for path in (tmp_path / name).rglob("*.*") if path.suffix != ".txt"))
+        for name in ("videos", "out")
+    ]
+    assert f"3 videos written ({sizes[0]} became {sizes[1]})." in said(result)
     before, after = (FolderSource(str(tmp_path / name), labelled=True) for name in ("videos", "out"))
     assert list(before.paths) == list(after.paths)
     assert all(numbers_of(after.get(i, 0).content) == list(range(9)) for i in range(3))
@@ -398,6 +403,8 @@ def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: py
         (["videos", "videos/out"], "The videos lie in videos, and so would the new ones. Name a folder elsewhere."),
         (["list.txt", "videos", "--root", "videos"], "The videos lie in videos"),
         (["list.txt", ".", "--root", "videos"], "The videos lie in videos"),
+        (["list.txt", "."], "The videos lie in ., and so would the new ones."),
+        (["videos/../list.txt", "."], "The videos lie in videos/.., and so would the new ones."),
         (["videos", "out", "--root", "videos"], "--root is for lists, and videos is a folder. Leave it out."),
         (["videos", "out", "--part", "3/2"], "`--part` must be a number and how many there are"),
         (["outside.txt", "out", "--root", "videos"], "../a.mp4 lies outside of videos. Set --root to the folder"),

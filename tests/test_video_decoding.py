@@ -284,6 +284,21 @@ def test_a_recording_that_begins_in_the_middle(tmp_path, monkeypatch, suffix):
     assert len(decoded) < 40  # it still seeks
 
 
+def test_a_bare_stream_that_begins_in_the_middle(tmp_path):
+    """Pictures that refer to what is gone do not come out, and how many others there are is known at the end."""
+    path = encode(tmp_path / "a.h264", num_frames=40, options={**B_FRAMES, "x264-params": "open-gop=1"})
+    with av.open(path) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        second = [i for i, packet in enumerate(packets) if packet.is_keyframe][1]
+        data = b"".join(map(bytes, packets[second:]))
+    with VideoReader(data) as reader:
+        assert reader.num_frames == len(packets) - second > 30
+    frames, metadata = read_video(data)
+    assert read_numbers(frames) == list(range(10, 40))
+    assert metadata.total_num_frames == 30
+    assert read_numbers(read_video(data, lambda video: [0, video.total_num_frames - 1])[0]) == [10, 39]
+
+
 def test_equal_times_in_a_sample_table(tmp_path):
     """Some recorders leave all durations at zero: the pictures can only be counted."""
     data = bytearray(encode(tmp_path / "a.mp4", options={"bf": "0"}).read_bytes())

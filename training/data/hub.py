@@ -179,8 +179,7 @@ class StreamSource(Source):
             seed = int(generator(self._seed, Purpose.STREAM, epoch, number).integers(2**32))
             dataset = dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
         shards = min(dataset.num_shards, self.lanes)
-        if shards > 1:
-            dataset = dataset.shard(shards, lane % shards)
+        dataset = dataset.shard(shards, lane % shards)
         rows = dataset.iter(batch_size=1)  # plain iteration would give each worker only some of the shards
         in_turn = len(range(lane % shards, self.lanes, shards))  # lanes that read this shard
         for batch in itertools.islice(rows, lane // shards, None, in_turn):

@@ -54,7 +54,7 @@ class Videos:
             is_absolute = os.path.isabs(name)
             absolute += is_absolute
             inside = os.path.relpath(name, folder) if is_absolute else os.path.normpath(name)
-            if "://" not in name and inside.partition(os.sep)[0] == os.pardir:
+            if inside.partition(os.sep)[0] == os.pardir:
                 raise ValueError(f"{path}: {name} lies outside of {root}. Set --root to the folder that holds all.")
             numbers.setdefault(name if "://" in name else inside, number)
         return cls(source, root, numbers, absolute)
