@@ -46,7 +46,7 @@ from modeling_videomae_v2 import (
 )
 from modeling_videomae_v2.convert_videomae_v2 import convert_state_dict
 from modeling_videomae_v2.foreign_settings_videomae_v2 import translate_processor
-from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
+from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError, unfit_message
 
 
 HEAD = {"classifier.weight", "classifier.bias"}
@@ -237,6 +237,13 @@ def test_a_processor_of_transformers_has_its_own_mean_where_it_names_none() -> N
     settings = {"image_processor_type": "VideoMAEImageProcessor", "image_mean": None, "image_std": STD}
     translated = translate_processor(settings, "VideoMAEv2VideoProcessor")
     assert translated == {"image_mean": [0.5, 0.5, 0.5], "image_std": STD}
+
+
+@pytest.mark.parametrize(("count", "end"), [(12, "w11\nCorrect it."), (14, "w11\n  and 2 more\nCorrect it.")])
+def test_of_many_weights_that_do_not_fit_some_are_named(count: int, end: str) -> None:
+    message = unfit_message("me/model", "Model", [f"w{i}" for i in range(count)], "Correct it.")
+    assert message.startswith("The weights of me/model do not fit Model as it is configured:\n  w0\n  w1\n")
+    assert message.endswith(end)
 
 
 # ---- transformers

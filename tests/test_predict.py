@@ -451,7 +451,7 @@ def test_a_time_line_replaces_no_video_and_no_file_unasked(model: Path, film: Pa
     assert table.read_text().startswith("video,start")
 
 
-def test_files_and_folders_of_time_lines(tmp_path: Path) -> None:
+def test_files_and_folders_of_time_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = find_sources(["a.mp4"]), find_sources(["a.mp4", "b.mp4"])
     (tmp_path / "plain").touch()
     for name in ("plain", "new.csv"):
@@ -473,6 +473,12 @@ def test_files_and_folders_of_time_lines(tmp_path: Path) -> None:
     linked = find_sources([str(tmp_path / "link")])
     with pytest.raises(ValueError, match="one of the videos"):
         choose_targets("--csv", tmp_path / "new.csv", linked, ".csv", overwrite=True)
+    deep = tmp_path / "new" / "and" / "deep" / "line.csv"
+    assert choose_targets("--csv", deep, one, ".csv") == [deep]
+    assert deep.parent.is_dir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=f"Nothing can be written to {deep.parent}. Name another place"):
+        choose_targets("--csv", deep, one, ".csv")
 
 
 @pytest.mark.parametrize("name", ["runs/absent/model", "runs\\", "./absent", "absent/"])
