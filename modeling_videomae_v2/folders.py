@@ -1,9 +1,11 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Walking through folders that may hold links. Does not travel to the Hub."""
+"""Folders: walking through those that may hold links, and what is none. Does not travel to the Hub."""
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 
 FolderId = tuple[int, int]
@@ -38,6 +40,17 @@ def walk_folders(folder: str, above: tuple[FolderId, ...] = ()) -> Iterator[tupl
         yield from walk_folders(os.path.join(folder, name), (*above, place))
 
 
+def refuse_address(place: Path, option: str) -> None:
+    """Refuse to write to an address (`ValueError`), of which a folder `s3:` would become here.
+
+    Args:
+        place: Where to write.
+        option: What it is the value of, for the message.
+    """
+    if re.match(r"[A-Za-z][\w+.-]+:/", place.as_posix()):  # `Path` makes one slash of two; a drive has one letter
+        raise ValueError(f"{option} {place} is an address. Name a place on this machine, and copy it there afterwards.")
+
+
 def _is_folder(entry: os.DirEntry) -> bool:
     try:
         return entry.is_dir()  # asks the file system for links alone
@@ -45,4 +58,4 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-__all__ = ["folder_id", "walk_folders"]
+__all__ = ["folder_id", "refuse_address", "walk_folders"]

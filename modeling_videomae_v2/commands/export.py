@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..folders import refuse_address
 from ..inference.places import check_place
 from .options import Model, ProcessorName, Quiet, Reporter, Revision
 
@@ -45,6 +46,7 @@ def export(
     Preprocessing, frame sampling and label names are written beside it as JSON.
     """
     reporter = Reporter(quiet)
+    refuse_address(out, "OUT")
     check_place(model, revision)
 
     from ..exporting import OUTPUTS, SUFFIXES, export_model, require_exporter

@@ -16,6 +16,7 @@ from transformers import PreTrainedConfig
 from transformers.dynamic_module_utils import custom_object_save
 
 from ..convert_videomae_v2 import Recipes, StateDict
+from ..folders import refuse_address
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
 from ..writing import naming, written_aside
 from .weight_sources import CONFIG_FILE, WeightSource
@@ -68,7 +69,8 @@ def new_file(destination: Path) -> Iterator[Path]:
 
 
 def check_free(destination: Path) -> None:
-    """Refuse a destination with something in it (`FileExistsError`)."""
+    """Refuse a destination with something in it (`FileExistsError`), and one that is an address (`ValueError`)."""
+    refuse_address(destination, "The destination")
     if destination.is_dir() and not any(destination.iterdir()):
         return
     if destination.exists() or destination.is_symlink():

@@ -4,7 +4,6 @@
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from ..folders import refuse_address
 from ..model_files import read_json
 from ..writing import naming, written_aside
 from .parts import Part
@@ -72,8 +72,7 @@ class FeatureStore:
         self._folder, self._format = folder, file_format
         self._index = folder / (INDEX if part is None else f"index-{part.number}-of-{part.of}.jsonl")
         self._settings = {**settings, "format": file_format}
-        if re.match(r"[A-Za-z][\w+.-]+:/", folder.as_posix()):  # `Path` makes one slash of two
-            raise ValueError(f"`--out` {folder} is an address. Name a folder, and copy it there afterwards.")
+        refuse_address(folder, "`--out`")
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"{folder} is a file. `--out` must name a folder.")
         if (folder / MODEL).exists() and not (folder / SETTINGS).exists():

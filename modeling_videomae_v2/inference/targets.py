@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..folders import refuse_address
 from .sources import VIDEO_SUFFIXES, Source
 
 
@@ -22,12 +23,13 @@ def choose_targets(
         overwrite: Replace files that are there; videos are never replaced.
 
     Raises:
-        ValueError: A file would replace a video, or is named for several videos.
+        ValueError: A file would replace a video, or is named for several videos; `path` is an address.
         FileExistsError: A file is there, and `overwrite` is not given.
         PermissionError: The folder cannot be written to.
     """
     if path is None:
         return []
+    refuse_address(path, f"`{option}`")
     is_file = len(sources) == 1 and (path.suffix or path.is_file()) and not path.is_dir()
     if not is_file and path.is_file():
         raise ValueError(f"{path} is a file, and there are {len(sources)} videos. Name a folder for their time lines.")
