@@ -39,7 +39,7 @@ def recipe_of(folder: Path, views: int, fine_tuning: bool = False, workers: int 
 
 
 class Clips:
-    """The same clip for every competitor, by the number of the round, and for pre-training the same crops.
+    """The same frames for every competitor, by the number of the round; each draws its own crops, in the same way.
 
     Args:
         folder: Where the videos are.

@@ -5,7 +5,7 @@
     python -m benchmarks.data_loading [--videos 8] [--views 4] [--folder FOLDER] [--reencode] [--fine-tuning]
 
 Writes h264 files (or takes those of a folder) and cuts clips of 16 frames, 4 apart, starting anywhere. Taking turns on
-the same clips and crops:
+the same frames, with crops drawn the same way:
 
 - ours: `training.data`, uint8 views; normalised on the GPU in training, and here once more with that on the CPU;
 - decord, Pillow crop and resize of every frame, float and normalisation (where `pip install decord` was run);

@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders: walking through those that may hold links, and what is none. Does not travel to the Hub."""
+"""Walking through folders that may hold links, and telling addresses from them. Does not travel to the Hub."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def refuse_address(place: Path, option: str) -> None:
         option: What it is the value of, for the message.
     """
     if re.match(r"[A-Za-z][\w+.-]+:/", place.as_posix()):  # `Path` makes one slash of two; a drive has one letter
-        raise ValueError(f"{option} {place} is an address. Name a place on this machine, and copy it there afterwards.")
+        raise ValueError(f"{option} ({place}) is an address. Name a place on this machine, and copy it afterwards.")
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -141,7 +141,7 @@ def _check(grid: Grid, ratio: float) -> Grid:
         )
     if not isinstance(ratio, Real) or not 0.0 <= ratio < 1.0:
         raise ValueError(f"`ratio` must be a number in [0, 1), got {ratio!r}.")
-    return grid
+    return sides
 
 
 def _is_whole(value: Any) -> bool:

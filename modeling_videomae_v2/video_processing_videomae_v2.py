@@ -143,7 +143,8 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         """As in `BaseVideoProcessor`. Of transformers' VideoMAE, the model's settings say how long a clip is."""
         place = {name: kwargs[name] for name in FROM_WHERE if name in kwargs}
         settings, kwargs = super().get_video_processor_dict(pretrained_model_name_or_path, **kwargs)
-        if is_foreign_processor(settings, cls.__name__) and settings.get("num_frames") is None:
+        known = settings.get("num_frames") is not None or kwargs.get("num_frames") is not None
+        if is_foreign_processor(settings, cls.__name__) and not known:
             settings["num_frames"] = cls._frames_of_model(str(pretrained_model_name_or_path), place)
         return settings, kwargs
 
@@ -151,7 +152,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     def _frames_of_model(source: str, place: dict[str, Any]) -> int | None:
         """Frames of a clip of the model that the processor lies beside; None where there is none, or another kind."""
         if os.path.isfile(source):
-            source = os.path.dirname(source)
+            source = os.path.dirname(source) or os.curdir
         file = cached_file(
             source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False, **place,

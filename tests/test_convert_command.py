@@ -442,7 +442,7 @@ def test_destination_in_use(finetuned, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["precious"]
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     assert "is a broken link" in refusal(tmp_path / "a.pth", tmp_path / "broken", *TINY)
-    assert "s3:/me/model is an address" in refusal(tmp_path / "a.pth", "s3://me/model", *TINY)
+    assert "(s3:/me/model) is an address" in refusal(tmp_path / "a.pth", "s3://me/model", *TINY)
     assert not Path("s3:").exists()
 
 

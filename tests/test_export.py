@@ -276,7 +276,7 @@ def test_wrong_wishes_are_refused(classifier: Path, tmp_path: Path, arguments: t
 
 def test_a_place_that_is_none_is_said(classifier: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert "s3:/me/m.pt2 is an address" in run(classifier, "s3://me/m.pt2").stderr
+    assert "(s3:/me/m.pt2) is an address" in run(classifier, "s3://me/m.pt2").stderr
     assert not Path("s3:").exists()
     result = run(classifier, tmp_path / "file" / "m.pt2")
     assert result.exit_code == 1

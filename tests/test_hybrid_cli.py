@@ -323,6 +323,8 @@ def test_files_appear_whole_and_nothing_is_replaced_unasked(tmp_path: Path) -> N
         fail()
     assert (tmp_path / "out" / "a.txt").read_text() == "two"
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == before
+    with pytest.raises(ValueError, match=r"--output \(s3:/me/out\) is an address"):
+        OutputFolder("s3://me/out")
     with pytest.raises(NotADirectoryError, match="is a file"), OutputFolder(tmp_path / "out" / "a.txt"):
         pass
 

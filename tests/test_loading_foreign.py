@@ -390,10 +390,16 @@ def test_clips_are_as_long_as_those_of_the_model(tmp_path: Path, config: dict[st
     assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == 6
 
 
-def test_a_processor_without_a_model_says_that_it_guesses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_processor_without_a_model_says_that_it_guesses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_processor(tmp_path)
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path, num_frames=4).num_frames == 4
+    assert caplog.text == ""
     assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path).num_frames == 16
     assert f"{tmp_path} has no config.json to be read, so clips of 16 frames are taken" in caplog.text
+    monkeypatch.chdir(tmp_path)
+    assert VideoMAEv2VideoProcessor.from_pretrained("preprocessor_config.json").num_frames == 16
 
 
 def test_statistics_that_are_not_written_are_those_of_transformers(tmp_path: Path) -> None:

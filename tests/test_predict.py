@@ -322,7 +322,7 @@ def test_a_url(model: Path, film: Path) -> None:
         (("--clips", 10**20), "x `num_frames` (4) are more frames than a video has. Lower one of them, to 10,000,000"),
         (("--clips", 2_000_000), "`num_clips` (2000000) x `num_crops` (1) views of 4 frames would take 5.7 GiB"),
         (("--picture", "line.docx"), "cannot be a .docx file"),
-        (("--csv", "s3://me/lines"), "`--csv` s3:/me/lines is an address. Name a place on this machine"),
+        (("--csv", "s3://me/lines"), "`--csv` (s3:/me/lines) is an address. Name a place on this machine"),
         (("--window", "4x"), "must be seconds"),
         (("--stride", "0"), "must be seconds"),
         (("--dtype", "float8"), "must be one of"),

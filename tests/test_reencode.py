@@ -405,6 +405,7 @@ def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: py
         (["list.txt", ".", "--root", "videos"], "The videos lie in videos"),
         (["list.txt", "."], "The videos lie in ., and so would the new ones."),
         (["videos/../list.txt", "."], "The videos lie in videos/.., and so would the new ones."),
+        (["videos", "s3://me/out"], "OUTPUT (s3:/me/out) is an address."),
         (["videos", "out", "--root", "videos"], "--root is for lists, and videos is a folder. Leave it out."),
         (["videos", "out", "--part", "3/2"], "`--part` must be a number and how many there are"),
         (["outside.txt", "out", "--root", "videos"], "../a.mp4 lies outside of videos. Set --root to the folder"),

@@ -85,7 +85,7 @@ def fit(run: Run) -> bool:
     """
     recipe, plan, progress = run.recipe, run.plan, run.progress
     asked = StopSignal()
-    agreed = Agreement(run.accelerator, asked)
+    agreed = Agreement(run.accelerator, asked, recipe.tracking.log_every)
     run.model.train()
     if progress.owes_evaluation and not evaluate(run, asked):  # the run before was asked to stop, and so is this one
         return False
@@ -158,7 +158,8 @@ def evaluate(run: Run, asked: StopSignal) -> bool:
     validation = run.validation
     if validation is not None:  # else the recipe does not name one any more
         with run.exported_weights():
-            values = validation.measure(run.model, Agreement(run.accelerator, asked))
+            agreed = Agreement(run.accelerator, asked, run.recipe.tracking.log_every)
+            values = validation.measure(run.model, agreed)
             if values is not None and validation.is_best(values):
                 save_model(run.accelerator, run.model, run.task, name="best")
         run.model.train()

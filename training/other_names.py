@@ -3,7 +3,8 @@
 """What others call the keys of a recipe, to answer a flag of theirs with the key that is meant.
 
 The flags are those of the research code's scripts (docs/migrating.md tells what differs), the arguments those of
-transformers' `TrainingArguments`. Keys that have the same name below another one, such as `epochs`, need no entry.
+transformers' `TrainingArguments`, and some that resemble them. Keys that have the same name below another one, such as
+`epochs`, need no entry.
 """
 
 OTHER_NAMES = {

@@ -44,10 +44,11 @@ class Agreement:
     Args:
         accelerator: The processes.
         asked: What this process was asked.
+        most: Steps from one time to the next, at most: how long steps take may change.
     """
 
-    def __init__(self, accelerator: Accelerator, asked: StopSignal) -> None:
-        self.accelerator, self.asked = accelerator, asked
+    def __init__(self, accelerator: Accelerator, asked: StopSignal, most: int) -> None:
+        self.accelerator, self.asked, self.most = accelerator, asked, most
         self._every = self._left = 1  # steps from one time to the next
         self._since = time.perf_counter()
 
@@ -56,12 +57,16 @@ class Agreement:
         self._left -= 1
         if self._left:
             return False
+        stop = self._mean(float(self.asked.stop))  # waits until the device has done the steps, which are timed then
         now = time.perf_counter()
-        mine = torch.tensor([float(self.asked.stop), now - self._since], device=self.accelerator.device)
-        stop, seconds = self.accelerator.reduce(mine, "mean").tolist()  # the same on all, so that they meet again
-        self._every = self._left = max(1, min(int(self._every * PATIENCE / max(seconds, 1e-6)), 2 * self._every))
+        seconds = self._mean(now - self._since)  # the same on all, so that they meet again
+        wanted = int(self._every * PATIENCE / max(seconds, 1e-6))
+        self._every = self._left = max(1, min(wanted, 2 * self._every, self.most))
         self._since = now
         return stop > 0
+
+    def _mean(self, mine: float) -> float:
+        return self.accelerator.reduce(torch.tensor(mine, device=self.accelerator.device), "mean").item()
 
 
 @contextmanager

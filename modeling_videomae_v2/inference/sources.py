@@ -89,11 +89,17 @@ def refuse_missing(sources: Sequence[Source]) -> list[str]:
 
 
 def _in_folder(folder: Path) -> list[Source]:
-    files = [Path(place, name) for place, names in walk_folders(str(folder)) for name in names]
-    found = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    found, others = [], set()
+    for place, names in walk_folders(str(folder)):
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in VIDEO_SUFFIXES:
+                found.append(Path(place, name))
+            else:
+                others.add(suffix)
     if not found:
         raise ValueError(
-            f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). {_way_out(files)}"
+            f"The folder {folder} holds no video file ({', '.join(sorted(VIDEO_SUFFIXES))}). {_way_out(others)}"
         )
     sources = [Source(str(path), _cut(path.relative_to(folder).as_posix())) for path in found]
     return sorted(sources, key=lambda source: natural_key(source.name))
@@ -126,11 +132,11 @@ def _cut(name: str, less: int = 0) -> str:
     return folder + slash + os.fsencode(stem)[:room].decode(errors="ignore") + behind
 
 
-def _way_out(files: list[Path]) -> str:
-    """What to do about a folder without videos."""
+def _way_out(suffixes: set[str]) -> str:
+    """What to do about a folder without videos, but with files of these suffixes."""
     from ..indexed_videos_videomae_v2 import PICTURE_SUFFIXES  # which takes time to import
 
-    if any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
+    if suffixes & set(PICTURE_SUFFIXES):
         return "Of pictures, write a video, or give the video processor the list of their paths in Python."
     return "Check the path, or pass the files by name."
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modeling_videomae_v2.folders import refuse_address
+
 
 class OutputFolder:
     """A folder whose files are written aside and renamed when the `with` block ends without an error.
@@ -24,10 +26,12 @@ class OutputFolder:
     Raises:
         FileExistsError: At the end, before anything is replaced: there are files with other content.
         NotADirectoryError: `path` is a file.
+        ValueError: `path` is an address.
     """
 
     def __init__(self, path: str | Path, force: bool = False) -> None:
         self.path, self._force = Path(path), force
+        refuse_address(self.path, "--output")
         self._aside: Path | None = None
 
     def __enter__(self) -> "OutputFolder":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from modeling_videomae_v2.folders import refuse_address
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
 from ..data.faults import Fault
@@ -60,7 +61,8 @@ class Videos:
         return cls(source, root, numbers, absolute)
 
     def demand_other_folder(self, output: Path) -> None:
-        """Refuse a folder whose files may be those of the source (`ValueError`)."""
+        """Refuse a folder whose files may be those of the source, and what is none (`ValueError`)."""
+        refuse_address(output, "OUTPUT")
         place, own = (os.path.join(os.path.realpath(folder), "") for folder in (output, self.root))
         found_again = isinstance(self.source, FolderSource) and place.startswith(own)
         if own.startswith(place) or found_again:
