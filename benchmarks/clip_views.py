@@ -26,7 +26,7 @@ NUM_FRAMES, STRIDE, SIZE = 16, 4, 224
 MEAN = torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1)
 STD = torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1)
 # torchvision's own, as strong as our recipes': half of 4 operations, at magnitude 7 of 10.
-FINE_TUNING = v2.Compose(
+THEIR_AUGMENTATION = v2.Compose(
     [v2.RandomResizedCrop(SIZE), v2.RandomHorizontalFlip(), v2.RandAugment(2, magnitude=21, num_magnitude_bins=31)]
 )
 
@@ -93,7 +93,7 @@ class Clips:
         frames = decoder.get_frames_at(self.frames(number, len(decoder))).data
         for _ in range(self.views):
             if self.fine_tuning:
-                view = FINE_TUNING(frames)
+                view = THEIR_AUGMENTATION(frames)
             else:
                 crop = multi_scale_crop(*frames.shape[2:], SIZE, rng)
                 view = resized_crop(frames, crop.top, crop.left, crop.height, crop.width, [SIZE, SIZE])

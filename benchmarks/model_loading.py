@@ -33,10 +33,10 @@ COLUMNS = ("preset", "variant", "median_s", "q1_s", "q3_s", "speedup", "speedup_
 
 def write(preset: str, folder: Path) -> dict[str, Callable[[int], PreTrainedModel]]:
     """Write the models of both libraries; returns what loads them."""
-    ours, theirs = make_config(preset), their_config(make_config(preset))
+    config = make_config(preset)
     models = {
-        OURS: (VideoMAEv2ForVideoClassification, ours),
-        TRANSFORMERS: (VideoMAEForVideoClassification, theirs),
+        OURS: (VideoMAEv2ForVideoClassification, config),
+        TRANSFORMERS: (VideoMAEForVideoClassification, their_config(config)),
     }
     for name, (model_class, config) in models.items():
         model_class._from_config(config).save_pretrained(folder / name)

@@ -29,7 +29,16 @@ TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothi
 
 
 class UnfitWeightsError(ValueError, RuntimeError):
-    """Weights and model do not fit. A `RuntimeError` too, as torch and transformers raise it."""
+    """Weights and model do not fit. A `RuntimeError` too, as torch and transformers raise it.
+
+    Args:
+        problem: What does not fit, and of what.
+        advice: The way out, unless `problem` says it.
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(f"{problem}\n{advice}" if advice else problem)
+        self.problem, self.advice = problem, advice
 
 
 @contextlib.contextmanager
@@ -38,7 +47,7 @@ def advising(advice: str) -> Iterator[None]:
     try:
         yield
     except UnfitWeightsError as error:
-        raise UnfitWeightsError(str(error).replace(ADVICE, advice)) from error
+        raise UnfitWeightsError(error.problem, advice if error.advice else "") from error
 
 
 def part_of(key: str, prefix: str) -> str | None:
@@ -90,14 +99,14 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
         if part not in PARTS or (part in owned and not (allow_mismatch and part in new)):
             problems += [f"{key}: not in the model" for key in sorted(keys)]
     if problems:
-        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems, ADVICE))
+        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems), ADVICE)
 
 
-def unfit_message(source: str, model_name: str, problems: list[str], advice: str, most: int = 12) -> str:
-    """The list of what does not fit, with the way out."""
+def unfit_message(source: str, model_name: str, problems: list[str], most: int = 12) -> str:
+    """The list of what does not fit."""
     shown = "\n  ".join(problems[:most])
     more = f"\n  and {len(problems) - most} more" if len(problems) > most else ""
-    return f"The weights of {source} do not fit {model_name} as it is configured:\n  {shown}{more}\n{advice}"
+    return f"The weights of {source} do not fit {model_name} as it is configured:\n  {shown}{more}"
 
 
 def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, source: str) -> None:

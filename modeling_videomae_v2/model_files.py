@@ -11,6 +11,8 @@ from safetensors import SafetensorError, safe_open
 
 # What makes a folder one of a model, or of an adapter of one.
 CONFIGURATIONS = ("config.json", "adapter_config.json")
+# What may hold a video processor.
+PROCESSOR_FILES = ("video_preprocessor_config.json", "processor_config.json", "preprocessor_config.json")
 # Where a training run leaves its models: the last one, and the best one.
 RESULTS = ("model", "best")
 
@@ -47,4 +49,4 @@ def advise_model_folder(folder: Path) -> str:
     return "Give a folder that `save_pretrained` wrote."
 
 
-__all__ = ["CONFIGURATIONS", "advise_model_folder", "open_weights", "parse_json", "read_json"]
+__all__ = ["CONFIGURATIONS", "PROCESSOR_FILES", "advise_model_folder", "open_weights", "parse_json", "read_json"]

@@ -241,7 +241,8 @@ def test_a_processor_of_transformers_has_its_own_mean_where_it_names_none() -> N
 
 @pytest.mark.parametrize(("count", "end"), [(12, "w11\nCorrect it."), (14, "w11\n  and 2 more\nCorrect it.")])
 def test_of_many_weights_that_do_not_fit_some_are_named(count: int, end: str) -> None:
-    message = unfit_message("me/model", "Model", [f"w{i}" for i in range(count)], "Correct it.")
+    problem = unfit_message("me/model", "Model", [f"w{i}" for i in range(count)])
+    message = str(UnfitWeightsError(problem, "Correct it."))
     assert message.startswith("The weights of me/model do not fit Model as it is configured:\n  w0\n  w1\n")
     assert message.endswith(end)
 

@@ -9,9 +9,7 @@ from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from modeling_videomae_v2 import VideoMAEv2VideoProcessor
-
-
-FILES = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")  # that may hold one
+from modeling_videomae_v2.model_files import PROCESSOR_FILES
 
 
 def find_processor(start: str, **settings: Any) -> VideoMAEv2VideoProcessor | None:
@@ -28,7 +26,7 @@ def find_processor(start: str, **settings: Any) -> VideoMAEv2VideoProcessor | No
     try:
         return VideoMAEv2VideoProcessor.from_pretrained(start, **settings)
     except OSError as error:  # of a Hub that does not answer, transformers says the same as of a file that is not there
-        if all(_is_missing(start, name) for name in FILES):
+        if all(_is_missing(start, name) for name in PROCESSOR_FILES):
             return None
         raise OSError(
             f"The video processor of {start} cannot be loaded, so that frames, mean and deviation are not known; try "

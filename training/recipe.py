@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .other_names import OTHER_NAMES
 from .recipe_data import AugmentRecipe as AugmentRecipe
-from .recipe_data import DataRecipe, below_zero
+from .recipe_data import DataRecipe, address_problems, below_zero
 from .recipe_data import SourceRecipe as SourceRecipe
 from .recipe_parsing import RecipeError, assign, build, describe, knob, read_yaml, split_arguments
 
@@ -203,8 +203,7 @@ class Recipe:
         found = []
         if not self.output_dir:
             found.append("output_dir is missing; add `--output_dir FOLDER`")
-        if "://" in self.output_dir:
-            found.append(f"output_dir ({self.output_dir}) is an address; name a folder, and copy it there afterwards")
+        found += address_problems(self.output_dir)
         if self.batch_size < 1:
             found.append(f"batch_size must be at least 1, got {self.batch_size}")
         if not 0 <= self.seed < LARGEST_SEED:

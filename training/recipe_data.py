@@ -150,6 +150,12 @@ class DataRecipe:
 _LOWEST_DATA = {"num_frames": 1, "sampling_rate": 1, "image_size": 1, "views": 1, "workers": 0, "prefetch": 1}
 
 
+def address_problems(output_dir: str) -> list[str]:
+    """In words, that `output_dir` is an address, of which a folder `s3:` would become here; nothing if it is none."""
+    wrong = f"output_dir ({output_dir}) is an address; name a folder, and copy it there afterwards"
+    return [wrong] * ("://" in output_dir)
+
+
 def below_zero(where: str, part: Any, *names: str) -> list[str]:
     """In words, which of these values of a part of a recipe are negative or not finite."""
     values = {name: getattr(part, name) for name in names}

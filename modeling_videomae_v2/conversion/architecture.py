@@ -125,7 +125,7 @@ def check_fit(shapes: Mapping[str, torch.Tensor], expected: Mapping[str, torch.T
     ]
     if problems:
         raise UnfitWeightsError(
-            unfit_message(source, name, problems, "The checkpoint is not complete, or of a kind that is not known.")
+            unfit_message(source, name, problems), "The checkpoint is not complete, or of a kind that is not known."
         )
 
 

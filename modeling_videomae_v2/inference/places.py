@@ -10,13 +10,13 @@ from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
-from ..model_files import CONFIGURATIONS, advise_model_folder, open_weights, read_json
+from ..model_files import CONFIGURATIONS, PROCESSOR_FILES, advise_model_folder, open_weights, read_json
 
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 # In the order in which transformers looks for them.
 WEIGHTS = ("model.safetensors", INDEXES[0], "pytorch_model.bin", INDEXES[1])
-SETTINGS = ("config.json", "video_preprocessor_config.json", "processor_config.json", "preprocessor_config.json")
+SETTINGS = ("config.json", *PROCESSOR_FILES)
 PICKLED = "*_model*.bin"
 
 

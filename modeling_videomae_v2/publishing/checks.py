@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
-from ..model_files import advise_model_folder, open_weights, parse_json, read_json
+from ..model_files import PROCESSOR_FILES, advise_model_folder, open_weights, parse_json, read_json
 
 
 ARCHITECTURES = {
@@ -31,7 +31,6 @@ AUTO_CLASSES = {
 }
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "*.bin", "*.pth", "*.pt", "*.ckpt")
-PROCESSOR_FILES = ("video_preprocessor_config.json", "processor_config.json", "preprocessor_config.json")
 SHOWN = 6  # names in a list before "and so many more"
 
 # Access keys of well-known services, private keys, and addresses with a password in them.

@@ -14,16 +14,11 @@ from huggingface_hub import ModelCard
 from transformers.dynamic_module_utils import custom_object_save
 
 from ..labels_videomae_v2 import read_labels
+from ..model_files import PROCESSOR_FILES
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2Model
 from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
 from .card import CardFacts, card_text, size_name
-from .checks import (
-    PROCESSOR_FILES,
-    ModelFolder,
-    check_private_values,
-    read_model_folder,
-    shorten,
-)
+from .checks import ModelFolder, check_private_values, read_model_folder, shorten
 from .texts import DEFAULT_LICENCE, KINDS, LICENCES
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..recipe import CompileMode, SourceRecipe, unknown_attention
+from ..recipe_data import address_problems
 from ..recipe_parsing import RecipeError, knob
 
 
@@ -105,8 +106,7 @@ class EvaluationRecipe:
         for name, example in (("model", "FOLDER_OR_REPOSITORY"), ("output_dir", "FOLDER")):
             if not getattr(self, name):
                 found.append(f"{name} is missing; add `--{name} {example}`")
-        if "://" in self.output_dir:
-            found.append(f"output_dir ({self.output_dir}) is an address; name a folder, and copy it there afterwards")
+        found += address_problems(self.output_dir)
         for name in ("num_clips", "num_crops", "batch_size"):
             if getattr(self, name) < 1:
                 found.append(f"{name} must be at least 1, got {getattr(self, name)}")
