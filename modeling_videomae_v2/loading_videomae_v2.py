@@ -24,6 +24,11 @@ ADVICE = (
     "shape, as for other classes, pass `ignore_mismatched_sizes=True`; `output_loading_info=True` returns the lists of "
     "what is missing or left over, instead of raising."
 )
+# transformers does not rename weights that were saved quantised
+QUANTISED = (
+    "They were saved quantised, by another model: load the checkpoint that they were made from, and pass "
+    "`quantization_config`."
+)
 # to those who only use a checkpoint
 TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
 
@@ -99,7 +104,9 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
         if part not in PARTS or (part in owned and not (allow_mismatch and part in new)):
             problems += [f"{key}: not in the model" for key in sorted(keys)]
     if problems:
-        raise UnfitWeightsError(unfit_message(source, type(model).__name__, problems), ADVICE)
+        quantised = getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False)
+        problem = unfit_message(source, type(model).__name__, problems)
+        raise UnfitWeightsError(problem, QUANTISED if quantised else ADVICE)
 
 
 def unfit_message(source: str, model_name: str, problems: list[str], most: int = 12) -> str:
