@@ -107,7 +107,7 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     input_modalities = ("video",)
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # or `Trainer` would not divide the loss by the accumulation steps
-    _no_split_modules = ["VideoMAEv2Embeddings", "VideoMAEv2Layer", "VideoMAEv2Decoder"]
+    _no_split_modules = ["VideoMAEv2Embeddings", "VideoMAEv2Layer"]  # all of them in every model: FSDP looks for each
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -347,6 +347,7 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
     """Dual-masked autoencoder (section 3.2); with `decoder_mask_type=None` it is VideoMAE V1."""
 
     _xavier_init = True
+    _no_split_modules = [*VideoMAEv2PreTrainedModel._no_split_modules, "VideoMAEv2Decoder"]
 
     def __init__(self, config: VideoMAEv2Config) -> None:
         super().__init__(config)

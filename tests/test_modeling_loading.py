@@ -478,6 +478,16 @@ def test_device_map_auto_finds_a_split(model_class: type[PreTrainedModel], share
 
 
 @each_model
+def test_fsdp_wraps_blocks_of_its_own_accord(model_class: type[PreTrainedModel]):
+    """Where a configuration names no class, accelerate and `Trainer` ask the model, and want to find each."""
+    accelerate = pytest.importorskip("accelerate")
+    plugin = accelerate.FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap")
+    plugin.set_auto_wrap_policy(tiny_model(model_class))
+    wrapped = {wrapped.__name__ for wrapped in plugin.auto_wrap_policy.keywords["transformer_layer_cls"]}
+    assert {"VideoMAEv2Embeddings", "VideoMAEv2Layer"} <= wrapped
+
+
+@each_model
 def test_no_warnings_on_loading(model_class: type[PreTrainedModel], tmp_path: Path, caplog: pytest.LogCaptureFixture):
     tiny_model(model_class).save_pretrained(tmp_path)
     with caplog.at_level(logging.WARNING):

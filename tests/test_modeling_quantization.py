@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`quantization_config`, as with the models of transformers; bitsandbytes is the back end that runs on a CPU as well."""
+"""`quantization_config`, as with the models of transformers; of its back ends bitsandbytes runs on a CPU, too."""
 
 from pathlib import Path
 from typing import Any
