@@ -4,7 +4,11 @@
 
 import csv
 import gc
+import json
 import logging
+import os
+import subprocess
+import sys
 import weakref
 from functools import partial
 from pathlib import Path
@@ -17,6 +21,7 @@ from tiny import clips, tiny_config
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from training.activation_memory import as_on_a_gpu, kept_bytes
 from training.memory import main
+from training.memory_launch import Launch
 from training.memory_sum import GIB, activation_bytes, memory_of
 from training.recipe import Recipe
 from training.recipe_parsing import build
@@ -26,7 +31,8 @@ from training.tasks.distillation import DistillationTask
 from training.tasks.teacher import Teacher
 
 
-RECIPES = Path(__file__).parents[1] / "training" / "recipes"
+ROOT = Path(__file__).parents[1]
+RECIPES, ENGINES = ROOT / "training" / "recipes", ROOT / "training" / "accelerate"
 TINY = {
     "preset": "small", "config": {
         "patch_size": 8, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 4, "num_hidden_layers": 4,
@@ -35,15 +41,22 @@ TINY = {
     },
 }  # fmt: skip
 DATA = {"num_frames": 4, "image_size": 32}
+OBJECTIVES = [
+    (FineTuningRecipe, {"num_labels": 3}),
+    (FineTuningRecipe, {"num_labels": 3, "peft": "lora", "lora": {"rank": 2}}),
+    (PreTrainingRecipe, {}),
+]
 
 
 def recipe_of(recipe_class: type[Recipe], *, model: dict | None = None, **values: Any) -> Recipe:
     return build(recipe_class, {"output_dir": ".", "batch_size": 3, "data": DATA, "model": model or TINY, **values})
 
 
-def kept_by(task: Task, half: bool) -> int:
+def kept_by(task: Task, half: bool, cast: bool = False) -> int:
     """What a pass of three clips keeps, with memory."""
     model, clips = task.build_model().train(), torch.rand(3, 4, 3, 32, 32)
+    for weight in model.parameters() if cast else ():  # as FSDP2 gathers them
+        weight.data = weight.bfloat16()
     inputs = {"labels": torch.zeros(3, dtype=torch.long)} if task.labelled else {}
     with as_on_a_gpu(), torch.autocast("cpu", torch.bfloat16, enabled=half):
         return kept_bytes(model, lambda: model(clips, **inputs))
@@ -52,12 +65,7 @@ def kept_by(task: Task, half: bool) -> int:
 @pytest.mark.parametrize("half", [True, False], ids=["half", "fp32"])
 @pytest.mark.parametrize(
     ("recipe_class", "values"),
-    [
-        (FineTuningRecipe, {"num_labels": 3}),
-        (FineTuningRecipe, {"num_labels": 3, "peft": "lora", "lora": {"rank": 2}}),
-        (PreTrainingRecipe, {}),
-        (PreTrainingRecipe, {"decoder_precision": "fp32"}),
-    ],
+    [*OBJECTIVES, (PreTrainingRecipe, {"decoder_precision": "fp32"})],
     ids=["whole", "lora", "pretraining", "decoder-in-fp32"],
 )
 def test_activations_of_a_real_pass(recipe_class: type[Recipe], values: dict, half: bool) -> None:
@@ -74,6 +82,16 @@ def test_activations_of_a_real_pass(recipe_class: type[Recipe], values: dict, ha
     one_block = activation_bytes(recipe, task.config, half) - inputs  # which is computed anew
     most = 1 / 2 if recipe_class is FineTuningRecipe else 0.235  # the largest of encoder and decoder, not one of each
     assert everything / 8 < one_block < most * everything
+
+
+@pytest.mark.parametrize(("recipe_class", "values"), OBJECTIVES, ids=["whole", "lora", "pretraining"])
+def test_activations_of_a_pass_through_half_weights(recipe_class: type[Recipe], values: dict) -> None:
+    if "lora" in values:
+        pytest.importorskip("peft")
+    recipe = recipe_of(recipe_class, **values)
+    task = (PreTrainingTask if recipe_class is PreTrainingRecipe else ClassificationTask)(recipe)
+    expected = kept_by(task, half=True, cast=True)
+    assert activation_bytes(recipe, task.config, cast=True) == pytest.approx(expected, rel=0.01)
 
 
 def test_activations_are_what_a_gpu_has_kept() -> None:
@@ -148,6 +166,93 @@ def test_parts_of_the_sum() -> None:
     assert views.activations == pytest.approx(2 * whole.activations, rel=0.01)
 
 
+def test_processes_that_have_the_whole_model() -> None:
+    recipe = recipe_of(FineTuningRecipe)
+    assert memory_of(recipe, Launch(num_processes=8)) == memory_of(recipe)
+
+
+def test_parts_that_are_cut() -> None:
+    """FSDP2 cuts rows as `chunk` does, and the first process has the most of them."""
+    pytest.importorskip("peft")
+    recipe = recipe_of(PreTrainingRecipe, ema={"decay": 0.9})
+    with torch.device("meta"):
+        model = PreTrainingTask(recipe).build_model()
+    first = sum(weight.chunk(5)[0].numel() for weight in model.parameters())
+    whole, cut = memory_of(recipe), memory_of(recipe, Launch(num_processes=5, sharded=True))
+    assert 4 * first > whole.weights / 5
+    assert cut.weights == cut.gradients == cut.average == cut.optimizer / 2 == 4 * first
+    several = memory_of(recipe_of(PreTrainingRecipe, accumulation=2), Launch(num_processes=5, sharded=True))
+    assert (several.gradients, several.optimizer) == (whole.gradients, cut.optimizer)  # cut in the last pass
+
+    in_blocks = [sum(weight.numel() for weight in layer.parameters())
+                 for layer in (*model.videomae_v2.layers, *model.decoder.layers)]  # fmt: skip
+    rest = whole.weights // 4 - sum(in_blocks)
+    # a block and the next one in bf16, its gradients in bf16, those of the one before in fp32
+    assert (cut.casts, cut.gathered) == (0, 2 * rest + (2 + 2 + 2 + 4) * max(in_blocks))
+    kept = memory_of(recipe, Launch(num_processes=5, sharded=True, reshard=False))
+    assert kept.gathered == whole.weights / 2 + (2 + 4) * max(in_blocks)
+    wide = recipe_of(PreTrainingRecipe, decoder_precision="fp32")
+    paper = memory_of(wide, Launch(num_processes=5, sharded=True))
+    assert (paper.casts, paper.gathered) == (whole.casts, 4 * rest + 16 * max(in_blocks))
+
+    lora = recipe_of(FineTuningRecipe, peft="lora", lora={"rank": 1})
+    adapters, alone = memory_of(lora, Launch(num_processes=5, sharded=True)), memory_of(lora)
+    assert adapters.gathered < cut.gathered  # hardly any gradients
+    assert adapters.activations < alone.activations - 0.4 * alone.weights  # no copies of frozen weights
+
+
+COUNT_BYTES = """
+import json, sys
+from fake_clips import build_loader
+from torch.distributed.tensor import DTensor
+from training.loop import start
+from training.recipe_parsing import build
+from training.tasks import PreTrainingRecipe, PreTrainingTask
+
+def held(tensors):
+    local = [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
+    storages = [tensor.untyped_storage() for tensor in local if tensor.dim()]
+    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+
+recipe = build(PreTrainingRecipe, json.loads(sys.argv[1]))
+run = start(recipe, PreTrainingTask(recipe), build_loader)
+inputs = run.task.prepare(next(run.batches), 0, run.accelerator.device)
+with run.accelerator.autocast():
+    loss = run.task.loss(run.model.train(), inputs)["loss"]
+run.accelerator.backward(loss)
+weights = list(run.model.parameters())
+gradients = held(weight.grad for weight in weights)
+run.optimizer.step()
+state = [tensor for of_one in run.optimizer.state.values() for tensor in of_one.values()]
+found = [held(weights), gradients, held(state), held(run.average.average.values())]
+if run.accelerator.is_main_process:
+    print(json.dumps(found))
+run.accelerator.end_training()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_processes_hold_what_the_sum_says(tmp_path: Path) -> None:
+    values = {"output_dir": str(tmp_path / "run"), "data": {**DATA, "workers": 0}, "model": TINY, "ema": {"decay": 0.9},
+              "tracking": {"trackers": []}, "schedule": {"max_steps": 1}, "device": "cpu"}  # fmt: skip
+    script = tmp_path / "count_bytes.py"
+    script.write_text(COUNT_BYTES)
+    command = [
+        sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0", "--config_file",
+        str(ENGINES / "fsdp2.yaml"), "--num_processes", "3", "--mixed_precision", "bf16", str(script),
+        json.dumps(values),
+    ]  # fmt: skip
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ACCELERATE_", "FSDP_"))}
+    environment = {**clean, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = memory_of(build(PreTrainingRecipe, values), Launch(num_processes=3, sharded=True))
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        expected.weights, expected.gradients, expected.optimizer, expected.average
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("mixed_precision", "dtype"), [("bf16", torch.bfloat16), ("no", None)])
 def test_teacher(tmp_path: Path, mixed_precision: str, dtype: torch.dtype | None) -> None:
     recipe = recipe_of(DistillationRecipe, teacher={"path": str(tmp_path)}, mixed_precision=mixed_precision)
@@ -199,6 +304,29 @@ def test_command(capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
     assert GIB == 1024**3
 
 
+def test_command_knows_what_accelerate_is_told(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    def table(*arguments: str) -> dict[str, float]:
+        recipe = ["--config", f"{RECIPES}/pretrain_base_ssv2_none.yaml", "--decoder_precision", "same"]
+        assert main(["pretrain", *recipe, *arguments]) == 0
+        lines = [line.rsplit(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+        return {name.split()[0]: float(size) for name, size, _ in lines}
+
+    alone, ddp = table(), table("--config_file", f"{ENGINES}/ddp.yaml")
+    assert ddp == alone
+    sharded = ("--config_file", f"{ENGINES}/fsdp2.yaml", "--total_batch_size", "null")
+    cut = table(*sharded, "--num_processes", "4")
+    assert cut["weights"] == pytest.approx(alone["weights"] / 4, abs=0.01)
+    assert table(*sharded)["weights"] < 0.6 * cut["weights"]  # the eight of the file
+    assert "casts" in alone
+    assert "casts" not in cut
+    config_file = tmp_path / "other.yaml"
+    text = (ENGINES / "fsdp2.yaml").read_text().replace("reshard_after_forward: true", "reshard_after_forward: false")
+    config_file.write_text(text.replace("mixed_precision: bf16", "mixed_precision: no"))
+    other = table(*sharded, "--config_file", str(config_file), "--mixed_precision", "null")
+    assert other["gathered"] > alone["weights"]
+    assert other["activations"] > 1.3 * cut["activations"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -211,11 +339,34 @@ def test_command(capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
             ["finetune", "--model.init_from", "nowhere", "--model.config.num_attention_heads", "7"],
             "must be a multiple of `num_attention_heads` (7)",
         ),
+        (["pretrain", "--num_processes", "none"], "num_processes must be a whole number of at least 1, got none"),
+        (["pretrain", "--num_processes", "3", "--total_batch_size", "64"], "8 x 1 views x 3 processes"),
+        (["pretrain", "--config_file", "nowhere.yaml"], "config_file (nowhere.yaml) cannot be read"),
+        (
+            ["pretrain", "--config_file", str(ENGINES / "deepspeed_zero3.yaml")],
+            "is not summed up: how much its buckets",
+        ),
     ],
 )
 def test_command_refuses(capsys: pytest.CaptureFixture, arguments: list[str], said: str) -> None:
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("fsdp_version: 2", "fsdp_version: 1"),
+        ("fsdp_offload_params: false", "fsdp_offload_params: true"),
+        ("distributed_type: FSDP", "distributed_type: TPU"),
+        ("mixed_precision: bf16", "mixed_precision: fp8"),
+    ],
+)
+def test_launches_that_are_not_summed_up(capsys: pytest.CaptureFixture, tmp_path: Path, ours: str, theirs: str) -> None:
+    config_file = tmp_path / "accelerate.yaml"
+    config_file.write_text((ENGINES / "fsdp2.yaml").read_text().replace(ours, theirs))
+    assert main(["pretrain", "--config_file", str(config_file)]) == 2
+    assert theirs.split(": ")[0] in capsys.readouterr().err
 
 
 def test_a_hub_that_goes_away_is_said(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

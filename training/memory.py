@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory that a recipe takes on each GPU, summed up before there is one.
 
-    python -m training.memory STAGE --config FILE.yaml [--key value ...]
+    python -m training.memory STAGE [--config_file FILE] [--num_processes N] --config FILE.yaml [--key value ...]
 
 STAGE is pretrain, finetune or distill; the keys are those of `python -m training.STAGE`. Neither data nor output_dir
-need be there; where model.init_from is not there either, model.preset counts.
+need be there; where model.init_from is not there either, model.preset counts. Of several GPUs, each takes so much:
+--config_file and --num_processes are those of `accelerate launch` (training/accelerate/fsdp2.yaml, 64).
 """
 
+import argparse
 import logging
+import os
 import sys
+from unittest.mock import patch
 
+from .memory_launch import read_launch
 from .recipe import Recipe, load_recipe
 from .recipe_parsing import RecipeError, split_arguments
 from .recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
@@ -43,11 +48,17 @@ def main(argv: list[str] | None = None) -> int:
         unused = UNUSED + UNUSED_OF_FINE_TUNING * issubclass(STAGES[stage], FineTuningRecipe)
         if not {"--help", "-h"} & set(arguments):
             split_arguments(arguments)  # by themselves, or a last key without a value would take what follows for it
-        recipe = load_recipe([*arguments, *unused], STAGES[stage])
+        launcher = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        launcher.add_argument("--config_file")
+        launcher.add_argument("--num_processes")
+        options, arguments = launcher.parse_known_args(arguments)
+        launch = read_launch(options.config_file, options.num_processes)
+        with patch.dict(os.environ, WORLD_SIZE=str(launch.num_processes)):  # a recipe is checked for as many
+            recipe = load_recipe([*arguments, *unused], STAGES[stage])
 
         from .memory_sum import memory_of  # after the arguments: a slip of the pen need not wait for PyTorch
 
-        found = memory_of(recipe)
+        found = memory_of(recipe, launch)
     except (RecipeError, OSError) as error:  # the Hub, where `model.init_from` lies, may go away
         sys.stderr.write(f"{error}\n")
         return 2

@@ -3,9 +3,11 @@
 """Memory of a training step on one GPU, part by part.
 
 Weights, gradients and AdamW are fp32. What forward passes keep for the backward pass is counted on tensors without
-memory, for stacks of one block and of two; nothing is guessed but what CUDA takes for itself.
+memory, for stacks of one block and of two; nothing is guessed but what CUDA takes for itself. Each process of DDP takes
+what one takes alone: its buckets are the gradients (`gradient_as_bucket_view`).
 """
 
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 
@@ -14,10 +16,12 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2Layer
 
 from .activation_memory import as_on_a_gpu, by_block, kept_bytes
 from .adapters import add_lora
 from .heads import say
+from .memory_launch import ALONE, Launch
 from .recipe import Recipe, RecipeError
 from .recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
 from .tasks.base import checkpoint_activations
@@ -31,15 +35,16 @@ CUDA_BYTES = GIB  # context, libraries and their work space: about so much
 
 @dataclass(frozen=True)
 class MemorySum:
-    """Bytes on one GPU.
+    """Bytes on one GPU; with FSDP2, on the first one, which has the largest share.
 
     Attributes:
         clips: Clips of one pass, views counted; no bytes.
-        weights: All parameters, fp32.
-        gradients: Of those that are trained, fp32.
+        weights: All parameters, fp32, or a share of each.
+        gradients: Of those that are trained, fp32; FSDP2 cuts them in the last pass of a step, whole until then.
         optimizer: Two moments of AdamW for each of them, fp32.
         average: Averaged weights, if there are any, fp32.
         teacher: Weights of the teacher, if there is one: matrices in the format of the products, fp32 else.
+        gathered: What FSDP2 has whole for a while, weights and gradients of a few blocks.
         casts: Copies of what is trained in half precision, which autocast keeps during a pass.
         activations: What the forward pass keeps for the backward pass, copies of frozen weights included.
         cuda: What CUDA takes for itself; an estimate.
@@ -51,6 +56,7 @@ class MemorySum:
     optimizer: int
     average: int
     teacher: int
+    gathered: int
     casts: int
     activations: int
     cuda: int = CUDA_BYTES
@@ -70,34 +76,63 @@ class MemorySum:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "clips"}
 
 
-def memory_of(recipe: Recipe) -> MemorySum:
+def memory_of(recipe: Recipe, launch: Launch = ALONE) -> MemorySum:
     """Memory of one process that trains.
 
     Where neither the recipe nor accelerate has a number format yet, products are taken to be in half precision.
 
     Args:
         recipe: The recipe of a stage. The data need not be there.
+        launch: The processes; default: one.
 
     Raises:
-        RecipeError: The model cannot be made.
+        RecipeError: The model cannot be made, or the batch not be shared by so many processes.
     """
-    config, half = _config(recipe), recipe.mixed_precision != "no"
+    config, half = _config(recipe), (recipe.mixed_precision or launch.mixed_precision) != "no"
     model = _on_meta(recipe, config)
-    sizes = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
-    trained = sum(size for size, is_trained in sizes if is_trained)
+    cut = launch.num_processes if launch.sharded else 1
+    cast = half and launch.sharded and getattr(recipe, "decoder_precision", "same") == "same"  # by FSDP2, as it gathers
+    trained, share = _elements(model, trained=True), _elements(model, trained=True, cut=cut)
     return MemorySum(
         clips=recipe.batch_size * recipe.data.views,
-        weights=4 * sum(size for size, _ in sizes),
-        gradients=4 * trained,
-        optimizer=8 * trained,
-        average=4 * trained * (recipe.ema.decay is not None),
+        weights=4 * _elements(model, cut=cut),
+        gradients=4 * (share if recipe.accumulation_for(launch.num_processes) == 1 else trained),
+        optimizer=8 * share,
+        average=4 * share * (recipe.ema.decay is not None),
         teacher=_teacher_bytes(recipe, half) if isinstance(recipe, DistillationRecipe) else 0,
-        casts=2 * trained * half,
-        activations=activation_bytes(recipe, config, half),
+        gathered=_gathered_bytes(model, 2 if cast else 4, launch.reshard) if launch.sharded else 0,
+        casts=2 * trained * (half and not cast),
+        activations=activation_bytes(recipe, config, half, cast),
     )
 
 
-def activation_bytes(recipe: Recipe, config: VideoMAEv2Config, half: bool = True) -> int:
+def _elements(model: nn.Module, trained: bool = False, cut: int = 1) -> int:
+    """Elements of parameters: of all or the trained ones, whole or the first process's share of rows."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad or not trained]
+    return sum(math.ceil(len(weight) / cut) * weight[0].numel() for weight in weights)
+
+
+def _gathered_bytes(model: nn.Module, width: int, reshard: bool) -> int:
+    """What FSDP2 has whole in the backward pass of its largest block.
+
+    That is the block and its gradients, the block that it gathers meanwhile, in fp32 the gradients of the one before,
+    whose sum is under way, and all that belongs to no block.
+
+    Args:
+        model: The model.
+        width: Bytes of an element of what is gathered.
+        reshard: Blocks are let go after the forward pass; otherwise all are there.
+    """
+    blocks = [module for module in model.modules() if isinstance(module, VideoMAEv2Layer)]
+    largest = max(blocks, key=_elements)
+    weights = _elements(model)
+    if reshard:
+        weights += 2 * _elements(largest) - sum(map(_elements, blocks))
+    trained = _elements(largest, trained=True)
+    return width * (weights + trained) + 4 * trained
+
+
+def activation_bytes(recipe: Recipe, config: VideoMAEv2Config, half: bool = True, cast: bool = False) -> int:
     """Bytes that a forward pass of a recipe keeps for the backward pass.
 
     With gradient checkpointing, each block keeps its input, and one block at a time all that it needs.
@@ -106,6 +141,7 @@ def activation_bytes(recipe: Recipe, config: VideoMAEv2Config, half: bool = True
         recipe: Batch, adapters, number formats.
         config: The model.
         half: Under autocast to half precision, else in fp32.
+        cast: Of weights that are in half precision themselves, as FSDP2 gathers them.
     """
     depths = {"num_hidden_layers": config.num_hidden_layers}
     if isinstance(recipe, PreTrainingRecipe):
@@ -113,17 +149,19 @@ def activation_bytes(recipe: Recipe, config: VideoMAEv2Config, half: bool = True
 
     def kept(checkpointing: bool) -> tuple[int, dict[str, int]]:
         shallow = replace(recipe, gradient_checkpointing=checkpointing)
-        return by_block(lambda layers: _kept(shallow, _with(config, layers), half), list(depths))
+        return by_block(lambda layers: _kept(shallow, _with(config, layers), half, cast), list(depths))
 
     rest, blocks = kept(recipe.gradient_checkpointing)
     total = rest + sum(size * depths[name] for name, size in blocks.items())
     return total + max(kept(False)[1].values()) if recipe.gradient_checkpointing else total
 
 
-def _kept(recipe: Recipe, config: VideoMAEv2Config, half: bool) -> int:
+def _kept(recipe: Recipe, config: VideoMAEv2Config, half: bool, cast: bool) -> int:
     """The same for a shallow model, without memory."""
     clips = recipe.batch_size * recipe.data.views
     model = _on_meta(recipe, config).train()
+    for weight in model.parameters() if cast else ():  # and no buffers
+        weight.data = weight.data.bfloat16()
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = model.to_empty(device="cpu")
         inputs = {"pixel_values": torch.empty(clips, config.num_frames, 3, config.image_size, config.image_size)}
