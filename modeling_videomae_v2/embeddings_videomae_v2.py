@@ -112,4 +112,4 @@ class VideoMAEv2Embeddings(nn.Module):
             positions = positions[visible]
         tokens = self.patch_embeddings(pixel_values, visible)
         warn_where_emulated(tokens)
-        return tokens + positions.to(tokens.dtype)
+        return tokens + positions.to(tokens)

@@ -107,7 +107,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
     input_modalities = ("video",)
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # or `Trainer` would not divide the loss by the accumulation steps
-    _no_split_modules = ["VideoMAEv2Embeddings", "VideoMAEv2Layer"]  # all of them in every model: FSDP looks for each
+    # FSDP looks for each of them in the model, and cuts `get_input_embeddings()` on its own
+    _no_split_modules = ["VideoMAEv2Layer"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True

@@ -29,6 +29,8 @@ from modeling_videomae_v2 import (
     VideoMAEv2ForVideoClassification,
     VideoMAEv2Model,
 )
+from modeling_videomae_v2.blocks_videomae_v2 import VideoMAEv2Layer
+from modeling_videomae_v2.embeddings_videomae_v2 import VideoMAEv2Embeddings
 from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
 
 
@@ -483,8 +485,9 @@ def test_fsdp_wraps_blocks_of_its_own_accord(model_class: type[PreTrainedModel])
     accelerate = pytest.importorskip("accelerate")
     plugin = accelerate.FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap")
     plugin.set_auto_wrap_policy(tiny_model(model_class))
-    wrapped = {wrapped.__name__ for wrapped in plugin.auto_wrap_policy.keywords["transformer_layer_cls"]}
-    assert {"VideoMAEv2Embeddings", "VideoMAEv2Layer"} <= wrapped
+    wrapped = plugin.auto_wrap_policy.keywords["transformer_layer_cls"]
+    assert VideoMAEv2Layer in wrapped
+    assert VideoMAEv2Embeddings not in wrapped  # accelerate cuts `get_input_embeddings()`, which lies in it, by itself
 
 
 @each_model
