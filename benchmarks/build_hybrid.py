@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe
+from training.disk import local_path
 
 
 # Lines of each version and split in a million, about as in the published lists.
@@ -93,7 +94,7 @@ def measure(name: str, folder: str, queue: Any) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--lines", type=int, default=3_000_000, help="lines of all lists of a data set together")
-    parser.add_argument("--output", help="CSV file to write")
+    parser.add_argument("--output", type=local_path, help="CSV file to write")
     args = parser.parse_args()
     machine, rows = describe(torch.device("cpu")), []
     print(json.dumps(machine))

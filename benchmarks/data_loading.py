@@ -41,6 +41,7 @@ from benchmarks.synthetic_videos import can_write, folder_of_videos, write_video
 from benchmarks.tables import print_machine, print_table
 from benchmarks.timing import Summary, interleaved, speedup
 from training.data import build_loader
+from training.disk import local_path
 from training.reencode.video import reencode
 
 
@@ -158,7 +159,7 @@ def make_own_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="workers of the loader; 0: leave it out")
     parser.add_argument("--samples", type=int, default=160, help="clips to take from the loader")
     parser.add_argument("--minutes", type=float, help="start nothing new after so many minutes")
-    parser.add_argument("--output", type=Path, help="folder for the CSV file")
+    parser.add_argument("--output", type=local_path, help="folder for the CSV file")
     return parser
 
 

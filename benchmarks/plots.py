@@ -18,6 +18,7 @@ from benchmarks.profiling import SHARES
 from benchmarks.runtimes import is_runtime
 from benchmarks.settings import TINY
 from benchmarks.tables import RESULTS, rows_by_device
+from training.disk import local_path
 
 
 Rows = list[dict[str, Any]]
@@ -191,7 +192,7 @@ def draw_all(folder: Path, output: Path | None = None, device: str | None = None
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="where the CSV files are")
-    parser.add_argument("--output", type=Path, help="folder for the pictures (default: the same)")
+    parser.add_argument("--output", type=local_path, help="folder for the pictures (default: the same)")
     args = parser.parse_args(arguments)
     for path in draw_all(args.folder, args.output):
         print(path)

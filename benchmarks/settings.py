@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from benchmarks.flops import PRESET_NAMES
 from benchmarks.machine import processor
 from modeling_videomae_v2.host_memory import keep_freed_memory
+from training.disk import local_path
 
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -240,7 +241,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     add("--one-by-one", action="store_true", help="one model in memory at a time (always so on a GPU)")
     add("--profile", nargs="?", const="all", choices=("ours", "all"), help="say where the time goes (alone: in all)")
     add("--minutes", type=float, help="start nothing new after so many minutes")
-    add("--output", type=Path, help="folder for CSV files and pictures")
+    add("--output", type=local_path, help="folder for CSV files and pictures")
     return parser
 
 

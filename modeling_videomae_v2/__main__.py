@@ -8,26 +8,27 @@ import sys
 from typing import Any
 
 
-# What `kill` and batch systems send, and a terminal that is closed.
-ENDINGS = ("SIGTERM", "SIGHUP")
+# What `kill` and batch systems send, a terminal that is closed, and Ctrl-C, also while something is imported.
+ENDINGS = ("SIGTERM", "SIGHUP", "SIGINT")
+UNCHANGED = (signal.SIG_DFL, signal.default_int_handler)  # `nohup` has some ignored
 
 
 def main() -> None:
     """Run the command line, or say what it needs."""
+    for name in ENDINGS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) in UNCHANGED:
+            signal.signal(number, _leave)
     missing = [name for name in ("typer", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"`videomae-v2` needs {' and '.join(missing)}: pip install 'modeling-videomae-v2[app]'")
-    for name in ENDINGS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
-            signal.signal(number, _leave)
     from .cli import app
 
     app(prog_name="videomae-v2")
 
 
 def _leave(number: int, _: Any) -> None:
-    """End as after Ctrl-C: what is unfinished is removed, and processes that were started end, too."""
+    """End, but not at once: what is unfinished is removed, and processes that were started end, too."""
     sys.exit(128 + number)
 
 

@@ -51,6 +51,20 @@ def refuse_address(place: Path, option: str) -> None:
         raise ValueError(f"{option} ({place}) is an address. Name a place on this machine, and copy it afterwards.")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder to write to, and those above it, where they are not there.
+
+    Raises:
+        OSError: It cannot be made, or nothing can be written to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"The folder {folder} cannot be made: {error.strerror}. Name another place.") from error
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"Nothing can be written to {folder}. Name another place.")
+
+
 def _is_folder(entry: os.DirEntry) -> bool:
     try:
         return entry.is_dir()  # asks the file system for links alone
@@ -58,4 +72,4 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-__all__ = ["folder_id", "refuse_address", "walk_folders"]
+__all__ = ["folder_id", "make_folder", "refuse_address", "walk_folders"]

@@ -63,6 +63,22 @@ main()
 """
 
 
+# Ctrl-C while something is imported.
+INTERRUPTED = """
+import signal, sys
+from videomae_v2_command import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Finder:
+    def find_spec(name, *rest):
+        if name == "modeling_videomae_v2.cli":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Finder)
+main()
+"""
+
+
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False)
@@ -93,6 +109,11 @@ def test_a_command_registers_the_classes_all_the_same(tmp_path: Path) -> None:
 def test_a_command_that_is_ended_clears_up(ending: str, tmp_path: Path) -> None:
     assert _ended_by(tmp_path, getattr(signal, ending)) == 128 + getattr(signal, ending)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_something_is_imported() -> None:
+    done = run(INTERRUPTED)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
 
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:

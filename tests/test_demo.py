@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def test_a_folder_that_holds_something_else(tmp_path: Path) -> None:
         (["--scale", "nan"], "--scale must be above 0, got nan"),
         (["--scale", "inf"], "--scale must be above 0, got inf"),
         (["--seed", "-1"], "--seed must lie in [0, 2147483648), got -1"),
+        (["--output-dir", "s3://me/demo"], "s3://me/demo is an address"),
     ],
 )
 def test_numbers_that_have_no_meaning(
@@ -134,17 +136,32 @@ def test_every_stage_computes_in_the_precision_of_the_plan(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("line", ["python -m training.pretrain", "step 50/"])  # before and after the stage has begun
-def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "number"),  # before and after the stage has begun
+    [
+        ("python -m training.pretrain", signal.SIGTERM),
+        ("step 50/", signal.SIGTERM),
+        ("python -m training.pretrain", signal.SIGINT),
+    ],
+)
+def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path, line: str, number: int) -> None:
     output = tmp_path / "demo"
     command = [sys.executable, "-u", "-m", "training.demo", "--output-dir", str(output), "--scale", "0.2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     running = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
     try:
         assert any(line in said for said in running.stdout)
-        running.terminate()
-        assert running.wait(timeout=120) == 128 + signal.SIGTERM
-        time.sleep(2.0)  # the servers of multiprocessing notice that their process is gone
+        if number == signal.SIGINT:
+            time.sleep(1.0)  # the server of the stages is there, and imports
+            os.killpg(running.pid, number)  # as a terminal does
+            assert re.search("^Stopped by Ctrl-C", rest := running.stdout.read(), flags=re.MULTILINE)
+            assert "Traceback" not in rest
+        else:
+            running.send_signal(number)
+        assert running.wait(timeout=120) == 128 + number
+        deadline = time.monotonic() + 30
+        while members(running.pid) and time.monotonic() < deadline:  # servers of multiprocessing notice it soon
+            time.sleep(0.5)
         assert members(running.pid) == []
     finally:
         if members(running.pid):

@@ -581,6 +581,15 @@ def test_other_parts_of_the_same_videos_are_another_evaluation(
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 
+def test_ctrl_c_before_anything_has_begun(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.evaluation.cli.load_recipe", interrupted)
+    assert main([]) == 130
+    assert capsys.readouterr().err == "Stopped by Ctrl-C; the same command goes on from here.\n"
+
+
 @pytest.mark.parametrize(
     ("stop", "said"), [(SystemExit(143), ""), (KeyboardInterrupt(), "Stopped by Ctrl-C; the same")]
 )
@@ -919,6 +928,9 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--num_clips", "1000000"], "`num_clips` (1000000) x `num_crops` (3) views of 4 frames would take 8.6 GiB"),
         (["--data.image_size", "400000"], "for each video. Ask for fewer frames or a smaller picture."),
         (["--num_crop", "3"], "did you mean `num_crops`"),
+        (["--finetune", "runs/tuned/model"], "`finetune` is no key of a recipe; did you mean `model`?"),
+        (["--test_num_segment", "5"], "did you mean `num_clips`?"),
+        (["--short_side_size", "224"], "did you mean `data.image_size`?"),
         (["--data.sources", "[]"], "data.sources is empty"),
         (["--data.sources", "[{kind: folder, path: nowhere}]"], "nowhere"),
         (["--data.sources", "[{kind: datasets, path: x, streaming: true}]"], "streaming must be false"),

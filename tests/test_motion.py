@@ -310,6 +310,18 @@ class TestOptions:
         assert "`size` must be even" in said
         assert said.startswith("usage:")  # and not the bar of clips that are not written
         (tmp_path / "file").write_text("keep")
-        with pytest.raises(SystemExit):
-            main([str(tmp_path / "file/data"), *arguments])
-        assert "Not a directory" in capsys.readouterr().err
+        for folder, message in ((str(tmp_path / "file/data"), "Not a directory"), ("s3://me/data", "is an address")):
+            with pytest.raises(SystemExit):
+                main([folder, *arguments])
+            assert message in capsys.readouterr().err
+
+    def test_ctrl_c_is_no_fault(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("training.motion.__main__.write_motion_dataset", interrupted)
+        with pytest.raises(SystemExit, match="130"):
+            main([str(tmp_path / "data")])
+        assert capsys.readouterr().err == "Stopped by Ctrl-C; the same command goes on from here.\n"

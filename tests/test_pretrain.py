@@ -147,13 +147,14 @@ def test_a_full_disk_is_said(config_file: Path, tmp_path: Path, capsys: pytest.C
     assert f"{tmp_path / 'metrics.jsonl'} cannot be written: File too large." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", ["training.cli.load_recipe", "training.tasks.PreTrainingTask.loss"])
 def test_ctrl_c_is_no_fault(
-    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, where: str
 ) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(PreTrainingTask, "loss", interrupted)
+    monkeypatch.setattr(where, interrupted)
     assert run_here(config_file, "--output_dir", str(tmp_path), "--tracking.trackers", "[]") == 130
     assert "Stopped by Ctrl-C, which writes nothing" in capsys.readouterr().err
     assert not complete_checkpoints(tmp_path / "checkpoints")

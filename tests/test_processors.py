@@ -75,6 +75,14 @@ def test_a_file_that_cannot_be_read_is_no_missing_one(hub: HubServer, tmp_path: 
             find_processor(start)
 
 
+def test_a_file_about_other_processors(hub: HubServer, tmp_path: Path) -> None:
+    content = b'{"image_processor": {}}'
+    hub.add(REPO, {"config.json": b"{}", "processor_config.json": content})
+    (tmp_path / "processor_config.json").write_bytes(content)
+    for start in (str(tmp_path), REPO, REPO):  # from the cache in the end
+        assert find_processor(start) is None
+
+
 def test_a_hub_that_answers_a_moment_too_late(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is there after all, so that the checkpoint has a processor."""
     hub.add(REPO, {"config.json": b"{}", "preprocessor_config.json": b"{}"})

@@ -13,7 +13,7 @@ from transformers.utils import is_flash_attn_3_available
 from modeling_videomae_v2 import VideoMAEv2Config
 from training.evaluation.recipe import EvaluationRecipe
 from training.launch import check_launch
-from training.other_names import OTHER_NAMES
+from training.other_names import EVALUATION_NAMES, OTHER_NAMES
 from training.recipe import Recipe, TrackingRecipe, load_recipe
 from training.recipe_parsing import RecipeError, describe, is_key
 from training.schedule import Plan
@@ -53,7 +53,7 @@ def test_file_and_overrides(config_file: Path) -> None:
     assert recipe.model_config().num_frames == recipe.data.num_frames
 
 
-@pytest.mark.parametrize(("name", "key"), OTHER_NAMES.items())
+@pytest.mark.parametrize(("name", "key"), sorted({*OTHER_NAMES.items(), *EVALUATION_NAMES.items()}))
 def test_names_of_other_programs_stand_for_keys_that_there_are(name: str, key: str) -> None:
     recipes = (PreTrainingRecipe, FineTuningRecipe, EvaluationRecipe)
     assert any(is_key(key, recipe) for recipe in recipes)

@@ -37,7 +37,16 @@ def run_stage(
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
-        recipe = load_recipe(sys.argv[1:] if argv is None else argv, recipe_class)
+        return _run(recipe_class, make_task, sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        said = "Stopped by Ctrl-C, which writes nothing; the same command goes on from the newest checkpoint, if any."
+        return _fail(InterruptedError(said), 130)
+
+
+def _run(recipe_class: type[RecipeT], make_task: Callable[[RecipeT], "Task"], argv: list[str]) -> int:
+    """As `run_stage`, but for Ctrl-C, which is mostly pressed while something is imported."""
+    try:
+        recipe = load_recipe(argv, recipe_class)
     except RecipeError as error:
         return _fail(error, 2)
     except OSError as error:  # the Hub, where `model.init_from` lies, has gone away
@@ -60,9 +69,6 @@ def run_stage(
         return _fail(error, 1, alone=True)
     except torch.OutOfMemoryError as error:
         return _fail(MemoryError(_too_small(recipe, error)), 1, alone=True)
-    except KeyboardInterrupt:
-        said = "Stopped by Ctrl-C, which writes nothing; the same command goes on from the newest checkpoint, if any."
-        return _fail(InterruptedError(said), 130)
     return 0
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders that survive a power cut, and that nobody sees half written or half removed."""
 
+import argparse
 import os
 import shutil
 import socket
@@ -11,6 +12,13 @@ from pathlib import Path
 
 REMOVING = ".removing"  # names of folders that are on their way out begin with it
 IN_USE = ".in-use"
+
+
+def local_path(text: str) -> Path:
+    """A place to write to, as a type for argparse: no address, of which a folder `s3:` would become here."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is an address; name a place on this machine, and copy it afterwards")
+    return Path(text)
 
 
 class FolderInUse(OSError):

@@ -67,3 +67,12 @@ OTHER_NAMES = {
     "torch_compile": "compile",
     "attn_implementation": "model.attention",
 }
+# The same for `training.evaluate`, where some mean another key.
+EVALUATION_NAMES = {
+    **OTHER_NAMES,
+    "finetune": "model",
+    "model_name_or_path": "model",
+    "short_side_size": "data.image_size",
+    "per_device_eval_batch_size": "batch_size",
+    "attn_implementation": "attention",
+}

@@ -13,7 +13,7 @@ import dataclasses
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -297,12 +297,15 @@ class Recipe:
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 
-def load_recipe(argv: Sequence[str], recipe_class: type[RecipeT]) -> RecipeT:
+def load_recipe(
+    argv: Sequence[str], recipe_class: type[RecipeT], other_names: Mapping[str, str] = OTHER_NAMES
+) -> RecipeT:
     """Read a recipe from command-line arguments: `--config file.yaml` and any number of `--key value` after or before.
 
     Args:
         argv: Arguments without the name of the program. `--help` prints every key and leaves.
-        recipe_class: `Recipe` or a subclass.
+        recipe_class: `Recipe`, a subclass, or another recipe that has `validate`.
+        other_names: What others call its keys.
 
     Returns:
         The recipe, checked.
@@ -322,6 +325,6 @@ def load_recipe(argv: Sequence[str], recipe_class: type[RecipeT]) -> RecipeT:
     for key, value in pairs:
         if key != "config":
             assign(values, key, value)
-    recipe = build(recipe_class, values, others=OTHER_NAMES)
+    recipe = build(recipe_class, values, others=other_names)
     recipe.validate()
     return recipe

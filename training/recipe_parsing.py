@@ -223,7 +223,7 @@ def split_arguments(argv: Sequence[str]) -> list[tuple[str, Any]]:
         if not equals:
             position += 1
             if position == len(argv) or argv[position].startswith("--"):
-                raise RecipeError(f"`--{key}` has no value; write `--{key} VALUE`.")
+                raise RecipeError(f"`--{key}` has no value; write `--{key} VALUE` (`--help` lists all keys).")
             text = argv[position]
         position += 1
         try:

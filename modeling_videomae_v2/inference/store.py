@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from ..folders import refuse_address
+from ..folders import make_folder, refuse_address
 from ..model_files import read_json
 from ..writing import naming, written_aside
 from .parts import Part
@@ -77,7 +77,7 @@ class FeatureStore:
             raise ValueError(f"{folder} is a file. `--out` must name a folder.")
         if (folder / MODEL).exists() and not (folder / SETTINGS).exists():
             raise ValueError(f"`--out` {folder} holds a model ({MODEL}). Choose another folder, or a new one in it.")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._check_settings()
         self._records = self._read_indexes()
 

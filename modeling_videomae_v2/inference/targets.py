@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..folders import refuse_address
+from ..folders import make_folder, refuse_address
 from .sources import VIDEO_SUFFIXES, Source
 
 
@@ -25,7 +25,7 @@ def choose_targets(
     Raises:
         ValueError: A file would replace a video, or is named for several videos; `path` is an address.
         FileExistsError: A file is there, and `overwrite` is not given.
-        PermissionError: The folder cannot be written to.
+        OSError: The folder cannot be made or written to.
     """
     if path is None:
         return []
@@ -44,10 +44,7 @@ def choose_targets(
         raise FileExistsError(
             f"`{option}`: there is already {taken[0]}{more}. Name another place, or pass --overwrite."
         )
-    folder = path.parent if is_file else path
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"Nothing can be written to {folder}. Name another place.")
+    make_folder(path.parent if is_file else path)
     return targets
 
 

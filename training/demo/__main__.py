@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from ..disk import local_path
 from ..motion import write_motion_dataset
 from .plan import Plan
 from .stages import Stage, StageError, run
@@ -115,7 +116,7 @@ def report(plan: Plan, clock: Clock) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.demo", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--output-dir", type=Path, default=Path("runs/demo"), help="where everything is written")
+    parser.add_argument("--output-dir", type=local_path, default=Path("runs/demo"), help="where everything is written")
     parser.add_argument("--seed", type=int, default=0, help="of data, weights and order")
     parser.add_argument(
         "--scale", type=float, default=1.0, help="factor on clips and steps; less than 1 is only for tests"
@@ -131,12 +132,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = options.output_dir.resolve()
     if output.exists() and not (output / "data" / "target" / "dataset.json").exists():
         parser.error(f"{output} exists and holds no demo; choose another --output-dir, or delete it")
-    from .precision import fastest_precision  # imports PyTorch: after the arguments
-
-    precision = options.mixed_precision or fastest_precision()
-    plan, clock = Plan(output, options.seed, options.scale, precision), Clock()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the running stage ends, too
     try:
+        from .precision import fastest_precision  # imports PyTorch: after the arguments
+
+        precision = options.mixed_precision or fastest_precision()
+        plan, clock = Plan(output, options.seed, options.scale, precision), Clock()
         clock.announce("Writing videos")
         write_data(plan)
         for name in ("pretrained", "post_pretrained", *MODELS):  # stages would go on from the checkpoints there
@@ -147,6 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StageError, OSError, ImportError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        console.print("Stopped by Ctrl-C; the same command keeps the videos, and trains anew.", soft_wrap=True)
+        return 130
     clock.announce("Done")
     return 0
 

@@ -17,8 +17,8 @@ RECIPES = Path("training/recipes")  # as it is typed in the checkout
 CHECKOUT = Path(__file__).parents[2]
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 MAX_THREADS = 4  # more of them only wait for each other on matrices as small as the demo's
-# what takes seconds to import
-PRELOADED = ["training.loop", "training.tasks", "training.evaluation.run", "matplotlib.figure"]
+# what takes seconds to import, after what keeps Ctrl-C away
+PRELOADED = ["training.demo.deaf", "training.loop", "training.tasks", "training.evaluation.run", "matplotlib.figure"]
 
 
 class StageError(RuntimeError):

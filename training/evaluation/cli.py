@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+from ..other_names import EVALUATION_NAMES
 from ..recipe import load_recipe
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
@@ -18,15 +19,22 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments; default: those of the process.
 
     Returns:
-        Exit status: 0, 2 if the recipe cannot be run, 1 if the evaluation ended early, 130 if Ctrl-C did
-        that.
+        Exit status: 0, 2 if the recipe cannot be run, 1 if the evaluation ended early, 130 if Ctrl-C did that.
     """
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     for noisy in ("httpx", "huggingface_hub", "datasets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        recipe = load_recipe(sys.argv[1:] if argv is None else argv, EvaluationRecipe)
+        return _evaluate(sys.argv[1:] if argv is None else argv, first)
+    except KeyboardInterrupt:
+        return _fail(InterruptedError("Stopped by Ctrl-C; the same command goes on from here."), 130, first)
+
+
+def _evaluate(argv: list[str], first: bool) -> int:
+    """As `main`, but for Ctrl-C; `first` of several processes says what all of them find."""
+    try:
+        recipe = load_recipe(argv, EvaluationRecipe, EVALUATION_NAMES)
     except RecipeError as error:
         return _fail(error, 2, first)
 
@@ -47,8 +55,6 @@ def main(argv: list[str] | None = None) -> int:
     except torch.OutOfMemoryError as error:
         reason = f"The memory is too small for {recipe.batch_size} clips at once: lower batch_size."
         return _fail(MemoryError(f"{str(error).splitlines()[0]}\n{reason}"), 1, True)
-    except KeyboardInterrupt:
-        return _fail(InterruptedError("Stopped by Ctrl-C; the same command goes on from here."), 130, first)
     return 0
 
 

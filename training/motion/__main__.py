@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
+from ..disk import local_path
 from .dataset import MotionOptions, number_options, write_motion_dataset
 from .scenes import CLASSES
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Write a dataset of mp4 files whose classes only motion tells apart, or complete one.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="where to write; new, empty, or begun with the same options")
+    parser.add_argument("folder", type=local_path, help="where to write; new, empty, or begun with the same options")
     for option in number_options():
         flag = f"--{option.name.replace('_', '-')}"
         parser.add_argument(flag, type=int, default=option.default, help=option.metadata["help"])
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_motion_dataset(folder, MotionOptions(**values), workers, show)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        parser.exit(130, "Stopped by Ctrl-C; the same command goes on from here.\n")
     logging.getLogger(__name__).info("%s is complete.", folder)
 
 
