@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .folders import make_folder
 from .inference.loading import DTYPES, Checkpoint
 from .writing import file_for_torch, naming
 
@@ -105,6 +106,7 @@ def export_model(
 
     Raises:
         FileExistsError: A file is there already.
+        OSError: One cannot be written.
         ValueError: The file does not compute what PyTorch computes, or the processor takes no fixed number of frames.
     """
     if checkpoint.processor.fps:
@@ -116,8 +118,7 @@ def export_model(
     taken = [str(target) for target in (path, _data_file(path), description) if target.exists()]
     if taken and not overwrite:
         raise FileExistsError(f"There is already {' and '.join(taken)}. Name another file, or pass --overwrite.")
-    with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     graph = Graph(checkpoint.model, OUTPUTS[task]).eval()
     inputs = {batch: _random_input(checkpoint, batch, views) for batch in (2, *CHECKED_BATCHES)}
     with torch.no_grad():
@@ -137,7 +138,8 @@ def export_model(
             }
         }
         text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-        Path(folder, description.name).write_text(text, encoding="utf-8")
+        with naming(description):
+            Path(folder, description.name).write_text(text, encoding="utf-8")
         exported.files = _move(Path(folder), path)
     return exported
 

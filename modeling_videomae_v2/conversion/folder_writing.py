@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig
 from transformers.dynamic_module_utils import custom_object_save
 
 from ..convert_videomae_v2 import Recipes, StateDict
-from ..folders import refuse_address
+from ..folders import make_folder, refuse_address
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
 from ..writing import naming, written_aside
 from .weight_sources import CONFIG_FILE, WeightSource
@@ -32,11 +32,12 @@ def new_folder(destination: Path) -> Iterator[Path]:
 
     Raises:
         FileExistsError: `destination` exists and is not an empty folder.
+        OSError: It cannot be made or written to.
     """
     check_free(destination)
     is_there = destination.is_dir()
     place = destination if is_there else destination.parent
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     folder = place / f".{destination.name}.{secrets.token_hex(4)}.part"  # in a container, many a process is number 1
     folder.mkdir()
     try:
