@@ -204,7 +204,9 @@ class VideoReader:
         """RGB of the frames at the ascending positions `wanted`, `(len(wanted), 3, height, width)`."""
         if wanted[-1] >= len(self._index.timestamps):
             count = len(self._index.timestamps)
-            raise self._missing(wanted[-1], f"the file is truncated, only {count} frames are in it")
+            raise self._missing(
+                wanted[-1], f"the file is truncated, only {count} frame{' is' if count == 1 else 's are'} in it"
+            )
         self._wanted = frozenset(self._index.timestamps[i] for i in wanted)
         reformatter = self._av.video.reformatter.VideoReformatter()
         frames = None

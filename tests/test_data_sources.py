@@ -5,7 +5,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,7 @@ def first_frames(source: Source, index: int = 0, count: int = 3) -> list[int]:
         ("a.mp4 0 -1", False, 0, None, None),
         ("a.mp4 -1 -1", False, 0, None, None),
         ("a.mp4 300 300", False, 300, 300, None),
+        ("a.mp4 300 300 7", False, 300, 300, None),
         ("a.mp4 7", True, 0, None, 7),
         ("a.mp4 120 7", True, 0, 120, 7),
         ("a.mp4 60 120 7", True, 60, 120, 7),
@@ -105,6 +106,10 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
         (("path label", "a.mp4 3"), ("a.mp4", 3)),
         (("# path path", "a.mp4 3"), ("a.mp4", 3)),
         (("# label", "a.mp4 3"), ("a.mp4", 3)),
+        (('"Take 2" 3',), ("Take 2", 3)),
+        (("Take 2,3",), ("Take 2", 3)),
+        (("# path label", "Take 2 3"), ("Take 2", 3)),
+        (("[2019] a.mp4 3",), ("[2019] a.mp4", 3)),
     ],
 )
 @pytest.mark.parametrize("labelled", [True, False])
@@ -194,14 +199,35 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
         (("a.mp4 -3",), True, "labels start from 0"),
         (("a.mp4 1", "b.mp4 4294967296"), True, "label of .*b.mp4 is 4294967296; .* end at 2147483647"),
         (("a.mp4 1", f"b.mp4 {10**20}"), True, "line 2: expected `path label`"),
+        *(
+            (lines, labelled, message)
+            for labelled in (True, False)
+            for lines, message in (
+                (("a.mp4 1", "b.mp4 30 1"), "line 2: expected `path label`, whole numbers .*, got 'b.mp4 30 1'"),
+                (("a.mp4,1", "b.mp4, 30, 1"), "line 2: expected `path label`, whole numbers .*, got 'b.mp4, 30, 1'"),
+                (("a.mp4\t1", "b.mp4\t2.5\t1"), "line 2: expected `path label`"),
+                (("a.mp4 1 2 3", "b.mp4 1 2 3 4"), "line 2: expected `path start total label`"),
+                (("a.mp4 1 2 3 4",), "line 1: expected `path start total label`"),
+                (('"a.mp4" 1', "b.mp4 30 1"), "line 2: expected `path label`"),
+                (('[{"id": "1"},',), "list.txt is JSON, not a list of videos"),
+                (("[", '  {"id": "1"}'), "list.txt is JSON, not a list of videos"),
+            )
+        ),
+        (("video,label", "a.mp4,3"), False, "line 2: expected `path` alone, got 'a.mp4,3'"),
+        (("video", "a.mp4,3"), False, "line 2: expected `path` alone, got 'a.mp4,3'"),
+        ((",path,label", "0,a.mp4,3"), False, "line 2: expected `path` alone, got '0,a.mp4,3'"),
+        ((",path,label", "0,a.mp4,3"), True, "the first one is ',path,label'"),
+        (("a" * 10_000,), True, "a line must be one of"),
+        (("a.mp4 1", "b" * 10_000), True, "line 2: expected `path label`"),
         ((",3",), True, "line 1: expected `path label`, .*got ',3'"),
         (("a.mp4,1", ",3"), True, "line 2: expected `path label`, .*got ',3'"),
         ((), False, "holds no videos"),
     ],
 )
 def test_bad_lists_are_refused_at_once(tmp_path: Path, lines: tuple[str, ...], labelled: bool, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         ListSource(write_list(tmp_path, *lines), labelled=labelled)
+    assert len(str(error.value)) < 800
 
 
 def test_part_of_a_video(tmp_path: Path, video: Path) -> None:
@@ -233,6 +259,62 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
     assert first_frames(folder) == [0, 1, 2]
     with pytest.raises(VideoDecodingError, match="no pictures from number 13 on"):
         first_frames(source, 3)
+
+
+def write_pictures(folder: Path, numbers: Iterable[int], pattern: str = "img_{:05}.jpg") -> None:
+    """Pictures that show 0, 1, 2, ..."""
+    folder.mkdir(exist_ok=True)
+    for shown, number in enumerate(numbers):
+        Image.fromarray(numbered_frame(shown)).save(folder / pattern.format(number), quality=95)
+
+
+@pytest.mark.parametrize(
+    ("first", "line", "expected"),
+    [
+        (0, "clip", range(12)),
+        (1, "clip", range(12)),
+        (7, "clip", range(12)),
+        (0, "clip 0 12", range(12)),
+        (1, "clip 0 12", range(12)),
+        (0, "clip 4 -1", range(4, 12)),
+        (7, "clip 4 -1", range(4, 12)),
+        (0, "clip 4 6", range(4, 10)),
+        (1, "clip 4 6", range(4, 10)),
+        (0, "clip 2 10", range(2, 12)),
+        (1, "clip 2 10", range(2, 12)),
+        (1, "clip 1 12", range(12)),  # the research code begins with picture 1
+        (1, "clip 7 6", range(6, 12)),
+    ],
+)
+def test_pictures_are_counted_from_where_they_begin(
+    tmp_path: Path, first: int, line: str, expected: Sequence[int]
+) -> None:
+    write_pictures(tmp_path / "clip", range(first, first + 12))
+    for other in ("flow_x_00001.jpg", "cover.jpg", ".img_00099.jpg"):
+        (tmp_path / "clip" / other).touch()
+    assert first_frames(ListSource(write_list(tmp_path, line)), 0, 20) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "numbers", "line", "message"),
+    [
+        ("img_{:05}.jpg", (1, 2, 4), "clip", "the folder has no img_00003.jpg. Correct the list or `pattern`"),
+        ("img_{:05}.JPG", (1, 2, 3), "clip", "the folder has no img_00001.jpg, but img_00001.JPG is there"),
+        ("img_{:03}.jpg", (5, 6), "clip", "the folder has no img_00005.jpg, but img_005.jpg is there"),
+        ("frame{:05}.jpg", (1, 2), "clip", "no pictures that are called like img_00001.jpg, but frame00001.jpg is"),
+        ("img_{:05}.jpg", (), "clip", "no pictures that are called like img_00001.jpg. Correct"),
+        ("img_{:05}.jpg", (0, 1), "clip 2 -1", "the folder has no pictures from number 2 on"),
+        ("img_{:05}.jpg", (1, 2), "clip 0 3", "there is no .*clip/img_00003.jpg, its frame 2 of 3. Correct the list"),
+        ("img_{:05}.jpg", (0, 1), "clip 1 2", "there is no .*clip/img_00002.jpg, its frame 1 of 2"),
+        ("img_{:05}.jpg", (1, 2), "clip 5 2", "there is no .*clip/img_00005.jpg, its frame 0 of 2"),
+    ],
+)
+def test_pictures_that_are_missing_or_called_otherwise_are_named(
+    tmp_path: Path, pattern: str, numbers: tuple[int, ...], line: str, message: str
+) -> None:
+    write_pictures(tmp_path / "clip", numbers, pattern)
+    with pytest.raises(VideoDecodingError, match=message):
+        first_frames(ListSource(write_list(tmp_path, line)), 0, 20)
 
 
 def test_a_million_lines_are_few_objects(tmp_path: Path) -> None:
@@ -288,6 +370,18 @@ def test_a_folder_has_the_same_videos_in_training_as_in_prediction(tmp_path: Pat
     source = FolderSource(str(tmp_path), labelled=True)
     assert source.classes == ("1", "2", "3", "4", "5", "6")
     assert [name for name, _ in everything(source)] == [found.address for found in find_sources([str(tmp_path)])]
+
+
+def test_videos_of_pictures_are_no_classes(tmp_path: Path) -> None:
+    for name in ("74225", "74226"):
+        write_pictures(tmp_path / name, (1, 2))
+    assert FolderSource(str(tmp_path)).length == 2
+    with pytest.raises(ValueError, match="74225 holds pictures, so it is a video and no class"):
+        FolderSource(str(tmp_path), labelled=True)
+    (tmp_path / "run").mkdir()
+    for name in ("74225", "74226"):
+        (tmp_path / name).rename(tmp_path / "run" / name)
+    assert FolderSource(str(tmp_path), labelled=True).classes == ("run",)
 
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
@@ -971,6 +1065,21 @@ def test_rows_that_are_parts_of_videos(tmp_path: Path, streaming: bool) -> None:
     source = open_source(recipe, labelled=False, seed=0, shuffle=False)
     assert [(v.start, v.total) for v in (source.get(i, 0) for i in range(3))] == [(0, None), (20, 10), (30, None)]
     assert read_numbers(read_frames(source.get(1, 0), lambda total: np.arange(total))) == list(range(20, 30))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_parts_of_folders_of_pictures_in_csv_files(tmp_path: Path, streaming: bool) -> None:
+    """`datasets` reads numbers with gaps as floating point, and streams of CSV files without types."""
+    write_pictures(tmp_path / "clip", range(6), "frame{:03}.png")
+    rows = f"video,start,total\n{tmp_path}/clip,2,3\n{tmp_path}/clip,4,\n{tmp_path}/clip,1.5,1\n"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text(rows)
+    recipe = SourceRecipe(str(tmp_path / "data"), "datasets", streaming=streaming, pattern="frame{:03}.png")
+    source = open_source(recipe, labelled=False, seed=0, shuffle=False)
+    assert first_frames(source, 0, 9) == [2, 3, 4]
+    assert first_frames(source, 1, 9) == [4, 5]
+    with pytest.raises(ValueError, match=r"clip has `start` 1.5 and `total` 1(\.0)?\. They are whole frames"):
+        source.get(2, 0)
 
 
 def test_parts_may_stand_in_numbers_without_a_sign() -> None:

@@ -14,11 +14,16 @@ UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
 COLUMNS = {
-    False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total")},
+    False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total"), 4: ("path", "start", "total", "label")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
 CHARACTERS_AT_A_TIME = 2**18
+SHOWN = 200  # characters of a line that is wrong: what is no list may be one of many megabytes
 _NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
+_ONE_MORE = {  # a number at the end of what is left of a line
+    None: re.compile(r"[ \t,][+-]?\d+(?:\.\d+)?$", re.MULTILINE),
+    ",": re.compile(r",[ \t]*[+-]?\d+(?:\.\d+)?$", re.MULTILINE),
+}
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"((?:[\s,].*)?)', re.DOTALL)
 
 
@@ -53,11 +58,14 @@ class Layout:
         columns: `path` and the names of the numbers behind it.
         separator: Comma, or None for white space.
         begin: Number of the line of the first video, counted from 1.
+        named: Whether the list names its columns. Otherwise no path may end with what looks like one more of them,
+            unless it stands in quotes.
     """
 
     columns: tuple[str, ...]
     separator: str | None
     begin: int
+    named: bool = False
 
     def parse(self, lines: list[str]) -> tuple[list[str], list[array]]:
         """Paths, and the numbers of each further column.
@@ -66,14 +74,19 @@ class Layout:
             ValueError, OverflowError: A line is of another layout.
         """
         width = len(self.columns)
+        quotes = any(line[0] == '"' for line in lines)
         split: Callable[[str, str | None, int], list[str]] = split_line
-        if self.separator is None and width > 1 and not any(line[0] == '"' for line in lines):
+        if self.separator is None and width > 1 and not quotes:
             split = str.rsplit  # the same there, in less time
         rows = map(split, lines, repeat(self.separator), repeat(width - 1))
         values = list(chain.from_iterable(rows))  # no list of lists, which the garbage collector goes through
         paths = values[::width]
         if len(values) != len(lines) * width or not all(paths):
             raise ValueError("there are fewer values")
+        if not self.named:
+            bare = [path for path, line in zip(paths, lines) if line[0] != '"'] if quotes else paths
+            if _ONE_MORE[self.separator].search("\n".join(bare)):
+                raise ValueError("there are more values")
         return paths, [array("q", map(int, values[place::width])) for place in range(1, width)]
 
 
@@ -85,7 +98,7 @@ def find_layout(path: str, labelled: bool) -> Layout | None:
 
     Raises:
         FileNotFoundError: There is no such list.
-        ValueError: It is no text in UTF-8, or of no known layout.
+        ValueError: It is JSON, or no text in UTF-8, or of no known layout.
     """
     columns = None
     for place, lines in read_lines(path):
@@ -95,8 +108,11 @@ def find_layout(path: str, labelled: bool) -> Layout | None:
             named = None if columns else _named_columns(path, line, labelled)
             columns = named or columns
             if named is None and line[0] != "#":
+                if line[0] in "[{" and line.lstrip("[{ ")[:1] in ("", '"'):
+                    raise ValueError(f"{path} is JSON, not a list of videos. Write a line with the path of each video.")
                 separator = separator_of(line)
-                return Layout(columns or _guess_columns(path, line, separator, labelled), separator, number)
+                guess = columns or _guess_columns(path, line, separator, labelled)
+                return Layout(guess, separator, number, named=columns is not None)
     return None
 
 
@@ -135,6 +151,7 @@ def _named_columns(path: str, line: str, labelled: bool) -> tuple[str, ...] | No
     columns = tuple(line.lstrip("#").replace(",", " ").split())
     if (
         columns[:1] != ("path",)
+        or line[0] == ","  # a column without a name, as pandas writes the index
         or set(columns) - {"path", "start", "total", "label"}
         or len(set(columns)) < len(columns)
     ):
@@ -156,6 +173,6 @@ def _guess_columns(path: str, line: str, separator: str | None, labelled: bool) 
     if count not in layouts:
         known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
         raise ValueError(
-            f"{path}: a line must be one of {known}, whole numbers behind the path; the first one is {line!r}."
+            f"{path}: a line must be one of {known}, whole numbers behind the path; the first one is {line[:SHOWN]!r}."
         )
     return layouts[count]

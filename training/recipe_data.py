@@ -26,7 +26,7 @@ class SourceRecipe:
     root: str = knob("", "folder that relative paths in a list start from; default: the folder of the list")
     sampling_rate: int | None = knob(None, "distance of the frames of a clip, in frames; default: data.sampling_rate")
     weight: float = knob(1.0, "how often each video is taken per epoch, on average; 1 is a plain union of the sources")
-    pattern: str = knob("img_{:05}.jpg", "names of the frames where a video is a folder of pictures, counted from 1")
+    pattern: str = knob("img_{:05}.jpg", "names of the frames where a video is a folder of pictures, by number")
     path_pattern: str | None = knob(None, "regular expression; only videos whose path it finds are taken")
     video_column: str = knob("video", "datasets: column with the video")
     label_column: str | None = knob("label", "datasets: column with the class, if there is one")

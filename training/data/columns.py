@@ -4,7 +4,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .faults import DataError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyarrow import ChunkedArray
 
 ROWS_AT_A_TIME = 10_000
-# Where both are there, as whole numbers, rows are parts of videos: first frame, and frames (-1: to the end).
+# Where both are there, as numbers, rows are parts of videos: first frame, and frames (-1: to the end).
 PART_COLUMNS = ("start", "total")
 
 
@@ -26,14 +26,16 @@ def undecoded(dataset: Any, name: str, video_column: str, label_column: str | No
 
     wanted = [video_column] if label_column is None else [video_column, label_column]
     features = dataset.features or dict.fromkeys(next(dataset.iter(batch_size=1), {}))  # some streams know no types
-    parts = PART_COLUMNS if all(_is_whole(features.get(column)) for column in PART_COLUMNS) else ()
+    parts = [column for column in PART_COLUMNS if column in features and _may_be(_is_number, features[column])]
     for option, column in zip(("video_column", "label_column"), wanted):
         if column not in features:
             raise ValueError(f"{name} has no column `{column}`, it has: {', '.join(features)}. Set `{option}`.")
         can_be, holds = CONTENTS[option]
-        if features[column] is not None and not can_be(features[column]):  # some streams know no types
+        if not _may_be(can_be, features[column]):
             raise ValueError(f"{name}: the column `{column}` ({features[column]}) holds no {holds}. Set `{option}`.")
-    dataset = dataset.with_format(None).select_columns([*wanted, *parts])  # which may have been saved with another one
+    if len(parts) == len(PART_COLUMNS):
+        wanted += parts
+    dataset = dataset.with_format(None).select_columns(wanted)  # which may have been saved with another one
     if isinstance(features[video_column], VideoFeature):
         dataset = dataset.cast_column(video_column, VideoFeature(decode=False))
     return dataset
@@ -48,12 +50,12 @@ def is_text(feature: Any) -> bool:
     return getattr(feature, "dtype", "") in ("string", "large_string")
 
 
-def _is_whole(feature: Any) -> bool:
-    return getattr(feature, "dtype", "").startswith(("int", "uint"))
+def _may_be(kind: Callable[[Any], bool], feature: Any) -> bool:
+    return feature is None or kind(feature)  # some streams know no types
 
 
 def _is_number(feature: Any) -> bool:
-    return _is_whole(feature) or getattr(feature, "dtype", "").startswith(("float", "bool"))
+    return getattr(feature, "dtype", "").startswith(("int", "uint", "float", "bool"))
 
 
 def _can_be_labels(feature: Any) -> bool:
@@ -94,8 +96,9 @@ def matching_rows(dataset: "Dataset", column: str, path_pattern: str) -> Iterato
 
 
 def video_of(
-    row: dict[str, Any], video_column: str, label_column: str | None, name: str, numbers: dict[str, int] | None = None
-) -> Video:
+    row: dict[str, Any], video_column: str, label_column: str | None, name: str, pattern: str,
+    numbers: dict[str, int] | None = None,
+) -> Video:  # fmt: skip
     """The video of one row."""
     value = row[video_column]
     content = (value.get("bytes") or value.get("path")) if isinstance(value, dict) else value
@@ -106,10 +109,15 @@ def video_of(
             f"{path or name} has the label {row[label_column]!r} in the column `{label_column}`. Labels are whole "
             "numbers from 0, or names: correct it, or drop the row."
         )
-    start, total = (row.get(column) for column in PART_COLUMNS)
-    start, total = max(int(start or 0), 0), int(total) if total and total > 0 else None
+    start, total = (row.get(column) or 0 for column in PART_COLUMNS)  # pandas makes floats of numbers with gaps
+    if not all(isinstance(number, (int, float)) and number % 1 == 0 for number in (start, total)):
+        raise DataError(
+            f"{path or name} has `start` {start!r} and `total` {total!r}. They are whole frames: correct them, or "
+            "give the columns other names."
+        )
+    start, total = max(int(start), 0), max(int(total), 0) or None
     piece = f" (frames {start} to {start + total - 1})" if total and start else ""
-    return Video(path + piece if path else name, content, label, start, total)
+    return Video(path + piece if path else name, content, label, start, total, pattern)
 
 
 def class_of(label: Any, numbers: Mapping[str, int] | None) -> int | None:

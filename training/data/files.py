@@ -13,7 +13,7 @@ import numpy as np
 
 from modeling_videomae_v2.folders import folder_id, walk_folders
 
-from ..list_lines import Layout, find_layout, read_videos
+from ..list_lines import SHOWN, Layout, find_layout, read_videos
 from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
@@ -27,10 +27,10 @@ _WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: l
 class ListSource(IndexedSource):
     """Videos of a list file, one a line.
 
-    Without labels a line is `path`, `path label` (the label is ignored) or `path start total`; with labels
-    `path label`, `path total label` or `path start total label`. A first line such as `# path total label` names the
-    columns instead. Values are separated by white space, or by commas where the first video's number stands behind one;
-    paths may contain the separator, and may stand in quotes, as in CSV files.
+    Without labels a line is `path`, `path label`, `path start total` or `path start total label` (the label is
+    ignored); with labels `path label`, `path total label` or `path start total label`. A first line such as
+    `# path total label` names the columns instead. Values are separated by white space, or by commas where the first
+    video's number stands behind one; paths may contain the separator, and may stand in quotes, as in CSV files.
     A path may be a video (`total` -1 or 0: to its end) or a folder of pictures.
 
     Args:
@@ -106,9 +106,10 @@ def _fault(path: str, layout: Layout, places: Sequence[int], lines: list[str]) -
             return True
         return False
 
-    place, line = next((place, line) for place, line in zip(places, lines) if is_wrong(line))
+    place, line = next((place, line[:SHOWN]) for place, line in zip(places, lines) if is_wrong(line))
+    numbers = ", whole numbers behind the path" if len(layout.columns) > 1 else " alone"
     return ValueError(
-        f"{path}, line {place}: expected `{' '.join(layout.columns)}`, whole numbers behind the path, got {line!r}. "
+        f"{path}, line {place}: expected `{' '.join(layout.columns)}`{numbers}, got {line!r}. "
         "Correct the line, or name the columns in a first line such as `# path label`."
     )
 
@@ -117,7 +118,7 @@ class FolderSource(IndexedSource):
     """A folder of folders, one for each class, with videos, or folders of pictures, at any depth.
 
     Classes are numbered in alphabetical order. Videos that lie in `path` itself have none: they are taken where no
-    labels are wanted. Pictures that lie beside videos, or beside folders of them, are taken for previews of these.
+    labels are wanted. Pictures that lie beside videos, or in `path` beside folders of them, are taken for previews.
 
     Args:
         path: The folder.
@@ -128,7 +129,7 @@ class FolderSource(IndexedSource):
     Raises:
         FileNotFoundError: There is no such folder.
         ValueError: It is a file, a folder in it cannot be read, it has no videos, or labels are wanted and it has no
-            folders.
+            folders, or one that is a video itself.
     """
 
     def __init__(
@@ -162,6 +163,12 @@ def _by_class(path: str, labelled: bool) -> dict[str, list[str]]:
     loose = sorted(_videos_of("", next(walk_folders(path))[1], pictures=not found))
     if not labelled:
         return {"": loose, **found}
+    single = next((name for name, videos in found.items() if videos == [name]), None)
+    if single is not None:
+        raise ValueError(
+            f"{os.path.join(path, single)} holds pictures, so it is a video and no class. Sort such folders into "
+            "folders that are the classes, or name them with their labels in a list (kind: list)."
+        )
     if not loose:
         return found
     if not found:

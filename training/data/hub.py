@@ -39,6 +39,7 @@ class DatasetSource(Source):
         video_column: That column.
         label_column: Column of type `ClassLabel`, or of numbers, or of class names; None where labels are not wanted.
         path_pattern: Regular expression; only rows whose path it finds are taken.
+        pattern: Names of the pictures where a path is that of a folder.
 
     Raises:
         ValueError: A column is missing or has the wrong type, there are no rows, or one has no label.
@@ -46,9 +47,9 @@ class DatasetSource(Source):
 
     def __init__(
         self, dataset: "Dataset", *, name: str = "data set", video_column: str = "video",
-        label_column: str | None = None, path_pattern: str | None = None,
+        label_column: str | None = None, path_pattern: str | None = None, pattern: str = Video.pattern,
     ) -> None:  # fmt: skip
-        self.name, self._video, self._label = name, video_column, label_column
+        self.name, self._video, self._label, self._pattern = name, video_column, label_column, pattern
         self._dataset = undecoded(dataset, name, video_column, label_column)
         if path_pattern:
             self._dataset = self._dataset.select(list(matching_rows(self._dataset, video_column, path_pattern)))
@@ -85,7 +86,8 @@ class DatasetSource(Source):
         return None if self._label is None else max(self._count, len(self.classes or ()))
 
     def get(self, index: int, epoch: int) -> Video:
-        return video_of(self._dataset[index], self._video, self._label, f"{self.name}[{index}]", self._numbers)
+        name = f"{self.name}[{index}]"
+        return video_of(self._dataset[index], self._video, self._label, name, self._pattern, self._numbers)
 
 
 class StreamSource(Source):
@@ -102,6 +104,7 @@ class StreamSource(Source):
         video_column: That column.
         label_column: Column of type `ClassLabel` or of numbers; None where labels are not wanted.
         path_pattern: Regular expression; only rows whose path it finds are taken. `length` counts those.
+        pattern: Names of the pictures where a path is that of a folder.
         seed: Seed of the order; None: as they come.
         lanes: Parts that are read apart.
 
@@ -114,10 +117,10 @@ class StreamSource(Source):
     def __init__(
         self, dataset: "IterableDataset", *, name: str = "stream", length: int | None = None,
         video_column: str = "video", label_column: str | None = None, path_pattern: str | None = None,
-        seed: int | None = None, lanes: int = 1,
+        pattern: str = Video.pattern, seed: int | None = None, lanes: int = 1,
     ) -> None:  # fmt: skip
         self.name, self._video, self._label, self._seed = name, video_column, label_column, seed
-        self.lanes = lanes
+        self._pattern, self.lanes = pattern, lanes
         if dataset.num_shards < lanes and hasattr(dataset, "reshard"):  # older versions of datasets lack it
             dataset = dataset.reshard()  # Parquet files into row groups
         self._dataset = undecoded(dataset, name, video_column, label_column)
@@ -162,7 +165,8 @@ class StreamSource(Source):
             before = total
             for row in self._read(epoch, number, (lane + number) % self.lanes):
                 if self._wanted is None or self._wanted.search(path_of(row[self._video])):
-                    yield video_of(row, self._video, self._label, f"{self.name}[{total * self.lanes + lane}]")
+                    name = f"{self.name}[{total * self.lanes + lane}]"
+                    yield video_of(row, self._video, self._label, name, self._pattern)
                     total += 1
             empty = empty + 1 if total == before else 0
             if empty == self.lanes:
@@ -192,7 +196,7 @@ def open_hub_source(
     """Source of a saved data set, of Parquet files, or of whatever else `datasets.load_dataset` takes.
 
     Args:
-        recipe: Its `path`, `split`, `streaming` and columns.
+        recipe: Its `path`, `split`, `streaming`, `pattern` and columns.
         labelled: Whether labels are wanted.
         path_pattern: Regular expression; only rows whose path it finds are taken.
         seed: Seed of the order of a stream.
@@ -211,7 +215,7 @@ def open_hub_source(
         raise ValueError(f"{recipe.path}: labels are needed, and `label_column` is null. Name the column.")
     common: dict[str, Any] = {
         "name": recipe.path, "video_column": recipe.video_column, "path_pattern": path_pattern,
-        "label_column": recipe.label_column if labelled else None,
+        "label_column": recipe.label_column if labelled else None, "pattern": recipe.pattern,
     }  # fmt: skip
     dataset = _open(recipe)
     if isinstance(dataset, datasets.IterableDataset):

@@ -37,7 +37,7 @@ class Video:
         label: Class, None where there is none.
         start: First frame that belongs to it.
         total: Frames from `start` on that belong to it; None: all.
-        pattern: Names of the pictures in a folder, numbered from 1.
+        pattern: Names of the pictures in a folder, by their number.
     """
 
     name: str
@@ -48,11 +48,16 @@ class Video:
     pattern: str = "img_{:05}.jpg"
 
 
-def count_pictures(folder: str) -> int:
+def picture_names(folder: str) -> list[str]:
     """Pictures in a folder of frames; hidden ones, such as `._img_00001.jpg` of macOS, are none."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if not entry.name.startswith(".")]
-    return sum(name.rpartition(".")[2].lower() in PICTURE_SUFFIXES for name in names)
+    return [name for name in names if name.rpartition(".")[2].lower() in PICTURE_SUFFIXES]
+
+
+def count_pictures(folder: str) -> int:
+    """How many `picture_names` there are."""
+    return len(picture_names(folder))
 
 
 class Source(ABC):
