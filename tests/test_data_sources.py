@@ -138,7 +138,8 @@ def test_layout_does_not_depend_on_how_much_of_a_list_is_read_at_a_time(
 
 @pytest.mark.parametrize("columns", ["# path label\n", ""])
 def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path, columns: str) -> None:
-    (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\nb.mp4 5\n", encoding="utf-8-sig")
+    """And so may one that was put behind another."""
+    (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\n\ufeff{columns}b.mp4 5\n", encoding="utf-8-sig")
     source = ListSource(str(tmp_path / "list.txt"), root="/data", labelled=True)
     assert [source.get(i, 0).content for i in range(source.length)] == ["/data/a.mp4", "/data/b.mp4"]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 
+BYTE_ORDER_MARK = "\ufeff"
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Columns of a list by their number, without and with labels: the layouts of the original pre-training and fine-tuning.
@@ -140,8 +141,11 @@ def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
     place = 1
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         while lines := file.readlines(CHARACTERS_AT_A_TIME):
-            if "\0" in "".join(lines):
+            text = "".join(lines)
+            if "\0" in text:
                 raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
+            if BYTE_ORDER_MARK in text:  # of lists that were put together
+                lines = [line.replace(BYTE_ORDER_MARK, "") for line in lines]
             yield place, list(map(str.strip, lines))
             place += len(lines)
 
