@@ -422,6 +422,8 @@ def test_training_ends_when_too_many_are_bad(mixed: Path) -> None:
     assert all(name in str(caught.value) for name in loader.faults.reasons)
     enough = build_loader(recipe_for(mixed, max_bad_share=0.34), batch_size=3, seed=5, labelled=True)
     assert len(list(itertools.islice(enough, 10))) == 10
+    looked_at = build_loader(recipe_for(mixed, max_bad_share=0.2), batch_size=3, labelled=True, training=False)
+    assert sum(int(batch["bad"].sum()) for batch in looked_at) == 5  # counted, and never too many
 
 
 def count_all(counter: FaultCounter, share: float, samples: int, seed: int) -> bool:
