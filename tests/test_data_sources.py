@@ -1087,3 +1087,5 @@ def test_parts_may_stand_in_numbers_without_a_sign() -> None:
     table = pa.table({"path": ["v.mp4"], "start": pa.array([20], pa.uint32()), "total": pa.array([1], pa.uint16())})
     video = DatasetSource(datasets.Dataset(table), video_column="path").get(0, 0)
     assert (video.start, video.total) == (20, 1)
+    alone = DatasetSource(datasets.Dataset(table.drop_columns("total")), video_column="path").get(0, 0)
+    assert (alone.start, alone.total) == (0, None)  # it may mean anything
