@@ -6,6 +6,7 @@ Frame `i` is the `i`-th frame in presentation order, whatever the order of the p
 frame before a wanted one are decoded, and only the wanted ones become RGB.
 """
 
+import contextlib
 import itertools
 import math
 import os
@@ -18,7 +19,7 @@ import torch
 from transformers.video_utils import VideoMetadata
 
 from .video_colours_videomae_v2 import orientation_of, to_rgb, upright
-from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
+from .video_index_videomae_v2 import MAX_REORDERED, FrameIndex, index_from_packets, index_from_sample_table
 from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, read_packets, resolve_source
 
 
@@ -27,8 +28,8 @@ MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
-# A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
-MAX_REORDERED = 16
+# A sample table is compared with so many packets from the start: more than are out of order at a time, and soon read.
+PACKETS_TO_COMPARE = MAX_REORDERED + 8
 MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
 
 
@@ -75,6 +76,9 @@ class VideoReader:
         try:
             self._open()
             self._build_index(trust_table=True)
+            if self._index.keys[:1] > [0]:  # frames before it may refer to some that are gone: do they come out?
+                with contextlib.suppress(VideoDecodingError):
+                    self.get_frames([0])
         except BaseException:
             self.close()
             raise
@@ -114,6 +118,7 @@ class VideoReader:
     def _restarted(self, fresh: bool = False) -> None:
         """Forget what was decoded: nothing has come out since the last seek."""
         self._fresh, self._position = fresh, -1
+        self._first_packets: list[Any] = []  # those that were read already
         self._damage, self._damaged_from = "", math.inf
         self._frames: Iterator[tuple[int, Any]] | None = None
 
@@ -121,6 +126,9 @@ class VideoReader:
         """Find the frames, by the sample table if there is one to be trusted, else by the packets."""
         is_mov = self._container.format.name.startswith("mov")
         index = index_from_sample_table(self._stream, self._container.size) if is_mov and trust_table else None
+        if index is not None and not self._begins_as(index):
+            self._open()
+            index = None
         self._has_table = index is not None
         if index is None:
             self._fresh = False
@@ -131,6 +139,17 @@ class VideoReader:
             index = replace(index, keys=[], key_times=[], ordered=False)
         self._index = index
         self._measure()
+
+    def _begins_as(self, index: FrameIndex) -> bool:
+        """Whether the first packets are shown when a sample table says; where a video was cut, it can be wrong."""
+        packets = read_packets(self._container, self._stream)
+        with contextlib.suppress(self._av.error.FFmpegError):
+            for packet in itertools.islice(packets, PACKETS_TO_COMPARE):
+                if packet.size:
+                    self._first_packets.append(packet)
+        times = sorted(packet.pts for packet in self._first_packets)
+        known = max(len(times) - MAX_REORDERED, 1)  # of the others, some may come later
+        return times[:known] == list(index.timestamps[:known])
 
     def _distrust_index(self, wanted: list[int]) -> None:
         """Replace an index that the decoded frames contradict: sample table, then packets, then counting."""
@@ -283,8 +302,9 @@ class VideoReader:
     def _packets(self) -> Iterator[Any]:
         """Packets of the stream from the first key frame on, ended by the empty one that drains the decoder."""
         started = not self._index.keys
+        first, self._first_packets = self._first_packets, []
         try:
-            for packet in read_packets(self._container, self._stream):
+            for packet in itertools.chain(first, read_packets(self._container, self._stream)):
                 started = started or packet.is_keyframe
                 if started:
                     yield packet
@@ -303,13 +323,16 @@ class VideoReader:
         for packet in packets:
             if independent and packet.size and packet.pts < index.timestamps[self._aim]:
                 continue  # no other frame needs it
+            position = index.position(packet.pts)
+            if self._has_table and packet.size and position is None:
+                raise _NotInOrder
             if first is None:
-                first = index.position(packet.pts) or 0
+                first = position or 0
             self._skip_if_unneeded(packet)
             try:
                 frames = packet.decode()
             except self._av.error.FFmpegError as error:
-                at = index.position(packet.pts) if index.ordered else None
+                at = position if index.ordered else None
                 self._damaged(error.strerror, self._position + 1 if at is None else at - MAX_REORDERED)
                 continue
             for frame in frames:

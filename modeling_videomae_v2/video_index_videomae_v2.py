@@ -14,8 +14,9 @@ from .video_sources_videomae_v2 import read_packets
 
 # Containers without a frame count whose header tells how long the file was when it was whole.
 DURATION_IN_HEADER = frozenset({"matroska,webm", "flv"})
-# Program streams: their packets hold pieces of pictures, so that FFmpeg gets the times after a seek wrong.
-NO_SEEKING = frozenset({"mpeg"})
+# A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
+MAX_REORDERED = 16
+NO_TIMESTAMPS = 0x80  # FFmpeg's flag of bare streams
 # More frames than a video has: writers that cannot go back to the header announce so many, and damaged headers do.
 UNBELIEVABLE = 10_000_000
 # Containers that may give reordered pictures the times at which they are decoded, as if they were shown then.
@@ -77,6 +78,8 @@ def index_from_sample_table(stream: Any, file_size: int) -> FrameIndex | None:
     start = stream.start_time
     if start is None or not entries or len(entries) != stream.frames or any(entry[2] for entry in entries):
         return None
+    if not entries[0][1]:  # cut: which frames come before the first key frame only the packets tell
+        return None
     times = [entry[0] for entry in entries]
     steps = {after - before for before, after in itertools.pairwise(times)}
     shift = start - times[0]
@@ -126,11 +129,20 @@ def index_from_packets(container: Any, stream: Any, failure: type[Exception]) ->
     if container.format.name in DECODING_TIMES and stream.codec_context.has_b_frames:
         ordered &= any(after[0] < earlier[0] for earlier, after in itertools.pairwise(packets))
     keys = sorted((bisect_left(timestamps, pts), dts) for pts, dts, is_key, _ in packets if is_key) if ordered else []
-    if container.format.name in NO_SEEKING:
+    if _has_pieces(container.format):
         keys = keys[:1]
     truncated = max(5, 0.1 * (count + missing)) < missing < UNBELIEVABLE  # headers are seldom exact
     declared = count + missing if truncated else count
     return FrameIndex(timestamps, [key[0] for key in keys], [key[1] for key in keys], declared, ordered)
+
+
+def _has_pieces(container_format: Any) -> bool:
+    """Whether packets hold pieces of pictures, so that what FFmpeg puts together after a seek is wrong.
+
+    So it is in program streams, and in bare streams of pictures, which have no container.
+    """
+    name = container_format.name
+    return name == "mpeg" or name.endswith("_pipe") or bool(container_format.flags & NO_TIMESTAMPS)
 
 
 def _missing_frames(container: Any, stream: Any, packets: list[tuple[int, int, bool, bool]], end: float) -> int:

@@ -24,6 +24,7 @@ from modeling_videomae_v2.video_index_videomae_v2 import FrameIndex, index_from_
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 B_FRAMES = {"bf": "3"}
+OPEN_GROUPS = {"bf": "3", "x264-params": "open-gop=1:b-adapt=0:scenecut=0"}
 # one thread, and not narrower than a coding block: x265 writes outside of its memory there
 HEVC = {
     "options": {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1"},
@@ -75,6 +76,17 @@ def make_file(tmp_path_factory):
         return made[name]
 
     return make
+
+
+def copy_packets(source: Path, target: Path, which: slice, options: dict[str, str] | None = None) -> Path:
+    """Copy some packets of a video, in the order in which they are decoded, to another file."""
+    with av.open(source) as reading, av.open(target, "w", options=options or {}) as writing:
+        packets = [packet for packet in reading.demux(video=0) if packet.size]
+        stream = writing.add_stream_from_template(reading.streams.video[0])
+        for packet in packets[which]:
+            packet.stream = stream
+            writing.mux(packet)
+    return target
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -248,9 +260,17 @@ def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):
     assert decoded == [3, 7, 11, 15]
 
 
-def test_frames_of_a_program_stream_that_share_packets(tmp_path):
-    """FFmpeg gives them other times after a seek than on the way through the file."""
-    path = encode(tmp_path / "a.mpg", "mpeg2video", num_frames=60, options={"bf": "2"})
+@pytest.mark.parametrize(
+    ("name", "codec", "arguments"),
+    [
+        ("a.mpg", "mpeg2video", {"options": {"bf": "2"}}),
+        ("a.h263", "h263", {"width": 176, "height": 144}),
+        ("a.png", "png", {"pix_fmt": "rgb24", "container_format": "image2pipe", "width": 320, "height": 192}),
+    ],
+)
+def test_frames_that_share_packets_or_have_none(tmp_path, name, codec, arguments):
+    """FFmpeg gives them other times, or puts them together of other pieces, after a seek than on the way there."""
+    path = encode(tmp_path / name, codec, num_frames=60, **arguments)
     for i in range(60):
         assert read_numbers(read_video(path, lambda _, i=i: [i])[0]) == [i]
 
@@ -258,30 +278,53 @@ def test_frames_of_a_program_stream_that_share_packets(tmp_path):
 @pytest.mark.skipif(
     not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
 )
-@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
-def test_a_recording_that_begins_in_the_middle(tmp_path, monkeypatch, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options", "first_packet", "muxing"),
+    [
+        (".ts", "mpeg2video", {"bf": "2"}, 1, {}),
+        (".mp4", "libx264", B_FRAMES, 1, {}),
+        (".mp4", "libx264", OPEN_GROUPS, 10, {}),
+        (".mp4", "libx264", OPEN_GROUPS, 10, {"use_editlist": "0"}),
+        (".mp4", "libx264", OPEN_GROUPS, 10, {"movflags": "frag_keyframe+empty_moov"}),
+        (".mp4", "libx264", OPEN_GROUPS, 7, {}),
+    ],
+    ids=["ts", "closed groups", "open groups", "no edit list", "fragmented", "no key frame first"],
+)
+def test_a_recording_that_begins_in_the_middle(tmp_path, monkeypatch, suffix, codec, options, first_packet, muxing):
     """What is stored or shown before the first key frame cannot be decoded: it is no frame, and nothing is missing."""
-    codec, options = ("mpeg2video", {"bf": "2"}) if suffix == ".ts" else ("libx264", B_FRAMES)
     whole = encode(tmp_path / "whole.mkv", codec, num_frames=60, options=options)
-    path = tmp_path / f"cut{suffix}"
-    with av.open(whole) as source, av.open(path, "w") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for i, packet in enumerate(source.demux(video=0)):
-            if packet.dts is not None and i > 0:
-                packet.stream = stream
-                target.mux(packet)
+    path = copy_packets(whole, tmp_path / f"cut{suffix}", slice(first_packet, None), muxing)
     every = read_numbers(read_video(path)[0])
     assert every == list(range(every[0], 60))
     assert every[0] > 0
+    for i in (0, 1, 23, len(every) - 1):
+        assert read_numbers(read_video(path, lambda _, i=i: [i])[0]) == [every[i]]
+    with VideoReader(path) as reader:
+        assert reader.num_frames == len(every)
     decoded = []
     decode = VideoReader._decode
     monkeypatch.setattr(
         VideoReader, "_decode", lambda self, packets: (decoded.append(p) or (p, f) for p, f in decode(self, packets))
     )
-    frames, metadata = read_video(path, lambda _: [0, 40])
-    assert read_numbers(frames) == [every[0], every[40]]
+    frames, metadata = read_video(path, lambda _: [0, 30])
+    assert read_numbers(frames) == [every[0], every[30]]
     assert metadata.total_num_frames == len(every)
-    assert len(decoded) < 40  # it still seeks
+    assert len(decoded) < 30  # it still seeks
+
+
+@pytest.mark.skipif(
+    not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
+)
+def test_a_recording_that_ends_in_the_middle(tmp_path):
+    """Of the last frames some are gone, as where a video was cut without decoding it."""
+    options = {**B_FRAMES, "g": "50", "x264-params": "b-adapt=0:scenecut=0"}
+    whole = encode(tmp_path / "whole.mp4", num_frames=40, options=options)
+    path = copy_packets(whole, tmp_path / "cut.mp4", slice(35))
+    every = read_numbers(read_video(path)[0])
+    assert every[:30] == list(range(30))
+    assert every[-1] - every[0] > len(every) - 1
+    for i in range(30, len(every)):
+        assert read_numbers(read_video(path, lambda _, i=i: [i])[0]) == [every[i]]
 
 
 def test_a_bare_stream_that_begins_in_the_middle(tmp_path):
