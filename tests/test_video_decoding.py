@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every frame that is asked for is the right one, whatever the container, the codec and the way to it."""
 
+import io
 import random
 import struct
 from fractions import Fraction
@@ -18,7 +19,7 @@ av = pytest.importorskip("av")
 
 from video_files import encode, numbered_frame, numbered_video, read_numbers  # noqa: E402
 
-from modeling_videomae_v2.video_decoding_videomae_v2 import VideoReader, read_video  # noqa: E402
+from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video  # noqa: E402
 from modeling_videomae_v2.video_index_videomae_v2 import FrameIndex, index_from_sample_table  # noqa: E402
 
 
@@ -31,6 +32,9 @@ HEVC = {
     "width": 160,
     "height": 96,
 }
+# each key frame is followed by two that are shown before it, and need nothing else
+LEADING = "open-gop=0:keyint=10:min-keyint=10:scenecut=0:bframes=4:b-adapt=0:radl=2"
+HEVC_LEADING = {**HEVC, "options": {"x265-params": f"{HEVC['options']['x265-params']}:{LEADING}"}}
 
 # name: (file name, codec, arguments of `encode`)
 FILES = {
@@ -265,7 +269,7 @@ def test_frames_of_an_intra_codec_are_decoded_alone(tmp_path, monkeypatch):
     [
         ("a.mpg", "mpeg2video", {"options": {"bf": "2"}}),
         ("a.h263", "h263", {"width": 176, "height": 144}),
-        ("a.png", "png", {"pix_fmt": "rgb24", "container_format": "image2pipe", "width": 320, "height": 192}),
+        ("a.png", "png", {"pix_fmt": "rgb24", "container_format": "image2pipe", "width": 160, "height": 96}),
     ],
 )
 def test_frames_that_share_packets_or_have_none(tmp_path, name, codec, arguments):
@@ -279,24 +283,25 @@ def test_frames_that_share_packets_or_have_none(tmp_path, name, codec, arguments
     not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
 )
 @pytest.mark.parametrize(
-    ("suffix", "codec", "options", "first_packet", "muxing"),
+    ("suffix", "codec", "encoding", "first_packet", "muxing", "first"),
     [
-        (".ts", "mpeg2video", {"bf": "2"}, 1, {}),
-        (".mp4", "libx264", B_FRAMES, 1, {}),
-        (".mp4", "libx264", OPEN_GROUPS, 10, {}),
-        (".mp4", "libx264", OPEN_GROUPS, 10, {"use_editlist": "0"}),
-        (".mp4", "libx264", OPEN_GROUPS, 10, {"movflags": "frag_keyframe+empty_moov"}),
-        (".mp4", "libx264", OPEN_GROUPS, 7, {}),
+        (".ts", "mpeg2video", {"options": {"bf": "2"}}, 1, {}, 12),
+        (".mp4", "libx264", {"options": B_FRAMES}, 1, {}, 10),
+        (".mp4", "libx264", {"options": OPEN_GROUPS}, 10, {}, 20),
+        (".mp4", "libx264", {"options": OPEN_GROUPS}, 10, {"movflags": "frag_keyframe+empty_moov"}, 20),
+        (".mp4", "libx264", {"options": OPEN_GROUPS}, 7, {}, 10),
+        (".mp4", "libx265", HEVC_LEADING, 8, {"use_editlist": "0"}, 8),
     ],
-    ids=["ts", "closed groups", "open groups", "no edit list", "fragmented", "no key frame first"],
+    ids=["ts", "closed groups", "open groups", "fragmented", "no key frame first", "frames before the key frame"],
 )
-def test_a_recording_that_begins_in_the_middle(tmp_path, monkeypatch, suffix, codec, options, first_packet, muxing):
+def test_a_recording_that_begins_in_the_middle(
+    tmp_path, monkeypatch, suffix, codec, encoding, first_packet, muxing, first
+):
     """What is stored or shown before the first key frame cannot be decoded: it is no frame, and nothing is missing."""
-    whole = encode(tmp_path / "whole.mkv", codec, num_frames=60, options=options)
+    whole = encode(tmp_path / "whole.mkv", codec, num_frames=60, **encoding)
     path = copy_packets(whole, tmp_path / f"cut{suffix}", slice(first_packet, None), muxing)
     every = read_numbers(read_video(path)[0])
-    assert every == list(range(every[0], 60))
-    assert every[0] > 0
+    assert every == list(range(first, 60))
     for i in (0, 1, 23, len(every) - 1):
         assert read_numbers(read_video(path, lambda _, i=i: [i])[0]) == [every[i]]
     with VideoReader(path) as reader:
@@ -340,6 +345,14 @@ def test_a_bare_stream_that_begins_in_the_middle(tmp_path):
     assert read_numbers(frames) == list(range(10, 40))
     assert metadata.total_num_frames == 30
     assert read_numbers(read_video(data, lambda video: [0, video.total_num_frames - 1])[0]) == [10, 39]
+
+
+def test_a_file_that_shrinks_while_it_is_open():
+    file = encode(io.BytesIO(), "mpeg4", options={"bf": "2"}, container_format="avi")
+    with VideoReader(file) as reader:
+        file.truncate(file.getvalue().index(b"movi") + 4)
+        with pytest.raises(VideoDecodingError, match="none of its frames can be decoded"):
+            reader.get_frames([0])
 
 
 def test_equal_times_in_a_sample_table(tmp_path):

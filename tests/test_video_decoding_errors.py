@@ -46,6 +46,7 @@ def folder(tmp_path_factory):
     (folder / "half.mp4").write_bytes(good[: len(good) // 2])
     (folder / "no_index.mp4").write_bytes(late[: len(late) // 2])
     (folder / "only_head.mp4").write_bytes(good[: good.index(b"mdat") + 4])
+    (folder / "few.mp4").write_bytes(good[: good.index(b"mdat") + len(good) // 10])
     damaged = bytearray(good)
     with av.open(folder / "good.mp4") as container:
         packet = [packet for packet in container.demux(video=0) if packet.size][33]
@@ -79,6 +80,7 @@ def folder(tmp_path_factory):
         ("no_frames.mp4", "no video"),
         ("no_frames.avi", "no video"),
         ("half.mp4", r"frame 59 of 60 cannot be read: the file is truncated, only \d+ frames"),
+        ("few.mp4", r"frame 59 of 60 cannot be read: the file is truncated, only \d frames"),
         ("half.mkv", r"frame \d+ of \d+ cannot be read: the file is truncated, only \d+ frames"),
         ("half.flv", r"frame \d+ of \d+ cannot be read: the file is truncated, only \d+ frames"),
         ("half.avi", r"frame 59 of 60 cannot be read: the file is truncated, only \d+ frames"),
