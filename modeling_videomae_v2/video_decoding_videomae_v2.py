@@ -8,7 +8,6 @@ frame before a wanted one are decoded, and only the wanted ones become RGB.
 
 import contextlib
 import itertools
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ import torch
 from transformers.video_utils import VideoMetadata
 
 from .video_colours_videomae_v2 import orientation_of, to_rgb, upright
-from .video_index_videomae_v2 import MAX_REORDERED, FrameIndex, index_from_packets, index_from_sample_table
+from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
 from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, read_packets, resolve_source
 
 
@@ -28,9 +27,11 @@ MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
-# A sample table is compared with so many packets from the start: more than are out of order at a time, and soon read.
+MAX_REORDERED = 16  # frames that a stream decodes before one that is shown earlier
+# A sample table is compared with so many packets from the start, which are soon read.
 PACKETS_TO_COMPARE = MAX_REORDERED + 8
 MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
+DAMAGED = "its data is damaged"  # where FFmpeg does not say more
 
 
 class FramesRecounted(VideoDecodingError):
@@ -119,7 +120,7 @@ class VideoReader:
         """Forget what was decoded: nothing has come out since the last seek."""
         self._fresh, self._position = fresh, -1
         self._first_packets: list[Any] = []  # those that were read already
-        self._damage, self._damaged_from = "", math.inf
+        self._damage = ""  # why what comes out from now on cannot be trusted
         self._frames: Iterator[tuple[int, Any]] | None = None
 
     def _build_index(self, trust_table: bool) -> None:
@@ -213,7 +214,7 @@ class VideoReader:
                 break
             except _NotInOrder:
                 if self._skips_unneeded:  # a stream that does not say how far it reorders; decode all of it
-                    self._skips_unneeded, self._frames = False, None
+                    self._skips_unneeded = False
                 else:
                     self._distrust_index(wanted)
         place = {position: i for i, position in enumerate(wanted)}
@@ -245,13 +246,13 @@ class VideoReader:
 
     def _frame_at(self, target: int) -> Any:
         """Decoded frame at one position, reached from the current place or from a key frame before it."""
-        self._aim, damaged = target, 0
+        self._aim = target
         starts = self._starting_points(target)
         if self._must_restart(target):
             self._restart(target, starts)
         while (frame := self._decode_until(target)) is None:
-            damage, damaged = self._damage, damaged + bool(self._damage)
-            if damaged > 1 or not self._restart(target, starts):
+            damage = self._damage
+            if not self._restart(target, starts):
                 if damage:
                     raise self._missing(target, damage)
                 raise _NotInOrder
@@ -271,13 +272,10 @@ class VideoReader:
         """Times to seek to for `target`, the best first and then earlier ones; None is the start of the file."""
         index = self._index
         key = index.key_before(target)
-        if index.ordered and key > 0:
+        if key:
             yield index.timestamps[target]
-            for earlier in (key, key - 1, key - 4):
-                if earlier > 0:
-                    yield index.key_times[earlier]
-        if key < 4:
-            yield None
+        for earlier in sorted({key, max(key - 1, 0), max(key - 4, 0)}, reverse=True):
+            yield index.key_times[earlier] if earlier else None
 
     def _restart(self, target: int, starts: Iterator[int | None]) -> bool:
         """Go to the next of the starting points that lies at or before `target`; False if there is none."""
@@ -309,11 +307,7 @@ class VideoReader:
                 if started:
                     yield packet
         except self._av.error.FFmpegError as error:
-            self._damaged(error.strerror, self._position + 1)
-
-    def _damaged(self, reason: str | None, position: float) -> None:
-        """Remember that frames from `position` on cannot be trusted."""
-        self._damage, self._damaged_from = reason or "its data is damaged", min(position, self._damaged_from)
+            self._damage = error.strerror or DAMAGED
 
     def _decode(self, packets: Iterator[Any]) -> Iterator[tuple[int, Any]]:
         """Frames that come out, with their positions."""
@@ -332,15 +326,14 @@ class VideoReader:
             try:
                 frames = packet.decode()
             except self._av.error.FFmpegError as error:
-                at = position if index.ordered else None
-                self._damaged(error.strerror, self._position + 1 if at is None else at - MAX_REORDERED)
+                self._damage = error.strerror or DAMAGED
                 continue
             for frame in frames:
                 position = index.position(frame.pts) if index.ordered else self._position + 1
                 if position is None or position <= self._position:
                     raise _NotInOrder
                 if frame.is_corrupt and position >= first:  # those before the key frame lack what they refer to
-                    self._damaged(None, position)
+                    self._damage = DAMAGED
                 self._position = position
                 yield position, frame
 
@@ -359,8 +352,8 @@ class VideoReader:
     def _decode_until(self, target: int) -> Any | None:
         """Next frame out of the decoder at `target`; None if it is passed over, or damage lies on the way."""
         for position, frame in self._frames or ():
-            if position >= min(self._damaged_from, target):
-                return frame if position == target < self._damaged_from else None
+            if position >= target or self._damage:
+                return frame if position == target and not self._damage else None
         if not self._index.ordered and self._frames and not self._damage:  # this is where such a stream ends
             before, count = self.num_frames, self._position + 1
             self._index = FrameIndex(range(count), declared=count, ordered=False)

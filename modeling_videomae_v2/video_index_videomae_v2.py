@@ -14,8 +14,6 @@ from .video_sources_videomae_v2 import read_packets
 
 # Containers without a frame count whose header tells how long the file was when it was whole.
 DURATION_IN_HEADER = frozenset({"matroska,webm", "flv"})
-# A damaged packet can spoil frames that are shown before it, but not more than the longest reordering before.
-MAX_REORDERED = 16
 NO_TIMESTAMPS = 0x80  # FFmpeg's flag of bare streams
 # More frames than a video has: writers that cannot go back to the header announce so many, and damaged headers do.
 UNBELIEVABLE = 10_000_000
