@@ -313,15 +313,11 @@ class VideoReader:
         """Frames that come out, with their positions."""
         index = self._index
         independent = index.ordered and getattr(self._stream.codec_context.codec, "intra_only", False)
-        first: int | None = None
         for packet in packets:
             if independent and packet.size and packet.pts < index.timestamps[self._aim]:
                 continue  # no other frame needs it
-            position = index.position(packet.pts)
-            if self._has_table and packet.size and position is None:
+            if self._has_table and packet.size and index.position(packet.pts) is None:
                 raise _NotInOrder
-            if first is None:
-                first = position or 0
             self._skip_if_unneeded(packet)
             try:
                 frames = packet.decode()
@@ -332,7 +328,7 @@ class VideoReader:
                 position = index.position(frame.pts) if index.ordered else self._position + 1
                 if position is None or position <= self._position:
                     raise _NotInOrder
-                if frame.is_corrupt and position >= first:  # those before the key frame lack what they refer to
+                if frame.is_corrupt:
                     self._damage = DAMAGED
                 self._position = position
                 yield position, frame

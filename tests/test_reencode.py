@@ -105,20 +105,14 @@ def test_frames_without_times_follow_each_other(tmp_path: Path) -> None:
             assert reader.fps == pytest.approx(25, rel=0.03)
 
 
-@pytest.mark.skipif(
-    not hasattr(av.container.OutputContainer, "add_stream_from_template"), reason="this PyAV cannot copy streams"
-)
 def test_of_a_cut_recording_the_frames_are_written_that_it_still_has(tmp_path: Path) -> None:
     options = {"g": "10", "bf": "3", "x264-params": "open-gop=1:b-adapt=0:scenecut=0"}
-    encode(tmp_path / "whole.mkv", num_frames=60, options=options)
-    path, keys = tmp_path / "cut.mkv", 0
-    with av.open(str(tmp_path / "whole.mkv")) as whole, av.open(str(path), "w") as part:
-        target = part.add_stream_from_template(whole.streams.video[0])
-        for packet in whole.demux(video=0):
-            keys += packet.is_keyframe
-            if keys >= 3 and packet.dts is not None:
-                packet.stream = target
-                part.mux(packet)
+    encode(tmp_path / "whole.h264", num_frames=60, options=options)
+    path = tmp_path / "cut.h264"  # a bare stream, whose frames are counted when they are decoded
+    with av.open(str(tmp_path / "whole.h264")) as whole:
+        packets = [packet for packet in whole.demux(video=0) if packet.size]
+        third = [i for i, packet in enumerate(packets) if packet.is_keyframe][2]
+        path.write_bytes(b"".join(map(bytes, packets[third:])))
     with VideoReader(path) as reader:
         announced = reader.num_frames
     before = read_numbers(read_video(path)[0])
