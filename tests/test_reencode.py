@@ -268,7 +268,7 @@ def test_a_list_stays_true(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "b" / "c.mp4").exists()
 
 
-@pytest.mark.parametrize("line", ["{} 0", "{} 20 0", "{} 0 10 3", "{} 0 10", "{} 0 -1", "{}"])
+@pytest.mark.parametrize("line", ["{} 0", "{} 20 0", "{} 0 10 3", "{} 0 10 -1", "{} 0 10", "{} 0 -1", "{}"])
 def test_lists_with_and_without_classes(tmp_path: Path, line: str) -> None:
     encode(tmp_path / "a b.mp4", num_frames=20)
     (tmp_path / "list.txt").write_text(line.format("a b.mp4") + "\n")
@@ -404,7 +404,6 @@ def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: py
         (["videos", "out", "--part", "3/2"], "`--part` must be a number and how many there are"),
         (["outside.txt", "out", "--root", "videos"], "../a.mp4 lies outside of videos. Set --root to the folder"),
         (["none.txt", "out"], "There is no list none.txt. Check the path."),
-        (["unlabelled.txt", "out"], "unlabelled.txt: the label of a.mp4 is -1"),
         (["empty", "out"], "empty holds no videos"),
     ],
 )
@@ -415,7 +414,6 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argume
     encode(tmp_path / "videos" / "a.mp4", num_frames=3)
     (tmp_path / "list.txt").write_text("a.mp4\n")
     (tmp_path / "outside.txt").write_text("../a.mp4\n")
-    (tmp_path / "unlabelled.txt").write_text("a.mp4 0 3 -1\n")
     result = run(*arguments)
     assert result.exit_code == 1
     assert reason in said(result)

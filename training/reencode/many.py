@@ -15,7 +15,6 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 from ..data.faults import Fault
 from ..data.files import FolderSource, ListSource
 from ..data.sources import IndexedSource
-from ..list_lines import find_layout
 from ..thread_pool import in_order
 from .video import demand_encoder, reencode
 
@@ -44,7 +43,7 @@ class Videos:
             FileNotFoundError, ValueError: As the sources; or a video lies outside of `root`.
         """
         if not os.path.isdir(path):
-            source, root = _open_list(path, root), root or os.path.dirname(path) or os.curdir
+            source, root = ListSource(path, root), root or os.path.dirname(path) or os.curdir
         elif root:
             raise ValueError(f"--root is for lists, and {path} is a folder. Leave it out.")
         else:
@@ -67,15 +66,6 @@ class Videos:
         found_again = isinstance(self.source, FolderSource) and place.startswith(own)
         if own.startswith(place) or found_again:
             raise ValueError(f"The videos lie in {self.root}, and so would the new ones. Name a folder elsewhere.")
-
-
-def _open_list(path: str, root: str) -> ListSource:
-    """A list with classes or without: only with them may there be four columns, `path start total label`."""
-    try:
-        layout = find_layout(path, labelled=True)  # by its first video alone
-    except (FileNotFoundError, ValueError):
-        layout = None
-    return ListSource(path, root, labelled=layout is not None and len(layout.columns) == 4)
 
 
 @dataclass
