@@ -105,8 +105,9 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
             problems += [f"{key}: not in the model" for key in sorted(keys)]
     if problems:
         quantised = getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False)
+        other_names = any(part is not None and part not in PARTS for part in unexpected)
         problem = unfit_message(source, type(model).__name__, problems)
-        raise UnfitWeightsError(problem, QUANTISED if quantised else ADVICE)
+        raise UnfitWeightsError(problem, QUANTISED if quantised and other_names else ADVICE)
 
 
 def unfit_message(source: str, model_name: str, problems: list[str], most: int = 12) -> str:

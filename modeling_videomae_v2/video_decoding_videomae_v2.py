@@ -27,9 +27,8 @@ MIN_FRAMES_TO_SKIP = 8
 # Below this many pixels a frame decodes faster on one thread than on many.
 MIN_AREA_FOR_THREADS = 640 * 360
 MAX_THREADS = 8
-MAX_REORDERED = 16  # frames that a stream decodes before one that is shown earlier
-# A sample table is compared with so many packets from the start, which are soon read.
-PACKETS_TO_COMPARE = MAX_REORDERED + 8
+# A sample table of reordered frames is compared with so many packets more than may be out of order at a time.
+PACKETS_TO_COMPARE = 8
 MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
 DAMAGED = "its data is damaged"  # where FFmpeg does not say more
 
@@ -46,7 +45,8 @@ class VideoReader:
     """Random access to the frames of one video.
 
     Use it as a context manager. Truncation, and damage that the decoder notices, are reported when a frame that needs
-    the data is asked for, and only then.
+    the data is asked for, and only then. The decoder tells of it with the damaged frame: those that refer to it and are
+    shown just before it come out as it makes them.
 
     Args:
         source: Path, `file://`, http(s) or fsspec address (`hf://`, `s3://`), bytes, or a binary file object.
@@ -77,7 +77,7 @@ class VideoReader:
         try:
             self._open()
             self._build_index(trust_table=True)
-            if self._index.keys[:1] > [0]:  # frames before it may refer to some that are gone: do they come out?
+            if self._index.keys and self._index.keys[0] > 0:  # frames before it may refer to some that are gone
                 with contextlib.suppress(VideoDecodingError):
                     self.get_frames([0])
         except BaseException:
@@ -142,15 +142,23 @@ class VideoReader:
         self._measure()
 
     def _begins_as(self, index: FrameIndex) -> bool:
-        """Whether the first packets are shown when a sample table says; where a video was cut, it can be wrong."""
+        """Whether the first packets are shown when a sample table says, which has the order in which they are decoded.
+
+        Where reordered frames were cut, it can be wrong; without any nothing is read for it.
+        """
+        reordered = self._stream.codec_context.has_b_frames
+        if not reordered:
+            return True
         packets = read_packets(self._container, self._stream)
         with contextlib.suppress(self._av.error.FFmpegError):
-            for packet in itertools.islice(packets, PACKETS_TO_COMPARE):
+            for packet in itertools.islice(packets, PACKETS_TO_COMPARE + reordered):
                 if packet.size:
                     self._first_packets.append(packet)
-        times = sorted(packet.pts for packet in self._first_packets)
-        known = max(len(times) - MAX_REORDERED, 1)  # of the others, some may come later
-        return times[:known] == list(index.timestamps[:known])
+        times = [packet.pts for packet in self._first_packets]
+        if None in times:
+            return False
+        known = max(len(times) - 2 * reordered, 1)  # of the others, some may come later
+        return sorted(times)[:known] == list(index.timestamps[:known])
 
     def _distrust_index(self, wanted: list[int]) -> None:
         """Replace an index that the decoded frames contradict: sample table, then packets, then counting."""

@@ -138,10 +138,12 @@ def test_layout_does_not_depend_on_how_much_of_a_list_is_read_at_a_time(
 
 @pytest.mark.parametrize("columns", ["# path label\n", ""])
 def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path, columns: str) -> None:
-    """And so may one that was put behind another."""
-    (tmp_path / "list.txt").write_text(f"{columns}a.mp4 4\n\ufeff{columns}b.mp4 5\n", encoding="utf-8-sig")
+    """And so may one that was put behind another; within a line it is a character as others."""
+    lines = f"{columns}a.mp4 4\n\ufeff{columns}b.mp4 5\nc\ufeff.mp4 6\n"
+    (tmp_path / "list.txt").write_text(lines, encoding="utf-8-sig")
     source = ListSource(str(tmp_path / "list.txt"), root="/data", labelled=True)
-    assert [source.get(i, 0).content for i in range(source.length)] == ["/data/a.mp4", "/data/b.mp4"]
+    contents = [source.get(i, 0).content for i in range(source.length)]
+    assert contents == ["/data/a.mp4", "/data/b.mp4", "/data/c\ufeff.mp4"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -210,6 +212,8 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
                 (("a.mp4 1 2 3", "b.mp4 1 2 3 4"), "line 2: expected `path start total label`"),
                 (("a.mp4 1 2 3 4",), "line 1: expected `path start total label`"),
                 (('"a.mp4" 1', "b.mp4 30 1"), "line 2: expected `path label`"),
+                (("a.mp4 1", '"b.mp4" 30 1'), "line 2: expected `path label`.*must stand in quotes"),
+                (('"a.mp4",1', '"b.mp4",30,1'), "line 2: expected `path label`"),
                 (('[{"id": "1"},',), "list.txt is JSON, not a list of videos"),
                 (("[", '  {"id": "1"}'), "list.txt is JSON, not a list of videos"),
             )
@@ -284,14 +288,13 @@ def write_pictures(folder: Path, numbers: Iterable[int], pattern: str = "img_{:0
         (0, "clip 2 10", range(2, 12)),
         (1, "clip 2 10", range(2, 12)),
         (1, "clip 1 12", range(12)),  # the research code begins with picture 1
-        (1, "clip 7 6", range(6, 12)),
     ],
 )
 def test_pictures_are_counted_from_where_they_begin(
     tmp_path: Path, first: int, line: str, expected: Sequence[int]
 ) -> None:
     write_pictures(tmp_path / "clip", range(first, first + 12))
-    for other in ("flow_x_00001.jpg", "cover.jpg", ".img_00099.jpg"):
+    for other in ("flow_x_00001.jpg", "cover.jpg", ".img_00099.jpg", "img_00000.png", "img_2019.jpg"):
         (tmp_path / "clip" / other).touch()
     assert first_frames(ListSource(write_list(tmp_path, line)), 0, 20) == list(expected)
 
@@ -307,7 +310,8 @@ def test_pictures_are_counted_from_where_they_begin(
         ("img_{:05}.jpg", (0, 1), "clip 2 -1", "the folder has no pictures from number 2 on"),
         ("img_{:05}.jpg", (1, 2), "clip 0 3", "there is no .*clip/img_00003.jpg, its frame 2 of 3. Correct the list"),
         ("img_{:05}.jpg", (0, 1), "clip 1 2", "there is no .*clip/img_00002.jpg, its frame 1 of 2"),
-        ("img_{:05}.jpg", (1, 2), "clip 5 2", "there is no .*clip/img_00005.jpg, its frame 0 of 2"),
+        ("img_{:05}.jpg", (1, 2), "clip 5 2", "there is no .*clip/img_00006.jpg, its frame 0 of 2"),
+        ("img_{:05}.jpg", range(1, 13), "clip 7 6", "there is no .*clip/img_00013.jpg, its frame 5 of 6"),
     ],
 )
 def test_pictures_that_are_missing_or_called_otherwise_are_named(
@@ -976,6 +980,22 @@ def test_stream_that_is_shorter_than_it_says(caplog: pytest.LogCaptureFixture) -
     with pytest.raises(ValueError, match="holds no videos"):
         stream_of(3, path_pattern="none").get(0, 0)
     assert stream_of(9, path_pattern="^[4-6]").get(1, 0).content == "5.mp4"
+
+
+@pytest.mark.parametrize(
+    ("start", "total", "expected"),
+    [
+        (np.int64(3), np.int64(5), (3, 5)),
+        (float("nan"), None, (0, None)),
+        ("00:01", "00:02", (0, None)),  # times, and no frames
+    ],
+)
+def test_parts_of_a_stream_without_types(start: object, total: object, expected: tuple[int, int | None]) -> None:
+    def rows() -> object:
+        yield {"video": "a.mp4", "start": start, "total": total}
+
+    video = StreamSource(datasets.IterableDataset.from_generator(rows)).get(0, 0)
+    assert (video.start, video.total) == expected
 
 
 def test_stream_without_types_and_with_wrong_columns() -> None:

@@ -152,7 +152,8 @@ def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path, line
     try:
         assert any(line in said for said in running.stdout)
         if number == signal.SIGINT:
-            time.sleep(1.0)  # the server of the stages is there, and imports
+            while running.poll() is None and not any("forkserver" in process for process in members(running.pid)):
+                time.sleep(0.1)  # until the server of the stages is there, and imports
             os.killpg(running.pid, number)  # as a terminal does
             assert re.search("^Stopped by Ctrl-C", rest := running.stdout.read(), flags=re.MULTILINE)
             assert "Traceback" not in rest

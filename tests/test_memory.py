@@ -360,6 +360,8 @@ def test_command_refuses(capsys: pytest.CaptureFixture, arguments: list[str], sa
         ("fsdp_offload_params: false", "fsdp_offload_params: true"),
         ("distributed_type: FSDP", "distributed_type: TPU"),
         ("mixed_precision: bf16", "mixed_precision: fp8"),
+        ("fsdp_config:", "fsdp_config: true\nother:"),
+        ("num_processes: 8", "num_processes: null"),
     ],
 )
 def test_launches_that_are_not_summed_up(capsys: pytest.CaptureFixture, tmp_path: Path, ours: str, theirs: str) -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from foreign_repositories import clips as stock_clips
 from foreign_repositories import randomised, stock_config, write_transformers
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from tiny import clips, tiny_model
 from transformers import BitsAndBytesConfig, VideoMAEForVideoClassification
 
@@ -19,6 +18,7 @@ from modeling_videomae_v2.quantizing import quantize_linear_layers
 
 
 pytest.importorskip("bitsandbytes")
+peft = pytest.importorskip("peft")
 
 INT8 = BitsAndBytesConfig(load_in_8bit=True)
 INT8_ERROR = (1e-4, 0.03)  # relative, least and most: one that is not there would mean that nothing was quantised
@@ -49,6 +49,8 @@ def test_weights_are_quantised_on_loading_and_saved_so(tmp_path: Path):
     assert_off_as_in_int8(feature, model.base_model(clips()).pooler_output)
     with pytest.raises(ValueError, match="or quantised"):  # once is enough
         quantize_linear_layers(again)
+    with pytest.raises(UnfitWeightsError, match=r"Correct the configuration \(width"):
+        loaded(VideoMAEv2ForVideoClassification, tmp_path / "quantised", hidden_size=64)
 
 
 @torch.no_grad()
@@ -86,8 +88,10 @@ def test_adapters_are_trained_on_weights_of_four_bits(tmp_path: Path):
     quantised = loaded(VideoMAEv2ForVideoClassification, tmp_path, quantization_config=settings)
     assert quantised.base_model.layers[0].mlp.fc1.weight.dtype == torch.uint8
     before = quantised.base_model.layers[0].mlp.fc1.weight.clone()
-    base = prepare_model_for_kbit_training(quantised, gradient_checkpointing_kwargs={"use_reentrant": False})
-    model = get_peft_model(base, LoraConfig(target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"]))
+    base = peft.prepare_model_for_kbit_training(quantised, gradient_checkpointing_kwargs={"use_reentrant": False})
+    model = peft.get_peft_model(
+        base, peft.LoraConfig(target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"])
+    )
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-2)
     losses = []

@@ -85,7 +85,8 @@ class Layout:
         if len(values) != len(lines) * width or not all(paths):
             raise ValueError("there are fewer values")
         if not self.named:
-            bare = [path for path, line in zip(paths, lines) if line[0] != '"'] if quotes else paths
+            # quotes that were taken off keep what stood in them
+            bare = [path for path, line in zip(paths, lines) if line[0] != '"' or path[0] == '"'] if quotes else paths
             if _ONE_MORE[self.separator].search("\n".join(bare)):
                 raise ValueError("there are more values")
         return paths, [array("q", map(int, values[place::width])) for place in range(1, width)]
@@ -109,7 +110,7 @@ def find_layout(path: str, labelled: bool) -> Layout | None:
             named = None if columns else _named_columns(path, line, labelled)
             columns = named or columns
             if named is None and line[0] != "#":
-                if line[0] in "[{" and line.lstrip("[{ ")[:1] in ("", '"'):
+                if line[0] in "[{" and line.lstrip("[{ \t")[:1] in ("", '"'):
                     raise ValueError(f"{path} is JSON, not a list of videos. Write a line with the path of each video.")
                 separator = separator_of(line)
                 guess = columns or _guess_columns(path, line, separator, labelled)
@@ -145,7 +146,7 @@ def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
             if "\0" in text:
                 raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
             if BYTE_ORDER_MARK in text:  # of lists that were put together
-                lines = [line.replace(BYTE_ORDER_MARK, "") for line in lines]
+                lines = [line.lstrip(BYTE_ORDER_MARK) for line in lines]
             yield place, list(map(str.strip, lines))
             place += len(lines)
 

@@ -49,12 +49,15 @@ def read_launch(config_file: str | None, num_processes: str | None) -> Launch:
         RecipeError: The file cannot be read, or says what cannot be summed up.
     """
     values = {} if config_file is None else _read(config_file)
-    processes = convert(values.get("num_processes", 1), int, "num_processes")
+    engine = values.get("distributed_type") or "NO"
     if num_processes is not None:
         processes = int(num_processes) if num_processes.isdecimal() else 0
+    elif engine == "FSDP" and values.get("num_processes") is None:
+        raise RecipeError(f"{config_file} does not say how many processes there are: add `--num_processes N`.")
+    else:
+        processes = convert(values.get("num_processes", 1), int, "num_processes")
     if processes < 1:
         raise RecipeError(f"num_processes must be a whole number of at least 1, got {num_processes or processes}.")
-    engine = values.get("distributed_type") or "NO"
     if engine == "DEEPSPEED":
         raise RecipeError(
             f"DeepSpeed ({config_file}) is not summed up: how much its buckets take, and how many weights it keeps "
@@ -63,6 +66,8 @@ def read_launch(config_file: str | None, num_processes: str | None) -> Launch:
     if engine not in ("NO", "MULTI_CPU", "MULTI_GPU", "FSDP"):
         raise RecipeError(f"distributed_type ({engine}) in {config_file} is not summed up; MULTI_GPU and FSDP are.")
     fsdp = values.get("fsdp_config") or {}
+    if not isinstance(fsdp, dict):
+        raise RecipeError(f"fsdp_config ({fsdp!r}) in {config_file} must be a mapping.")
     for key, counted in FSDP2_AS_COUNTED.items():
         if engine == "FSDP" and (fsdp.get(key) or False) != counted:
             raise RecipeError(

@@ -5,6 +5,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .faults import DataError
@@ -109,8 +110,11 @@ def video_of(
             f"{path or name} has the label {row[label_column]!r} in the column `{label_column}`. Labels are whole "
             "numbers from 0, or names: correct it, or drop the row."
         )
-    start, total = (row.get(column) or 0 for column in PART_COLUMNS)  # pandas makes floats of numbers with gaps
-    if not all(isinstance(number, (int, float)) and number % 1 == 0 for number in (start, total)):
+    start, total = (row.get(column) for column in PART_COLUMNS)
+    if not all(number is None or isinstance(number, Real) for number in (start, total)):
+        start = total = None  # of a stream without types, and no frames
+    start, total = (0 if number is None or number != number else number for number in (start, total))  # NaN: a gap
+    if start % 1 or total % 1:
         raise DataError(
             f"{path or name} has `start` {start!r} and `total` {total!r}. They are whole frames: correct them, or "
             "give the columns other names."

@@ -110,7 +110,8 @@ def _fault(path: str, layout: Layout, places: Sequence[int], lines: list[str]) -
     numbers = ", whole numbers behind the path" if len(layout.columns) > 1 else " alone"
     return ValueError(
         f"{path}, line {place}: expected `{' '.join(layout.columns)}`{numbers}, got {line!r}. "
-        "Correct the line, or name the columns in a first line such as `# path label`."
+        "Correct the line, or name the columns in a first line such as `# path label`. A path that ends with a number "
+        "must stand in quotes."
     )
 
 

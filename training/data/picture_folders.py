@@ -70,8 +70,8 @@ def _numbers_of_part(video: Video) -> range:
             raise VideoDecodingError(video.name, reason, _WAY_OUT)
         return numbers[video.start :]
     begin = video.start + (not os.path.exists(_path_of(video, 0)))
-    if video.start and not os.path.exists(_path_of(video, begin + video.total - 1)):
-        begin = video.start  # lists of the research code say there which number the first picture has
+    if video.start == 1 and not os.path.exists(_path_of(video, begin + video.total - 1)):
+        begin = 1  # lists of the research code say there which number the first picture has
     return range(begin, begin + video.total)
 
 
@@ -79,7 +79,7 @@ def _numbers_in(video: Video) -> range:
     """Numbers of all pictures in the folder of a video; others may lie beside them.
 
     Raises:
-        VideoDecodingError: There are none, one between them is missing, or one of them has another suffix or zeros.
+        VideoDecodingError: There are none, or one between them is missing.
     """
     names, name_of = picture_names(video.content), video.pattern.format
     matches = [match for name in names if (match := _numbered(video.pattern).fullmatch(name))]
@@ -88,8 +88,9 @@ def _numbers_in(video: Video) -> range:
         others = f", but {min(names)} is there" if names else ""
         reason = f"the folder has no pictures that are called like {name_of(1)}{others}"
         raise VideoDecodingError(video.name, reason, _WAY_OUT)
-    there, all_numbers = set(names), range(min(by_number), max(by_number) + 1)
-    missing = next((number for number in all_numbers if name_of(number) not in there), None)
+    there = {number for number, name in by_number.items() if name == name_of(number)}
+    all_numbers = range(min(there or by_number), max(there or by_number) + 1)
+    missing = next((number for number in all_numbers if number not in there), None)
     if missing is not None:
         other = f", but {by_number[missing]} is there" if missing in by_number else ""
         raise VideoDecodingError(video.name, f"the folder has no {name_of(missing)}{other}", _WAY_OUT)

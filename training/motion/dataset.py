@@ -174,6 +174,9 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
         return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
+        with _without_ctrl_c():  # workers inherit it: the parent ends them
+            for _ in range(workers):
+                pool.submit(int)  # which starts one
         try:
             yield functools.partial(pool.map, chunksize=8)
         except BaseException:
@@ -181,9 +184,21 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
             raise
 
 
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Within it, Ctrl-C is ignored here and in processes that are started, and there for good."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may say so
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _end_with_parent() -> None:
-    """Have this worker end when its parent says so or is killed, and not by Ctrl-C or wait for work for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Have this worker end when its parent is killed, and not wait for work for ever."""
 
     def watch() -> None:
         multiprocessing.parent_process().join()
