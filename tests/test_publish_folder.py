@@ -196,12 +196,13 @@ def test_a_json_file_that_is_none_is_named(folder: Path, staged: Path, name: str
         stage(folder, staged, include=["*.json"])
 
 
-def test_only_what_belongs_to_the_model_is_sent(folder: Path, staged: Path) -> None:
+@pytest.mark.parametrize("pattern", ["**/*.txt", "notes/**"])
+def test_only_what_belongs_to_the_model_is_sent(folder: Path, staged: Path, pattern: str) -> None:
     hidden = (".env", ".git/plan.txt", "__pycache__/plan.txt")
     for name in ("optimizer.pt", "metrics.jsonl", "notes/plan.txt", *hidden):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
-    repository = stage(folder, staged, include=["**/*.txt"])
+    repository = stage(folder, staged, include=[pattern])
     assert "notes/plan.txt" in repository.files
     assert not {"optimizer.pt", "metrics.jsonl", *hidden} & set(repository.files)
     assert "Not sent: metrics.jsonl, optimizer.pt (--include PATTERN sends more)." in repository.notes
@@ -399,6 +400,7 @@ def test_a_folder_that_cannot_be_published(
         ({"include": ["."]}, "'.' must be a pattern of names inside"),
         ({"include": [""]}, "'' must be a pattern of names inside"),
         ({"include": ["**x"]}, r"'\*\*x' is no pattern of names"),
+        ({"include": ["notes/***/x"]}, r"'notes/\*\*\*/x' is no pattern of names"),
         ({"include": ["*.png"]}, "fits no file"),
         ({"labels": "nowhere.txt"}, "no label file nowhere.txt"),
     ],

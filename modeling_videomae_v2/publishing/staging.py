@@ -152,10 +152,12 @@ def _stage_included(repository: StagedRepository, include: Sequence[str]) -> Non
         parts = Path(pattern).parts
         if Path(pattern).is_absolute() or ".." in parts or not parts:
             raise ValueError(f"--include {pattern!r} must be a pattern of names inside {root}.")
-        try:
-            found = [file for file in sorted(root.glob(pattern)) if file.is_file() and not _is_hidden(file, root)]
-        except ValueError as error:
-            raise ValueError(f"--include {pattern!r} is no pattern of names: {error}.") from error
+        if any("**" in part and part != "**" for part in parts):  # Python 3.13 takes it as a single *
+            raise ValueError(f"--include {pattern!r} is no pattern of names: ** must stand alone between slashes.")
+        if parts[-1] == "**":  # fits folders only before Python 3.13
+            parts = (*parts, "*")
+        files = sorted(root.glob("/".join(parts)))
+        found = [file for file in files if file.is_file() and not _is_hidden(file, root)]
         if not found:
             raise FileNotFoundError(f"--include {pattern} fits no file in {root}.")
         for file in found:
