@@ -25,8 +25,15 @@ def can_multiply_int8() -> bool:
     return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
-# An operator of our own to a compiler, whose kernels for oneDNN's want weights that are constants of the graph.
-@torch.library.custom_op("videomae_v2::int8_product", mutates_args=())
+# An operator of our own to a compiler, whose kernels for oneDNN's want weights that are constants of the graph. Not by
+# `custom_op`, which asks weights in oneDNN's layout for their memory in PyTorch 2.6.
+torch.library.define(
+    "videomae_v2::int8_product",
+    "(Tensor tokens, Tensor packed, Tensor steps, Tensor zero_points, ScalarType dtype) -> Tensor",
+)
+
+
+@torch.library.impl("videomae_v2::int8_product", "default")
 def int8_product(
     tokens: torch.Tensor, packed: torch.Tensor, steps: torch.Tensor, zero_points: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
@@ -44,7 +51,7 @@ def int8_product(
     )
 
 
-@int8_product.register_fake
+@torch.library.register_fake("videomae_v2::int8_product")
 def _shape_of_product(
     tokens: torch.Tensor, packed: torch.Tensor, steps: torch.Tensor, zero_points: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
@@ -72,7 +79,7 @@ class Int8Linear(QuantizedLinear):
         steps = steps_of(tokens, LEVELS)
         shifted = tokens.to(torch.float32, copy=True).mul_(steps.reciprocal()).add_(ZERO_POINT + 0.5)
         rounded = shifted.to(torch.uint8)  # cuts off what is behind the point, which rounds because of the half
-        outputs = int8_product(rounded, self.packed, self.steps, self.zero_points, inputs.dtype)
+        outputs = torch.ops.videomae_v2.int8_product(rounded, self.packed, self.steps, self.zero_points, inputs.dtype)
         steps = steps.to(inputs.dtype)
         outputs = outputs.mul_(steps) if self.bias is None else torch.addcmul(self.bias, outputs, steps)
         return outputs.view(*inputs.shape[:-1], self.out_features)
