@@ -263,6 +263,7 @@ def test_picture(classes: int, dots: int | None, tmp_path: Path, monkeypatch: py
     if dots is not None:  # whole pixels for each class of a map
         assert figure.axes[0].bbox.width == pytest.approx(classes * dots)
     with Image.open(tmp_path / "confusion.png") as picture:
+        assert picture.size == pytest.approx(figure.bbox.size, abs=1)  # drawn as large as it is laid out
         assert 400 < picture.width < 4500
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.std() > 5

@@ -40,7 +40,7 @@ def draw_confusion(
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     few = len(names) <= MANY_CLASSES
-    figure = Figure(layout="constrained" if few else None)
+    figure = Figure(dpi=DPI, layout="constrained" if few else None)
     FigureCanvasAgg(figure)
     if few:
         _draw_few(figure, shares, counts, names)
@@ -64,7 +64,6 @@ def _draw_few(figure: Any, shares: np.ndarray, counts: np.ndarray, names: Sequen
     size = len(names)
     inches = max(0.36 * size, 3.2)
     figure.set_size_inches(inches + 4.0, inches + 3.0)
-    figure.set_dpi(DPI)
     axes = figure.add_subplot()
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     labels = [_short(name) for name in names]
@@ -92,7 +91,6 @@ def _draw_many(figure: Any, shares: np.ndarray, mistakes: Sequence[dict[str, Any
     height = side + 1.3
     bar, listing = side + 1.05, side + 2.1
     figure.set_size_inches(listing + 5.2, height)
-    figure.set_dpi(DPI)
 
     def add_axes(left: float, bottom: float, width: float, tall: float) -> Any:
         whole = figure.get_size_inches()
@@ -107,7 +105,7 @@ def _draw_many(figure: Any, shares: np.ndarray, mistakes: Sequence[dict[str, Any
     left.set(xlabel="predicted class (id)", ylabel="true class (id)")
     figure.colorbar(image, cax=add_axes(bar, 0.7 + 0.2 * side, 0.2, 0.6 * side), label="% of the videos of a class")
     right.axis("off")
-    shown = list(mistakes[: int((72 * side / 11.5 - 2) / 2)])  # as many as fit, two lines of 11.5 points each
+    shown = list(mistakes[: int((72 * side / 11 - 2) / 2)])  # as many as fit, two lines of 11 points each
     lines = [f"{'% of class':>10}  {'videos':>6}   true > predicted", ""]
     for row in shown:
         lines.append(f"{100 * row['share']:>10.0f}  {row['videos']:>6}   {_short(row['true'])}")
