@@ -164,6 +164,9 @@ class VideoMAEv2Config(PreTrainedConfig):
 
     model_type = "videomae_v2"
 
+    # wider than in transformers, whose words would come before ours in some versions
+    id2label: dict | list | None = None
+    problem_type: str | None = None
     image_size: int = 224
     patch_size: int = 16
     num_channels: int = 3
