@@ -163,7 +163,7 @@ def test_odd_sides_become_even(tmp_path: Path) -> None:
     assert numbers_of(tmp_path / "b.mp4") == [0, 1, 2]
 
 
-@pytest.mark.skipif(not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="this PyAV cannot write it")
+@pytest.mark.skipif(not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="PyAV cannot write it")
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
 @pytest.mark.parametrize("flip", [False, True])
 def test_turned_videos_become_upright(tmp_path: Path, degrees: int, flip: bool) -> None:
@@ -186,7 +186,7 @@ def test_turned_videos_become_upright(tmp_path: Path, degrees: int, flip: bool) 
         ("libx264", "yuv420p", (5, 1)),
         ("libx264", "yuvj420p", None),
         ("libx264", "yuv420p", (1, 2)),
-        pytest.param("libx264", "yuv420p", (9, 1), marks=pytest.mark.skipif(OLD, reason="this PyAV cannot write it")),
+        pytest.param("libx264", "yuv420p", (9, 1), marks=pytest.mark.skipif(OLD, reason="PyAV cannot write it")),
         ("libx264", "yuv422p10le", (1, 1)),
         ("libx264rgb", "rgb24", None),
         ("ffv1", "gray", None),

@@ -171,7 +171,7 @@ def test_edit_list_hides_the_first_frames(tmp_path):
     assert read_numbers(read_video(tmp_path / "cut.mp4", lambda m: [0, 12, m.total_num_frames - 1])[0]) == [5, 17, 29]
 
 
-@pytest.mark.skipif(not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="this PyAV cannot write it")
+@pytest.mark.skipif(not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="PyAV cannot write it")
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 @pytest.mark.parametrize("flip", [False, True])
 def test_rotation_metadata_is_applied(tmp_path, degrees, flip):
