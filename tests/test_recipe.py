@@ -234,6 +234,9 @@ def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(RecipeError, match="compile: model does not exist with FSDP2"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, compile="model"))
+    monkeypatch.setattr("torch.__version__", "2.8.0+cu128")
+    with pytest.raises(RecipeError, match=r"FSDP2 on CPUs needs PyTorch 2\.9 or later, this is 2\.8\.0\+cu128"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path))
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # what `accelerate launch --cpu --num_processes 2` does
     with pytest.raises(RecipeError, match="starts one process only"):

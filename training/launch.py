@@ -21,6 +21,7 @@ from accelerate.utils import (
     LoggerType,
     ProjectConfiguration,
 )
+from packaging.version import Version
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers.integrations import unset_hf_deepspeed_config
 
@@ -78,6 +79,11 @@ def check_launch(recipe: Recipe) -> None:
     if recipe.compile == "model" and wants("FSDP"):
         raise RecipeError(
             "compile: model does not exist with FSDP2, which cuts the model by blocks: use compile: blocks."
+        )
+    if wants("FSDP") and on_cpu(recipe) and Version(torch.__version__) < Version("2.9"):
+        raise RecipeError(
+            f"FSDP2 on CPUs needs PyTorch 2.9 or later, this is {torch.__version__}: older ones fail, or add up the "
+            "gradients of the processes instead of averaging them. Use training/accelerate/cpu.yaml."
         )
     if recipe.ema.decay is not None and wants("DEEPSPEED"):
         raise RecipeError(
