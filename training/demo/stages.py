@@ -9,16 +9,19 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from ..interrupts import starting_without_ctrl_c
 
 
 RECIPES = Path("training/recipes")  # as it is typed in the checkout
 CHECKOUT = Path(__file__).parents[2]
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 MAX_THREADS = 4  # more of them only wait for each other on matrices as small as the demo's
-# what takes seconds to import, after what keeps Ctrl-C away
-PRELOADED = ["training.demo.deaf", "training.loop", "training.tasks", "training.evaluation.run", "matplotlib.figure"]
+# what takes seconds to import
+PRELOADED = ["training.loop", "training.tasks", "training.evaluation.run", "matplotlib.figure"]
 
 
 class StageError(RuntimeError):
@@ -57,6 +60,8 @@ def run(stage: Stage) -> None:
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
         context.set_forkserver_preload(PRELOADED)
+        with starting_without_ctrl_c():
+            ensure_running()
     process = context.Process(target=_work, args=(stage.module, list(stage.arguments)), name=stage.module)
     asked = _start(process)
     try:

@@ -9,7 +9,6 @@ import json
 import logging
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..interrupts import starting_without_ctrl_c
 from .scenes import CLASSES, draw_scene, film
 
 
@@ -174,7 +174,7 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
         return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        with _without_ctrl_c():  # workers inherit it: the parent ends them
+        with starting_without_ctrl_c():
             for _ in range(workers):
                 pool.submit(int)  # which starts one
         try:
@@ -182,19 +182,6 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Within it, Ctrl-C is ignored here and in processes that are started, and there for good."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may say so
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _end_with_parent() -> None:
