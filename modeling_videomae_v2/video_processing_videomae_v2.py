@@ -44,7 +44,7 @@ logger = logging.get_logger(__name__)
 BOTH_RATES = "`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other. Pass one of them."
 
 
-class VideoMAEv2VideosKwargs(VideosKwargs, total=False):
+class VideoMAEv2VideoProcessorKwargs(VideosKwargs, total=False):
     """Settings of `VideoMAEv2VideoProcessor` beyond those of every video processor.
 
     Attributes:
@@ -109,7 +109,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     num_clips = 1
     num_crops = 1
     model_input_names = ["pixel_values"]
-    valid_kwargs = VideoMAEv2VideosKwargs
+    valid_kwargs = VideoMAEv2VideoProcessorKwargs
 
     def __init__(self, **kwargs: Any) -> None:
         is_saved = any(name in kwargs for name in CLASS_NAMES)  # other versions and tools may have written more
@@ -224,7 +224,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
 
         Args:
             videos: One video or a list of them, see the class.
-            **kwargs: Settings for this call, see `VideoMAEv2VideosKwargs` and transformers' `VideosKwargs`.
+            **kwargs: Settings for this call, see `VideoMAEv2VideoProcessorKwargs` and transformers' `VideosKwargs`.
                 `return_tensors` ("pt" or "np") stacks the videos. `return_metadata=True` adds `video_metadata`.
 
         Returns:
@@ -369,4 +369,4 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         return (views if len(views) > 1 else views[0]).contiguous()
 
 
-__all__ = ["VideoMAEv2VideoProcessor", "VideoMAEv2VideosKwargs"]
+__all__ = ["VideoMAEv2VideoProcessor", "VideoMAEv2VideoProcessorKwargs"]
