@@ -5,7 +5,7 @@
 import dataclasses
 import difflib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -84,7 +84,10 @@ def check_class_ids(names: Any) -> None:
         raise ValueError(f"`id2label` must number the classes 0, 1, 2, ... without a gap, got {found}.{hint}")
 
 
-def _errors_as_values(config_class: type) -> type:
+ConfigClass = TypeVar("ConfigClass", bound=type)
+
+
+def _errors_as_values(config_class: ConfigClass) -> ConfigClass:
     """Make a value of a wrong type a `ValueError` that names the field, which what `strict` raises is not."""
     assign = config_class.__setattr__
 
@@ -167,6 +170,8 @@ class VideoMAEv2Config(PreTrainedConfig):
     # wider than in transformers, whose words would come before ours in some versions
     id2label: dict | list | None = None
     problem_type: str | None = None
+    if TYPE_CHECKING:  # a property in transformers, which type checkers and editors take for no keyword
+        num_labels: int = 2
     image_size: int = 224
     patch_size: int = 16
     num_channels: int = 3

@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ MAX_THREADS = 8
 PACKETS_TO_COMPARE = 8
 MAX_AREA = 8192 * 8192  # a few bytes of a damaged or hostile file can claim more, and take up all memory
 DAMAGED = "its data is damaged"  # where FFmpeg does not say more
+
+ReaderType = TypeVar("ReaderType", bound="VideoReader")
 
 
 class FramesRecounted(VideoDecodingError):
@@ -84,7 +86,7 @@ class VideoReader:
             self.close()
             raise
 
-    def __enter__(self) -> "VideoReader":
+    def __enter__(self: ReaderType) -> ReaderType:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -104,6 +104,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     do_convert_rgb = True
     do_sample_frames = True
     num_frames = 16
+    fps: float | int | None  # declared nowhere in transformers
     sampling = "dense"
     sampling_rate = 4
     num_clips = 1
