@@ -7,7 +7,7 @@ This is for watching a run. Multi-view tests, tables and predictions are the bus
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -16,8 +16,10 @@ from torch import nn
 
 from .data.faults import TooManyBadVideosError, listing
 from .recipe_stages import EvalRecipe
-from .tasks.base import Task
 
+
+if TYPE_CHECKING:
+    from .tasks import Task
 
 logger = get_logger(__name__)
 
@@ -34,7 +36,7 @@ class Validation:
         recipe: When, and what to keep.
     """
 
-    def __init__(self, accelerator: Accelerator, task: Task, loader: Any, recipe: EvalRecipe) -> None:
+    def __init__(self, accelerator: Accelerator, task: "Task", loader: Any, recipe: EvalRecipe) -> None:
         self.accelerator, self.task, self.loader, self.recipe = accelerator, task, loader, recipe
         self.best = -1.0
 
