@@ -74,6 +74,16 @@ _DIVISIONS = (
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
+# Arguments of `from_pretrained` that say where to load from.
+FROM_WHERE = frozenset({
+    "cache_dir", "force_download", "local_files_only", "token", "revision", "proxies", "subfolder",
+})  # fmt: skip
+
+
+def where_from(keywords: dict[str, Any]) -> dict[str, Any]:
+    """Those keywords of a `from_pretrained` that say where to load from."""
+    return {name: keywords[name] for name in FROM_WHERE if name in keywords}
+
 
 def check_class_ids(names: Any) -> None:
     """Refuse names of classes, by id as in `id2label`, whose ids are not 0, 1, 2, ... (`ValueError`)."""

@@ -15,7 +15,7 @@ from transformers.conversion_mapping import register_checkpoint_conversion_mappi
 from transformers.core_model_loading import Chunk, WeightConverter, WeightRenaming
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from .configuration_videomae_v2 import VideoMAEv2Config
+from .configuration_videomae_v2 import VideoMAEv2Config, where_from
 from .convert_videomae_v2 import is_our_key, our_name
 from .foreign_settings_videomae_v2 import OPENGVLAB_MODEL_TYPES
 from .video_processing_videomae_v2 import VideoMAEv2VideoProcessor
@@ -91,11 +91,8 @@ def _with_our_processor(from_pretrained: Any) -> Any:
         processor = from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
         if type(processor) is not VideoMAEVideoProcessor:
             return processor
-        places = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
         try:
-            config = AutoConfig.from_pretrained(
-                pretrained_model_name_or_path, **{name: kwargs[name] for name in places if name in kwargs}
-            )
+            config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **where_from(kwargs))
         except (OSError, ValueError):  # a processor without a model
             return processor
         if not isinstance(config, VideoMAEv2Config):

@@ -69,7 +69,8 @@ _PROCESSOR_FIELDS = (
     "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
     "image_mean", "image_std", "num_frames",
 )  # fmt: skip
-_PROCESSOR_TYPES = ("video_processor_type", "image_processor_type", "feature_extractor_type")
+# Keys by which a saved file names the class of its processor.
+PROCESSOR_TYPES = ("video_processor_type", "image_processor_type", "feature_extractor_type")
 _PROCESSOR_DEFAULTS = {"image_mean": list(IMAGENET_STANDARD_MEAN), "image_std": list(IMAGENET_STANDARD_STD)}
 
 
@@ -116,7 +117,7 @@ def translate_config(config_dict: dict[str, Any], own_type: str) -> dict[str, An
 
 def is_foreign_processor(settings: Mapping[str, Any], own_type: str) -> bool:
     """Whether the content of a processor's file is that of one of transformers' VideoMAE processors."""
-    kinds = [settings[name] for name in _PROCESSOR_TYPES if isinstance(settings.get(name), str)]
+    kinds = [settings[name] for name in PROCESSOR_TYPES if isinstance(settings.get(name), str)]
     return own_type not in kinds and any(kind.startswith("VideoMAE") for kind in kinds)
 
 

@@ -38,7 +38,7 @@ from .blocks_videomae_v2 import (
     VideoMAEv2LayerScale,
     build_layers,
 )
-from .configuration_videomae_v2 import VideoMAEv2Config
+from .configuration_videomae_v2 import VideoMAEv2Config, where_from
 from .constants_videomae_v2 import VideoMAEv2Constants
 from .embeddings_videomae_v2 import VideoMAEv2CubeProjection, VideoMAEv2Embeddings
 from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
@@ -162,9 +162,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         """The checkpoint's own configuration, where the model is to be built with another one."""
         if kwargs.get("config") is None and not kwargs.keys() & {*HEADS, *GRID}:
             return None
-        places = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
         try:
-            return cls.config_class.from_pretrained(source, **{name: kwargs[name] for name in places if name in kwargs})
+            return cls.config_class.from_pretrained(source, **where_from(kwargs))
         except OSError:  # weights alone, or an adapter's folder: nothing to compare with
             return None
 

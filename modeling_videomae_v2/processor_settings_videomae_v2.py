@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .configuration_videomae_v2 import FROM_WHERE
+
 
 SAMPLINGS = ("dense", "uniform")
 RESAMPLINGS = range(4)  # of Pillow's six, those that torchvision can do with tensors
@@ -17,12 +19,7 @@ ALIASES = {
     "clips": "num_clips", "crops": "num_crops", "frames": "num_frames", "mean": "image_mean", "std": "image_std",
     "crop": "crop_size", "image_size": "size", "frame_sampling_rate": "sampling_rate",
 }  # fmt: skip
-# Keys by which a saved file names its class.
-CLASS_NAMES = ("video_processor_type", "image_processor_type", "feature_extractor_type")
-# Arguments of `from_pretrained` that say where to load from, and these with others about loading.
-FROM_WHERE = frozenset({
-    "cache_dir", "force_download", "local_files_only", "token", "revision", "proxies", "subfolder",
-})  # fmt: skip
+# Arguments of `from_pretrained` that are about loading.
 LOADING = FROM_WHERE | {
     "user_agent", "return_unused_kwargs", "trust_remote_code", "code_revision", "backend", "use_fast", "config",
 }  # fmt: skip
@@ -124,4 +121,4 @@ def _is_number(value: Any, nonzero: bool) -> bool:
     return is_number and math.isfinite(value) and not (nonzero and value == 0)
 
 
-__all__ = ["CLASS_NAMES", "FROM_WHERE", "LOADING", "check_pixels", "check_sampling", "plain_numbers", "refuse_unknown"]
+__all__ = ["LOADING", "check_pixels", "check_sampling", "plain_numbers", "refuse_unknown"]

@@ -21,18 +21,10 @@ from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
-from .configuration_videomae_v2 import VideoMAEv2Config
-from .foreign_settings_videomae_v2 import is_foreign_processor, translate_processor
+from .configuration_videomae_v2 import VideoMAEv2Config, where_from
+from .foreign_settings_videomae_v2 import PROCESSOR_TYPES, is_foreign_processor, translate_processor
 from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
-from .processor_settings_videomae_v2 import (
-    CLASS_NAMES,
-    FROM_WHERE,
-    LOADING,
-    check_pixels,
-    check_sampling,
-    plain_numbers,
-    refuse_unknown,
-)
+from .processor_settings_videomae_v2 import LOADING, check_pixels, check_sampling, plain_numbers, refuse_unknown
 from .video_decoding_videomae_v2 import read_video
 from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor
 from .video_sources_videomae_v2 import is_video_source
@@ -113,7 +105,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     valid_kwargs = VideoMAEv2VideoProcessorKwargs
 
     def __init__(self, **kwargs: Any) -> None:
-        is_saved = any(name in kwargs for name in CLASS_NAMES)  # other versions and tools may have written more
+        is_saved = any(name in kwargs for name in PROCESSOR_TYPES)  # other versions and tools may have written more
         refuse_unknown(type(self).__name__, kwargs, self._known_settings(), only_near=is_saved)
         given = {k: v for k, v in kwargs.items() if not (k in OWN_SETTINGS and v is None)}
         super().__init__(**plain_numbers(given))
@@ -125,7 +117,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     def from_dict(cls: type[ProcessorType], video_processor_dict: dict[str, Any], **kwargs: Any) -> ProcessorType:
         """As in `BaseVideoProcessor`; takes over the statistics and sizes of transformers' VideoMAE processors."""
         settings = translate_processor(video_processor_dict, cls.__name__)
-        return super().from_dict({CLASS_NAMES[0]: cls.__name__, **settings}, **kwargs)
+        return super().from_dict({PROCESSOR_TYPES[0]: cls.__name__, **settings}, **kwargs)
 
     @classmethod
     def from_pretrained(
@@ -142,7 +134,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """As in `BaseVideoProcessor`. Of transformers' VideoMAE, the model's settings say how long a clip is."""
-        place = {name: kwargs[name] for name in FROM_WHERE if name in kwargs}
+        place = where_from(kwargs)
         settings, kwargs = super().get_video_processor_dict(pretrained_model_name_or_path, **kwargs)
         known = settings.get("num_frames") is not None or kwargs.get("num_frames") is not None
         if is_foreign_processor(settings, cls.__name__) and not known:
