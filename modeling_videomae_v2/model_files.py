@@ -11,6 +11,9 @@ from safetensors import SafetensorError, safe_open
 
 # What makes a folder one of a model, or of an adapter of one.
 CONFIGURATIONS = ("config.json", "adapter_config.json")
+# What may hold the weights of a model, in the order in which transformers looks for them.
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+WEIGHTS = ("model.safetensors", INDEXES[0], "pytorch_model.bin", INDEXES[1])
 # What may hold a video processor.
 PROCESSOR_FILES = ("video_preprocessor_config.json", "processor_config.json", "preprocessor_config.json")
 # Where a training run leaves its models: the last one, and the best one.
@@ -49,4 +52,13 @@ def advise_model_folder(folder: Path) -> str:
     return "Give a folder that `save_pretrained` wrote."
 
 
-__all__ = ["CONFIGURATIONS", "PROCESSOR_FILES", "advise_model_folder", "open_weights", "parse_json", "read_json"]
+__all__ = [
+    "CONFIGURATIONS",
+    "INDEXES",
+    "PROCESSOR_FILES",
+    "WEIGHTS",
+    "advise_model_folder",
+    "open_weights",
+    "parse_json",
+    "read_json",
+]

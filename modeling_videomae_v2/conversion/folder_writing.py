@@ -17,12 +17,13 @@ from transformers.dynamic_module_utils import custom_object_save
 
 from ..convert_videomae_v2 import Recipes, StateDict
 from ..folders import make_folder, refuse_address
+from ..model_files import INDEXES
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2PreTrainedModel
 from ..writing import naming, written_aside
 from .weight_sources import CONFIG_FILE, WeightSource
 
 
-INDEX_FILE = "model.safetensors.index.json"
+INDEX_FILE = INDEXES[0]
 SHARD_PATTERN = "model{suffix}.safetensors"
 
 

@@ -14,15 +14,12 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from ..convert_videomae_v2 import StateDict, find_weights
-from ..model_files import advise_model_folder
+from ..model_files import INDEXES, WEIGHTS, advise_model_folder
 from .unpickling import UnsafeCheckpointError, load_pickled
 
 
 CONFIG_FILE = "config.json"
-# In the order in which transformers looks for them; then what DeepSpeed writes for the research code.
-INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-WEIGHT_FILES = ("model.safetensors", INDEX_FILES[0], "pytorch_model.bin", INDEX_FILES[1])
-DEEPSPEED_PATTERN = "mp_rank_*_model_states.pt"
+DEEPSPEED_PATTERN = "mp_rank_*_model_states.pt"  # what it writes for the research code
 FILE_ENDINGS = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.bin"]
 
@@ -115,9 +112,9 @@ def find_source(source: str, revision: str | None = None) -> WeightSource:
         return WeightSource(source, [path])
     if not path.is_dir():
         path = _download(source, revision)
-    for name in WEIGHT_FILES:
+    for name in WEIGHTS:
         if (path / name).is_file():
-            files = _files_of_index(path / name) if name in INDEX_FILES else [path / name]
+            files = _files_of_index(path / name) if name in INDEXES else [path / name]
             return WeightSource(source, files, path if (path / CONFIG_FILE).is_file() else None)
     return WeightSource(source, [_deepspeed_file(path, source)])
 
@@ -177,7 +174,7 @@ def _deepspeed_file(folder: Path, source: str) -> Path:
     files = sorted(folder.glob(DEEPSPEED_PATTERN))
     if not files:
         raise FileNotFoundError(
-            f"{source} holds no weights: none of {', '.join(WEIGHT_FILES)} and no {DEEPSPEED_PATTERN}. "
+            f"{source} holds no weights: none of {', '.join(WEIGHTS)} and no {DEEPSPEED_PATTERN}. "
             f"{advise_model_folder(folder)} Or name the file itself if it is called otherwise."
         )
     if len(files) > 1:

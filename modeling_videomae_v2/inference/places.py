@@ -10,12 +10,17 @@ from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
-from ..model_files import CONFIGURATIONS, PROCESSOR_FILES, advise_model_folder, open_weights, read_json
+from ..model_files import (
+    CONFIGURATIONS,
+    INDEXES,
+    PROCESSOR_FILES,
+    WEIGHTS,
+    advise_model_folder,
+    open_weights,
+    read_json,
+)
 
 
-INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-# In the order in which transformers looks for them.
-WEIGHTS = ("model.safetensors", INDEXES[0], "pytorch_model.bin", INDEXES[1])
 SETTINGS = ("config.json", *PROCESSOR_FILES)
 PICKLED = "*_model*.bin"
 
@@ -84,7 +89,7 @@ def errors_in_words(name: str) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, UnpicklingError, EOFError) as error:
-        raise _damaged(name, error) from error
+        raise (_find_damaged(Path(name)) or _unreadable(f"of {name}", error)) from error
     except OSError as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         if os.path.isdir(name):
@@ -101,10 +106,6 @@ def errors_in_words(name: str) -> Iterator[None]:
         if found is None:
             raise
         raise found from error
-
-
-def _damaged(name: str, error: Exception) -> ValueError:
-    return _find_damaged(Path(name)) or _unreadable(f"of {name}", error)
 
 
 def _find_damaged(folder: Path) -> ValueError | None:
