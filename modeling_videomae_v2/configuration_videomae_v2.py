@@ -389,4 +389,13 @@ class VideoMAEv2Config(PreTrainedConfig):
             )
 
 
+def published_size(config: VideoMAEv2Config) -> str | None:
+    """Name of the preset that has this encoder; None where none has."""
+    names = ("patch_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    for size, preset in PRESETS.items():
+        if all(getattr(config, name) == preset.get(name, getattr(VideoMAEv2Config, name)) for name in names):
+            return size
+    return None
+
+
 __all__ = ["VideoMAEv2Config"]

@@ -27,7 +27,7 @@ from .. import (
     VideoMAEv2Model,
     VideoMAEv2VideoProcessor,
 )
-from ..configuration_videomae_v2 import PRESETS
+from ..configuration_videomae_v2 import published_size
 from ..convert_videomae_v2 import (
     Recipes,
     StateDict,
@@ -159,7 +159,7 @@ def convert_checkpoint(
     return Converted(
         destination=destination,
         kind=(_STOCK_CLASSES[draft.model_class] if to == "transformers" else draft.model_class).__name__,
-        size=_published_size(draft.config),
+        size=published_size(draft.config),
         num_parameters=sum(tensor.numel() for tensor in draft.shapes.values()),
         num_labels=draft.config.num_labels if has_head else None,
         dtype=str(draft.dtype).removeprefix("torch."),
@@ -237,14 +237,6 @@ def _named(source: WeightSource) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{source.name}: {error}") from error
-
-
-def _published_size(config: VideoMAEv2Config) -> str | None:
-    names = ("patch_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    for name, preset in PRESETS.items():
-        if all(getattr(config, key) == {"patch_size": 16, **preset}[key] for key in names):
-            return name
-    return None
 
 
 def _processor(folder: Path | None, config: VideoMAEv2Config, settings: Mapping[str, Any]) -> VideoMAEv2VideoProcessor:

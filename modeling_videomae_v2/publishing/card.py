@@ -8,7 +8,7 @@ from string import Template
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ..configuration_videomae_v2 import PRESETS, VideoMAEv2Config
+from ..configuration_videomae_v2 import VideoMAEv2Config, published_size
 from .texts import (
     CLASSIFIER_LIMITS,
     COMMON_LIMITS,
@@ -153,12 +153,8 @@ def card_text(facts: CardFacts) -> str:
 
 def size_name(config: VideoMAEv2Config) -> str:
     """`"ViT-B"` and so on where the encoder is one of the published sizes, else its width and depth."""
-    for preset, values in PRESETS.items():
-        expected = VideoMAEv2Config(**{name: value for name, value in values.items() if not name.startswith("decoder")})
-        names = ("patch_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        if all(getattr(config, name) == getattr(expected, name) for name in names):
-            return SIZE_NAMES[preset]
-    return f"ViT of width {config.hidden_size} and depth {config.num_hidden_layers}"
+    size = published_size(config)
+    return SIZE_NAMES[size] if size else f"ViT of width {config.hidden_size} and depth {config.num_hidden_layers}"
 
 
 def _eval_result(result: Result) -> EvalResult:
