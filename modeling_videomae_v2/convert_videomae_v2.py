@@ -116,8 +116,9 @@ _TO_OURS: Names = {
 _CONTAINERS = ("model", "module", "state_dict")
 _MOST_CONTAINERS = 4  # inside each other
 _WRAPPERS = re.compile(r"^(module\.|model\.|backbone\.)+")
-_ENCODER_PREFIXES = ("", "encoder.", "videomae.", "videomae_v2.")
 _PREFIX = "videomae_v2."
+_ENCODER_PREFIXES = ("", "encoder.", "videomae.", _PREFIX)
+_BLOCK_NUMBER = re.compile(r"\.(\d+)\.")
 # What a layer scale multiplies the output of, by the end of its name -> the scale's.
 _LAYER_SCALES = {"attention.o_proj": "layer_scale1.lambda1", "mlp.fc2": "layer_scale2.lambda1"}
 # In some versions of transformers; the softmax takes it out again.
@@ -169,7 +170,9 @@ def recipes_to_ours(keys: Iterable[str]) -> Recipes:
             f"{len(unknown)} of {len(unknown) + len(recipes)} keys belong to no known VideoMAE layout: "
             f"{_listed(unknown)}. Remove them from the state dict if they are no weights of the model."
         )
-    return _prefix_encoder(recipes, _PREFIX)
+    if not any(map(_is_outside_encoder, recipes)):
+        return recipes
+    return {name if _is_outside_encoder(name) else _PREFIX + name: take for name, take in recipes.items()}
 
 
 def convert_to_transformers(state_dict: Mapping[str, torch.Tensor]) -> StateDict:
@@ -289,17 +292,12 @@ def find_weights(checkpoint: Any) -> Mapping[str, torch.Tensor]:
     Raises:
         ValueError: There is none.
     """
-    found = checkpoint
+    found = checkpoint if isinstance(checkpoint, Mapping) else {}
     for _ in range(_MOST_CONTAINERS):
-        if not isinstance(found, Mapping):
-            break
-        inner = next((found[name] for name in _CONTAINERS if isinstance(found.get(name), Mapping)), None)
-        if inner is None:
-            break
-        found = inner
-    others = [key for key, value in found.items() if not _is_weight(key, value)] if isinstance(found, Mapping) else []
-    if not isinstance(found, Mapping) or others or not found:
-        what = f"a {type(found).__name__}" if not isinstance(found, Mapping) else "nothing"
+        found = next((found[name] for name in _CONTAINERS if isinstance(found.get(name), Mapping)), found)
+    others = [key for key, value in found.items() if not _is_weight(key, value)]
+    if others or not found:
+        what = "nothing" if isinstance(checkpoint, Mapping) else f"a {type(checkpoint).__name__}"
         what = f"values that are no tensors: {_listed(others)}" if others else what
         raise ValueError(
             f"No weights found: expected a dict of tensors, bare or under one of {', '.join(map(repr, _CONTAINERS))}, "
@@ -317,22 +315,23 @@ def our_name(key: str) -> str | None:
 
     The fused matrix of queries, keys and values is `...attention.qkv.weight`, which is no parameter of ours.
     """
-    bare = _WRAPPERS.sub("", key.replace("_orig_mod.", ""))
-    number = re.search(r"\.(\d+)\.", bare)
-    if number:
-        bare = bare.replace(number.group(), ".{i}.", 1)
+    bare, number = _as_in_tables(_WRAPPERS.sub("", key.replace("_orig_mod.", "")))
     for prefix in _ENCODER_PREFIXES:
         name = _TO_OURS.get(bare.removeprefix(prefix))
         if name is not None:
-            return name.replace(".{i}.", number.group()) if number else name
+            return name.replace("{i}", number)
     return None
 
 
 def is_our_key(key: str) -> bool:
     """Whether a key is one of our models', with or without the prefix of the encoder."""
-    bare = key.removeprefix(_PREFIX)
-    number = re.search(r"\.(\d+)\.", bare)
-    return (bare.replace(number.group(), ".{i}.", 1) if number else bare) in _OURS
+    return _as_in_tables(key.removeprefix(_PREFIX))[0] in _OURS
+
+
+def _as_in_tables(key: str) -> tuple[str, str]:
+    """A key with `{i}` in place of the number of its block, and what stood there."""
+    number = _BLOCK_NUMBER.search(key)
+    return (_BLOCK_NUMBER.sub(".{i}.", key, count=1), number[1]) if number else (key, "{i}")
 
 
 def _split_qkv(name: str, key: str) -> Recipes:
@@ -344,22 +343,14 @@ def _split_qkv(name: str, key: str) -> Recipes:
 
 
 def _renamed(bare: str, names: Names) -> str:
-    number = re.search(r"\.(\d+)\.", bare)
-    name = names.get(bare.replace(number.group(), ".{i}.", 1) if number else bare)
-    if name is None:
+    key, number = _as_in_tables(bare)
+    if key not in names:
         raise ValueError(f"{bare!r} has no counterpart in that layout; expected the state dict of one of our models.")
-    return name.replace(".{i}.", number.group()) if number else name
+    return names[key].replace("{i}", number)
 
 
 def _is_outside_encoder(key: str) -> bool:
     return key.startswith(("classifier.", "decoder.", "encoder_to_decoder."))
-
-
-def _prefix_encoder(recipes: Recipes, prefix: str) -> Recipes:
-    """Put the prefix before the encoder's names, if there is more than the encoder."""
-    if not any(map(_is_outside_encoder, recipes)):
-        return recipes
-    return {name if _is_outside_encoder(name) else prefix + name: take for name, take in recipes.items()}
 
 
 def _listed(keys: list[Any], most: int = 5) -> str:
