@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .recipe import Recipe, RecipeError, RecipeT, load_recipe
+from .recipe import Recipe, RecipeError, RecipeT, launched_processes, load_recipe
 
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def leave(status: int) -> NoReturn:
     group, and one that asks for the interpreter then would abort a process whose work is done and saved.
     """
     gc.collect()  # ends the workers that decode
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if launched_processes() > 1:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -27,7 +27,7 @@ from transformers.integrations import unset_hf_deepspeed_config
 
 from modeling_videomae_v2.host_memory import keep_freed_memory
 
-from .recipe import Recipe, RecipeError
+from .recipe import Recipe, RecipeError, launched_processes
 
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs")),
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
-    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    expected = launched_processes()
     if accelerator.num_processes != expected:
         raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {accelerator.num_processes}.")
     # said here and not above: an environment variable of the launcher would win over the argument

@@ -11,9 +11,7 @@ need be there; where model.init_from is not there either, model.preset counts. O
 
 import argparse
 import logging
-import os
 import sys
-from unittest.mock import patch
 
 from .memory_launch import read_launch
 from .recipe import Recipe, load_recipe
@@ -53,8 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         launcher.add_argument("--num_processes")
         options, arguments = launcher.parse_known_args(arguments)
         launch = read_launch(options.config_file, options.num_processes)
-        with patch.dict(os.environ, WORLD_SIZE=str(launch.num_processes)):  # a recipe is checked for as many
-            recipe = load_recipe([*arguments, *unused], STAGES[stage])
+        recipe = load_recipe([*arguments, *unused], STAGES[stage], num_processes=launch.num_processes)
 
         from .memory_sum import memory_of  # after the arguments: a slip of the pen need not wait for PyTorch
 

@@ -88,7 +88,7 @@ def memory_of(recipe: Recipe, launch: Launch = ALONE) -> MemorySum:
     Raises:
         RecipeError: The model cannot be made, or the batch not be shared by so many processes.
     """
-    config, half = _config(recipe), (recipe.mixed_precision or launch.mixed_precision) != "no"
+    config, half = _config(recipe, launch.num_processes), (recipe.mixed_precision or launch.mixed_precision) != "no"
     model = _on_meta(recipe, config)
     cut = launch.num_processes if launch.sharded else 1
     cast = half and launch.sharded and getattr(recipe, "decoder_precision", "same") == "same"  # by FSDP2, as it gathers
@@ -175,7 +175,7 @@ def _with(config: VideoMAEv2Config, layers: dict[str, int]) -> VideoMAEv2Config:
     return VideoMAEv2Config.from_dict({**config.to_diff_dict(), **layers})
 
 
-def _config(recipe: Recipe) -> VideoMAEv2Config:
+def _config(recipe: Recipe, num_processes: int) -> VideoMAEv2Config:
     """That of the run; of a checkpoint that is not there yet, that of the preset."""
     try:
         return recipe.model_config()
@@ -185,7 +185,7 @@ def _config(recipe: Recipe) -> VideoMAEv2Config:
         preset = recipe.model.preset
         say(f"model.init_from ({recipe.model.init_from}) cannot be loaded: model.preset ({preset}) is counted instead.")
         recipe = replace(recipe, model=replace(recipe.model, init_from=None))
-        recipe.validate()
+        recipe.validate(num_processes)
         return recipe.model_config()
     except ValueError as error:  # nobody has tried the values on a model of the Hub before
         raise RecipeError(str(error)) from error

@@ -185,15 +185,18 @@ class Recipe:
     checkpoint: CheckpointRecipe = knob(CheckpointRecipe, "checkpoints")
     tracking: TrackingRecipe = knob(TrackingRecipe, "progress, logs and pictures")
 
-    def validate(self) -> None:
+    def validate(self, num_processes: int | None = None) -> None:
         """Check all that can be checked without data, processes or a device.
+
+        Args:
+            num_processes: Processes that are going to train; default: those that the launcher has started.
 
         Raises:
             RecipeError: A list of what is wrong.
         """
         parts = (self.model, self.data, self.optimizer, self.schedule, self.ema, self.checkpoint, self.tracking, self)
         found = [problem for part in parts for problem in part.problems()]
-        found = found or self.contradictions()
+        found = found or self.contradictions(num_processes or launched_processes())
         if found:
             lines = (f"- {problem}" if problem.endswith("?") else f"- {problem}." for problem in found)
             raise RecipeError("\n".join(["The recipe cannot be run:", *lines]))
@@ -210,14 +213,19 @@ class Recipe:
             found.append(f"seed must lie in [0, {LARGEST_SEED}), got {self.seed}")
         return found
 
-    def contradictions(self) -> list[str]:
-        """Values that are right by themselves and wrong together, in words."""
+    def contradictions(self, num_processes: int) -> list[str]:
+        """Values that are right by themselves and wrong together on this many processes, in words."""
         try:
-            self.accumulation_for(int(os.environ.get("WORLD_SIZE", "1")))
-            self.model_config()
+            self.accumulation_for(num_processes)
+            if self.knows_model():
+                self.model_config()
         except ValueError as error:
             return [str(error).rstrip(".")]
         return []
+
+    def knows_model(self) -> bool:
+        """Whether the model can be looked at where the recipe is checked."""
+        return True
 
     def accumulation_for(self, num_processes: int) -> int:
         """Forward passes per optimizer step on this many processes.
@@ -297,8 +305,13 @@ class Recipe:
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 
+def launched_processes() -> int:
+    """Processes that the launcher has started, this one among them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def load_recipe(
-    argv: Sequence[str], recipe_class: type[RecipeT], other_names: Mapping[str, str] = OTHER_NAMES
+    argv: Sequence[str], recipe_class: type[RecipeT], other_names: Mapping[str, str] = OTHER_NAMES, **checked_for: Any
 ) -> RecipeT:
     """Read a recipe from command-line arguments: `--config file.yaml` and any number of `--key value` after or before.
 
@@ -306,6 +319,7 @@ def load_recipe(
         argv: Arguments without the name of the program. `--help` prints every key and leaves.
         recipe_class: `Recipe`, a subclass, or another recipe that has `validate`.
         other_names: What others call its keys.
+        **checked_for: Arguments of its `validate`.
 
     Returns:
         The recipe, checked.
@@ -326,5 +340,5 @@ def load_recipe(
         if key != "config":
             assign(values, key, value)
     recipe = build(recipe_class, values, others=other_names)
-    recipe.validate()
+    recipe.validate(**checked_for)
     return recipe

@@ -28,8 +28,8 @@ class PreTrainingRecipe(Recipe):
         "same", "fp32: decoder and loss in fp32 beside an encoder in half precision (paper, D.1)"
     )
 
-    def contradictions(self) -> list[str]:
-        found = super().contradictions()
+    def contradictions(self, num_processes: int) -> list[str]:
+        found = super().contradictions(num_processes)
         if not found:
             from .masks import MaskDrawer
 
@@ -162,15 +162,9 @@ class FineTuningRecipe(Recipe):
             found.append("eval says when to evaluate, but data_eval names no videos")
         return found + self.eval.problems()
 
-    def contradictions(self) -> list[str]:
-        start = self.model.init_from
-        if start is None or os.path.isdir(start):
-            return super().contradictions()
-        try:  # the checkpoint need not be on the machine that checks the recipe
-            self.accumulation_for(int(os.environ.get("WORLD_SIZE", "1")))
-        except ValueError as error:
-            return [str(error).rstrip(".")]
-        return []
+    def knows_model(self) -> bool:
+        start = self.model.init_from  # it need not be on the machine that checks the recipe
+        return start is None or os.path.isdir(start)
 
     def model_config(self, **more: Any) -> "VideoMAEv2Config":
         """As `Recipe.model_config`; `names` are the names of the classes, by default as far as the recipe says them."""

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes of an evaluation: each holds the whole model, and they meet only at the start and at the end."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list
 
 from ..launch import check_processes, on_cpu, set_up_torch, wants
+from ..recipe import launched_processes
 from ..recipe_parsing import RecipeError
 from .errors import FailedElsewhereError
 from .recipe import EvaluationRecipe
@@ -43,7 +43,7 @@ def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
     before = bool(PartialState._shared_state)
     state = PartialState(cpu=on_cpu(recipe), timeout=PATIENCE)
     try:
-        expected = int(os.environ.get("WORLD_SIZE", "1"))
+        expected = launched_processes()
         if state.num_processes != expected:
             raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
         set_up_torch(recipe)
