@@ -8,10 +8,8 @@ that it would have had.
 
 import torch
 
-from modeling_videomae_v2 import VideoMAEv2Config, frame_mask, random_mask, running_cell_mask, tube_mask
-
-
-MASKS = {"tube": tube_mask, "running_cell": running_cell_mask, "random": random_mask, "frame": frame_mask}
+from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.masking_videomae_v2 import MASKS
 
 
 def mix(*numbers: int) -> int:
