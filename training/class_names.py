@@ -35,7 +35,7 @@ def find_class_names(recipe: "FineTuningRecipe", default: list[str] | None = Non
     """
     names, origin = recipe.labels, "labels"
     if names is None and recipe.labels_file is not None:
-        names, origin = read_labels_file(recipe.labels_file), f"labels_file ({recipe.labels_file})"
+        names, origin = list(read_names(recipe.labels_file, "labels_file")), f"labels_file ({recipe.labels_file})"
     if names is None and (recipe.num_labels is None or any(source.kind in NAMING for source in recipe.data.sources)):
         mixture = open_data(recipe)
         names, origin = (list(mixture.classes), "the data") if mixture.classes else (None, "")
@@ -53,16 +53,22 @@ def find_class_names(recipe: "FineTuningRecipe", default: list[str] | None = Non
     return names
 
 
-def read_labels_file(path: str) -> list[str]:
-    """Names of the classes in a file.
+def read_names(path: str | None, key: str) -> tuple[str, ...] | None:
+    """Names of the classes in a file; None without a file.
+
+    Args:
+        path: The file, see `read_labels`.
+        key: What the recipe calls it.
 
     Raises:
         RecipeError: It cannot be read.
     """
+    if path is None:
+        return None
     try:
-        return read_labels(path)
+        return tuple(read_labels(path))
     except (OSError, ValueError) as error:
-        raise RecipeError(f"labels_file: {error}") from error
+        raise RecipeError(f"{key}: {error}") from error
 
 
 def open_data(recipe: "FineTuningRecipe") -> Mixture:

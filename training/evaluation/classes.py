@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeling_videomae_v2 import VideoMAEv2Config
-from modeling_videomae_v2.labels_videomae_v2 import read_labels, select_classes
+from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
+from ..class_names import names_of, placeholders, read_names
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
 
@@ -48,8 +49,8 @@ class ClassMap:
 
 def names_of_model(config: VideoMAEv2Config) -> tuple[str, ...] | None:
     """Names of a model's outputs, None where the configuration only numbers them."""
-    names = tuple(str(config.id2label[i]) for i in range(config.num_labels))
-    return None if all(name == f"LABEL_{i}" for i, name in enumerate(names)) else names
+    names = names_of(config)
+    return None if names == placeholders(len(names)) else tuple(names)
 
 
 def match_classes(
@@ -115,24 +116,6 @@ def _match_names(
     if restrict:
         return ClassMap(given, indices, None, len(given), f"{how}, the others left out")
     return ClassMap(known, None, indices, len(given), f"{how}, all of them competing")
-
-
-def read_names(path: str | None, key: str) -> tuple[str, ...] | None:
-    """Names of classes in a file; None without a file.
-
-    Args:
-        path: The file, see `read_labels`.
-        key: What the recipe calls it.
-
-    Raises:
-        RecipeError: It cannot be read.
-    """
-    if path is None:
-        return None
-    try:
-        return tuple(read_labels(path))
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"{key}: {error}") from error
 
 
 def _read_renames(path: str | None) -> dict[str, str]:

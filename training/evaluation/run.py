@@ -16,12 +16,13 @@ from tqdm.auto import tqdm
 
 from modeling_videomae_v2.compiling import compile_model
 
+from ..class_names import read_names
 from ..data.faults import Fault, TooManyBadVideosError, listing
 from ..data.mixture import Mixture, open_source
 from ..data.relabel import with_classes
 from ..launch import asked_precision
 from ..recipe_parsing import RecipeError
-from .classes import ClassMap, match_classes, read_names
+from .classes import ClassMap, match_classes
 from .inference import Classifier, load_model
 from .loading import ViewDataset, group_size, groups_of, make_loader, started
 from .picture import draw_confusion
