@@ -19,7 +19,7 @@ COLUMNS = {
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
 CHARACTERS_AT_A_TIME = 2**18
-SHOWN = 200  # characters of a line that is wrong: what is no list may be one of many megabytes
+LONGEST_QUOTE = 200  # characters of a line that is wrong: what is no list may be one of many megabytes
 _NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
 _ONE_MORE = {  # a number at the end of what is left of a line
     None: re.compile(r"[ \t,][+-]?\d+(?:\.\d+)?$", re.MULTILINE),
@@ -178,6 +178,7 @@ def _guess_columns(path: str, line: str, separator: str | None, labelled: bool) 
     if count not in layouts:
         known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
         raise ValueError(
-            f"{path}: a line must be one of {known}, whole numbers behind the path; the first one is {line[:SHOWN]!r}."
+            f"{path}: a line must be one of {known}, whole numbers behind the path; the first one is "
+            f"{line[:LONGEST_QUOTE]!r}."
         )
     return layouts[count]

@@ -13,13 +13,13 @@ import numpy as np
 
 from modeling_videomae_v2.folders import folder_id, walk_folders
 
-from ..list_lines import SHOWN, Layout, find_layout, read_videos
+from ..list_lines import LONGEST_QUOTE, Layout, find_layout, read_videos
 from .sources import HIGHEST_LABEL, LABELS, PICTURE_SUFFIXES, VIDEO_SUFFIXES, IndexedSource, Video
 
 
 logger = logging.getLogger(__name__)
 
-_SHOWN = 3  # names in a warning
+NAMES_IN_WARNING = 3
 # Without its videos, training would be on less, and where it is a class the numbers of others would change.
 _WAY_OUT = "Make it readable, take it out, or name the videos in a list (kind: list)."
 
@@ -106,7 +106,7 @@ def _fault(path: str, layout: Layout, places: Sequence[int], lines: list[str]) -
             return True
         return False
 
-    place, line = next((place, line[:SHOWN]) for place, line in zip(places, lines) if is_wrong(line))
+    place, line = next((place, line[:LONGEST_QUOTE]) for place, line in zip(places, lines) if is_wrong(line))
     numbers = ", whole numbers behind the path" if len(layout.columns) > 1 else " alone"
     return ValueError(
         f"{path}, line {place}: expected `{' '.join(layout.columns)}`{numbers}, got {line!r}. "
@@ -177,7 +177,7 @@ def _by_class(path: str, labelled: bool) -> dict[str, list[str]]:
             f"{path} has videos, but no folders, which would be their classes. Sort them into folders, or name them "
             "with their labels in a list (kind: list)."
         )
-    names = ", ".join(loose[:_SHOWN]) + (", ..." if len(loose) > _SHOWN else "")
+    names = ", ".join(loose[:NAMES_IN_WARNING]) + (", ..." if len(loose) > NAMES_IN_WARNING else "")
     logger.warning(
         "%d videos in %s have no class and are left out: they lie beside the folders (%s).", len(loose), path, names
     )
