@@ -55,11 +55,6 @@ def picture_names(folder: str) -> list[str]:
     return [name for name in names if name.rpartition(".")[2].lower() in PICTURE_SUFFIXES]
 
 
-def count_pictures(folder: str) -> int:
-    """How many `picture_names` there are."""
-    return len(picture_names(folder))
-
-
 class Source(ABC):
     """Numbered videos.
 

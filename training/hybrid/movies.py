@@ -14,7 +14,7 @@ from typing import Any
 
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoReader
 
-from ..data.sources import VIDEO_SUFFIXES, count_pictures
+from ..data.sources import VIDEO_SUFFIXES, picture_names
 from .lists import fault, find_layout, read_header, read_lines, read_list
 
 
@@ -110,7 +110,7 @@ def probe(movies: Sequence[Movie], root: str, workers: int, needs_fps: bool = Tr
                     f"{place} is a folder of pictures, whose frames per second nobody knows. Give them in the list "
                     "(`path total fps`), or pass --ava-cut if it holds minutes 15 to 30 alone."
                 )
-            return Movie(movie.path, movie.line, count_pictures(place), movie.fps)
+            return Movie(movie.path, movie.line, len(picture_names(place)), movie.fps)
         with VideoReader(place, num_threads=1) as reader:
             return Movie(movie.path, movie.line, movie.total or reader.num_frames, movie.fps or reader.fps)
 

@@ -73,9 +73,7 @@ class ClassificationTask(Task):
         if recipe.model.init_from is not None and recipe.label_renames:  # here, or the model would be blamed for them
             self.renames = read_renames(recipe.label_renames)
         model = super().build_model()
-        if self.recipe.peft == "lora":
-            model = add_lora(model, self.recipe.lora)
-        return model
+        return add_lora(model, recipe.lora) if recipe.peft == "lora" else model
 
     def freeze(self, model: PreTrainedModel) -> None:
         if self.recipe.peft == "lora":  # gradients flow through all blocks, and into none of their weights
