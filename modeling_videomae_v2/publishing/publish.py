@@ -79,14 +79,13 @@ def publish_folder(
     if create_pr and revision not in (None, "main"):
         raise ValueError(f"--create-pr proposes a change of main, so it does not go with --revision {revision}.")
     api = HfApi()
-    resolve_repo_id(repo_id, {"name": "user"})  # refuse a wrong name before anything else
-    if "/" not in repo_id:
-        repo_id = resolve_repo_id(repo_id, who_publishes(api, must_write=not dry_run))
+    repo_id = resolve_repo_id(api, repo_id, must_write=not dry_run)
     with tempfile.TemporaryDirectory(prefix="videomae-v2-publish-") as staged:
         with _room_in(staged):
             repository = stage_repository(folder, staged, repo_id, **content)
         try:
-            plan = _compare(api, repository, repo_id, revision, dry_run)
+            who_publishes(api, must_write=not dry_run)
+            plan = plan_upload(api, repository, repo_id, revision)
         except OSError as error:
             if dry_run:
                 _check_without_the_hub(repository, repo_id, revision, progress, error)
@@ -117,12 +116,6 @@ def _room_in(staged: str) -> Iterator[None]:
             f"{staged} cannot be written: {error.strerror}. Make room there, or set the environment variable TMPDIR to "
             "another folder for temporary files."
         ) from error
-
-
-def _compare(api: HfApi, repository: StagedRepository, repo_id: str, revision: str | None, dry_run: bool) -> Plan:
-    """What sending would do."""
-    who_publishes(api, must_write=not dry_run)
-    return plan_upload(api, repository, repo_id, revision)
 
 
 def _check_without_the_hub(

@@ -93,14 +93,19 @@ class Plan:
             )
 
 
-def resolve_repo_id(repo_id: str, user: dict[str, Any] | None) -> str:
-    """`namespace/name`; without a namespace it is the user's own. `ValueError` where the Hub would not accept it."""
+def resolve_repo_id(api: HfApi, repo_id: str, must_write: bool) -> str:
+    """`namespace/name`; without a namespace it is the user's own. Arguments and further errors as for `who_publishes`.
+
+    Raises:
+        ValueError: The Hub would not accept the name, or it has no namespace and there is no access token.
+    """
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:
         raise ValueError(f"{repo_id!r} is no name of a repository (NAMESPACE/NAME): {error}") from error
     if "/" in repo_id:
         return repo_id
+    user = who_publishes(api, must_write)
     if user is None:
         raise ValueError(f"{repo_id!r} has no namespace; write NAMESPACE/{repo_id}.")
     return f"{user['name']}/{repo_id}"
