@@ -84,13 +84,13 @@ def features(
     reporter = Reporter(quiet)
     if tokens not in TOKENS:
         raise ValueError(f"`--tokens` must be one of {', '.join(TOKENS)}, got {tokens!r}.")
-    share = None if part is None else Part.parse(part)
-    if share and parquet:
+    own_part = None if part is None else Part.parse(part)
+    if own_part and parquet:
         raise ValueError(
             "`--parquet` and `--part` do not go together: a part knows nothing of the others. When all are done, run "
             "the command once more with `--parquet`, and without `--part`."
         )
-    sources = _choose(videos, share, reporter)
+    sources = _choose(videos, own_part, reporter)
     check_place(model, revision)
 
     from ..inference.clips import choose_sampling, clips_of
@@ -116,7 +116,7 @@ def features(
     products = "float8" if checkpoint.model.device.type == "cuda" else "int8"
     settings = describe_settings(checkpoint, sampling, tokens, f"{dtype}, {products} products" if quantize else dtype)
     runner = BatchRunner(checkpoint, partial(features_of, tokens=tokens), batch_size, compile, quantize)
-    store = FeatureStore(out, settings, file_format, share)
+    store = FeatureStore(out, settings, file_format, own_part)
     for note in checkpoint.notes:
         reporter.note(note)
     left = [source for source in sources if not store.is_finished(source)]
@@ -133,21 +133,21 @@ def features(
         store.write_parquet()
     seconds = runner.busy_seconds + runner.idle_seconds
     if left and seconds:
-        share = 100 * runner.busy_seconds / seconds
+        busy = 100 * runner.busy_seconds / seconds
         written = len(left) - failed
         videos_written = f"{written} video{'s' if written != 1 else ''} written to {out}"
-        reporter.note(f"{videos_written}; the model was busy {share:.0f}% of the time.")
+        reporter.note(f"{videos_written}; the model was busy {busy:.0f}% of the time.")
     finish(reporter, failed, len(sources))
 
 
-def _choose(videos: list[str], share: Part | None, reporter: Reporter) -> list[Source]:
-    """The videos, or a share of them; a share without any has been done."""
+def _choose(videos: list[str], part: Part | None, reporter: Reporter) -> list[Source]:
+    """The videos, or a part of them; a part without any has been done."""
     sources = find_sources(videos)
     say_missing(reporter, sources)
-    if share is None:
+    if part is None:
         return sources
-    if not (taken := share.take(sources)):
-        reporter.note(f"Nothing to do: of {len(sources)} videos, part {share.number}/{share.of} has none.")
+    if not (taken := part.take(sources)):
+        reporter.note(f"Nothing to do: of {len(sources)} videos, part {part.number}/{part.of} has none.")
         raise typer.Exit
     return taken
 

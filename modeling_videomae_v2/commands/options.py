@@ -135,6 +135,7 @@ __all__ = [
     "Dtype",
     "Model",
     "ProcessorName",
+    "Quantize",
     "Quiet",
     "Reporter",
     "Revision",
