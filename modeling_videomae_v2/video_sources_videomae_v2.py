@@ -133,11 +133,6 @@ def import_av() -> Any:
     return av
 
 
-def _flags(stream: Any) -> int:
-    """Disposition flags of a stream; none in PyAV before 14, which does not tell them."""
-    return getattr(getattr(stream, "disposition", None), "value", 0)
-
-
 def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
     """Open a resolved source with PyAV.
 
@@ -165,7 +160,7 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
         elif isinstance(error, av.error.InvalidDataError):
             reason = "it is not a video file, or is damaged at its start"
         raise VideoDecodingError(name, reason, "Check that it plays, and export it again if it does not.") from error
-    streams = [s for s in container.streams.video if not _flags(s) & COVER_PICTURE]
+    streams = [s for s in container.streams.video if not s.disposition.value & COVER_PICTURE]
     reason = ""
     if container.format.name in REFUSED_FORMATS:
         reason = f"it is not a video (but {container.format.name})"
