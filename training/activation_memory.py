@@ -43,7 +43,7 @@ class GpuAutocast(TorchFunctionMode):
 def as_on_a_gpu() -> Iterator[None]:
     """Within it, a CPU keeps under autocast what a GPU would keep; attention that is SDPA is fused."""
     with (
-        patch.multiple(cpu_attention, MAX_TOKENS_OF_PLAIN_TRAINING=0),
+        patch.multiple(cpu_attention, FAST_HALF_TYPES=frozenset()),
         patch.multiple(blocks, INEXACT_NORM_DEVICES=()),
         patch.multiple(cpu_precision, HALF_TYPES={}),  # that this CPU is slow does not matter
         GpuAutocast(),
