@@ -30,7 +30,7 @@ AUTO_CLASSES = {
     "VideoMAEv2ForVideoClassification": "AutoModelForVideoClassification",
 }
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "*.bin", "*.pth", "*.pt", "*.ckpt")
+PICKLED = ("pytorch_model.bin.index.json", "*.bin", "*.pth", "*.pt", "*.ckpt")
 SHOWN = 6  # names in a list before "and so many more"
 
 # Access keys of well-known services, private keys, and addresses with a password in them.

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from ..data.files import FolderSource, ListSource
-from ..data.hub import DatasetSource
 from ..data.relabel import RelabelledSource
 from ..data.sources import IndexedSource, Source
 from .classes import ClassMap
@@ -86,5 +85,5 @@ def _digest_of_source(source: Source) -> dict[str, Any]:
     if isinstance(source, IndexedSource):
         labels = [] if source.labels is None else source.labels.tolist()
         return {**known, "digest": _digest(source.name, repr(labels), *source.paths)}
-    assert isinstance(source, DatasetSource)  # the recipe refuses streams
+    # a `DatasetSource`: the recipe refuses streams
     return {**known, "digest": _digest(source.name, repr(source.classes), repr(source.labels))}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .kinetics_lists import CLIP_NAME
-from .manifest import ListWriter, ManifestWriter, joined, manifest_schema
+from .manifest import ROWS_AT_A_TIME, ListWriter, ManifestWriter, joined, manifest_schema
 from .movies import WINDOW, cut_all
 from .outputs import OutputFolder
 from .parts import PARTS, Part, Piece, read_pieces
@@ -121,7 +121,7 @@ def _write(
     """Write the list of a part and its rows of the manifest; how many there are."""
     table, root = selection.chosen(), options.root(part.name)
     with ListWriter(folder.file(f"{part.name}.txt"), LIST_COLUMNS) as lines:
-        for batch in table.to_batches(max_chunksize=50_000):
+        for batch in table.to_batches(max_chunksize=ROWS_AT_A_TIME):
             for path, start, total in zip(*(column.to_pylist() for column in batch.columns)):
                 clip = CLIP_NAME.fullmatch(path) if part.name == "k710" else None
                 video, begin, end = clip.groups() if clip else (None, None, None)

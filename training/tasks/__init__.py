@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The objectives: pre-training, classification and distillation, each beside the recipe that describes it."""
+"""The objectives: pre-training, classification and distillation, and the recipes that describe them."""
 
 from ..recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
 from .base import Batch, Task
