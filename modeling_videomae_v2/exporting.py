@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ CHECKED_BATCHES = (1, 3)
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Exported:
     """What was written.
 
@@ -42,8 +42,8 @@ class Exported:
     """
 
     files: list[Path]
-    errors: dict[int, float] = field(default_factory=dict)
-    scale: float = 0.0
+    errors: dict[int, float]
+    scale: float
 
 
 class Graph(nn.Module):
@@ -128,20 +128,19 @@ def export_model(
         write, load = (_write_onnx, _load_onnx) if file_format == "onnx" else (_write_torch, _load_torch)
         with naming(path):
             write(graph, inputs[2], aside)
-        exported = Exported([], scale=max(float(value.abs().max()) for value in expected.values()))
-        exported.errors = _check(load(aside), inputs, expected, exported.scale * TOLERANCES[dtype])
+        scale = max(float(value.abs().max()) for value in expected.values())
+        errors = _check(load(aside), inputs, expected, scale * TOLERANCES[dtype])
         about = describe(checkpoint, file_format, dtype, task, views) | {
             "checked": {
                 "batch_sizes": list(CHECKED_BATCHES),
-                "largest_error": max(exported.errors.values()),
-                "largest_output": exported.scale,
+                "largest_error": max(errors.values()),
+                "largest_output": scale,
             }
         }
         text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
         with naming(description):
             Path(folder, description.name).write_text(text, encoding="utf-8")
-        exported.files = _move(Path(folder), path)
-    return exported
+        return Exported(_move(Path(folder), path), errors, scale)
 
 
 def describe(checkpoint: Checkpoint, file_format: str, dtype: str, task: str, views: int) -> dict[str, Any]:
