@@ -18,7 +18,7 @@ import torch
 StateDict = dict[str, torch.Tensor]
 Weights = Mapping[str, torch.Tensor]
 Names = dict[str, str]
-# By name, what makes a weight out of those of another layout. Names are known before any weight is read.
+# Functions that make a weight out of those of another layout, by its name: names are known before a weight is read.
 Recipes = dict[str, Callable[[Weights], torch.Tensor]]
 
 
@@ -121,7 +121,7 @@ _ENCODER_PREFIXES = ("", "encoder.", "videomae.", _PREFIX)
 _BLOCK_NUMBER = re.compile(r"\.(\d+)\.")
 # What a layer scale multiplies the output of, by the end of its name -> the scale's.
 _LAYER_SCALES = {"attention.o_proj": "layer_scale1.lambda1", "mlp.fc2": "layer_scale2.lambda1"}
-# In some versions of transformers; the softmax takes it out again.
+# Some versions of transformers have a bias of keys, which cancels in the softmax.
 _KEY_BIAS = re.compile(r"attention\.attention\.key\.bias$")
 _QKV = re.compile(r"attention\.qkv\.weight$")
 
@@ -139,9 +139,8 @@ def convert_state_dict(state_dict: Mapping[str, Any]) -> StateDict:
         New dict for `load_state_dict(strict=True)` on the model of the same kind: `VideoMAEv2ForPreTraining` if there
         is a decoder, `VideoMAEv2ForVideoClassification` if there is a head, else `VideoMAEv2Model`. Tensors are shared
         with the input, but for the fused query-key-value matrices, which are copied. A key bias, which some versions of
-        transformers have and which changes nothing, is left out. Models of transformers without
-        a head hold no norm when their `use_mean_pooling` is True (its default; not so in published checkpoints): they
-        lack the one of ours.
+        transformers have and which changes nothing, is left out. Models of transformers without a head have no norm
+        where their `use_mean_pooling` is True (its default, but not so in published checkpoints): `fc_norm` is missing.
 
     Raises:
         ValueError: There are no weights in it, a key is not known, or two keys mean the same parameter.

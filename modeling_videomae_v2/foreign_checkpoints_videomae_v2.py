@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes transformers' loading understand other VideoMAE repositories. Does not travel to the Hub: it needs not to.
+"""Makes transformers' loading understand other VideoMAE repositories. Does not travel to the Hub: it need not.
 
 transformers converts weights while it loads them: whatever the file, shard, device or precision. The conversions of a
 model type are looked up in a table, which gets an entry for ours here. Keys in our own layout pass unchanged, and

@@ -169,14 +169,15 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
 
     @classmethod
     def _trained_positions(cls, trained: VideoMAEv2Config, kwargs: dict) -> dict:
-        """What changes of `kwargs` so that clips of another size get the positions that the weights know."""
+        """What to change in `kwargs` so that clips of another size get positions that come from the trained ones."""
         config = kwargs.get("config")
-        given = hasattr(config, "keep_table_of")
-        if not given and isinstance(config, PreTrainedConfig):  # of another model, as building this one will tell
+        given = isinstance(config, PreTrainedConfig)  # else the name of one, or none
+        if given and not hasattr(config, "keep_table_of"):  # of another model, as building this one will tell
             return {}
-        wanted = copy.deepcopy(config if given else trained)
-        if not given:
-            wanted = wanted if config is None else cls.config_class.from_pretrained(config)
+        if given:
+            wanted = copy.deepcopy(config)
+        else:
+            wanted = copy.deepcopy(trained) if config is None else cls.config_class.from_pretrained(config)
             for name in kwargs.keys() & {*GRID, "position_grid"}:
                 setattr(wanted, name, kwargs[name])
         wanted.validate_architecture()
