@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where the classifier of a run starts: with the head of a checkpoint, part of it found by class name, or a new one."""
+"""Classifiers of checkpoints: as they were trained, or with a head for a run, found by class name or a new one."""
 
 import copy
 import logging
@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2.inference.places import errors_in_words
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
-from modeling_videomae_v2.loading_videomae_v2 import refuse_unfit_weights
+from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
 
 from .class_names import are_names, names_of
 
@@ -67,6 +68,26 @@ def load_classifier(
         say(describe_match(folder, names_of(old), names_of(config), rows))
     replace_head(model, config, rows)
     return model
+
+
+def load_trained(path: str, attention: str | None = None) -> tuple[VideoMAEv2ForVideoClassification, list[str]]:
+    """A classifier to be used as it was trained, in fp32, and the names of the weights that it lacks: none, or a head.
+
+    Args:
+        path: Folder or Hub repository.
+        attention: Attention function; None: the default.
+
+    Raises:
+        OSError, ValueError: The checkpoint cannot be loaded, or its weights do not fit its configuration.
+        ImportError: The attention function is not installed.
+    """
+    options = {"attn_implementation": attention} if attention else {}
+    with errors_in_words(path), advising(TAKE_ITS_OWN):
+        model, info = VideoMAEv2ForVideoClassification.from_pretrained(
+            path, dtype=torch.float32, output_loading_info=True, **options
+        )
+        refuse_unfit_weights(model, info, path, allow_mismatch=False)
+    return model, sorted(info["missing_keys"])
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.inference.places import check_place, errors_in_words
-from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
+from modeling_videomae_v2.inference.places import check_place
 
+from ..heads import load_trained
 from ..launch import DTYPES
 from ..recipe_parsing import RecipeError
 from .loading import Sample
@@ -28,19 +28,13 @@ def load_model(recipe: EvaluationRecipe) -> VideoMAEv2ForVideoClassification:
         RecipeError: There is no such checkpoint, it is of another kind, it has no head, or its weights do not fit its
             configuration.
     """
-    options = {"attn_implementation": recipe.attention} if recipe.attention else {}
     try:
         check_place(recipe.model)
-        with errors_in_words(recipe.model), advising(TAKE_ITS_OWN):
-            model, info = VideoMAEv2ForVideoClassification.from_pretrained(
-                recipe.model, dtype=torch.float32, output_loading_info=True, **options
-            )
-            refuse_unfit_weights(model, info, recipe.model, allow_mismatch=False)
+        model, missing = load_trained(recipe.model, recipe.attention)
     except ImportError as error:
         raise RecipeError(f"attention ({recipe.attention}) cannot be used here: {error}") from error
     except (OSError, ValueError) as error:
         raise RecipeError(f"The model {recipe.model} cannot be loaded: {error}") from error
-    missing = sorted(info["missing_keys"])
     if missing:
         shown = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
         raise RecipeError(

@@ -7,17 +7,13 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 
-from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.inference.places import check_place, errors_in_words
+from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
+from modeling_videomae_v2.inference.places import check_place
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
-from modeling_videomae_v2.loading_videomae_v2 import (
-    TAKE_ITS_OWN,
-    UnfitWeightsError,
-    advising,
-    refuse_unfit_weights,
-)
+from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
 
 from ..class_names import are_names, names_of
+from ..heads import load_trained
 from ..recipe_parsing import RecipeError
 from ..recipe_stages import TeacherRecipe
 from .base import statistics_of
@@ -115,13 +111,8 @@ class Teacher:
         self.model = self._load(recipe.path, attention, compiled)
 
     def _load(self, path: str, attention: str | None, compiled: bool) -> PreTrainedModel:
-        options = {"attn_implementation": attention} if attention else {}
         try:
-            with errors_in_words(path), advising(TAKE_ITS_OWN):
-                model, info = VideoMAEv2ForVideoClassification.from_pretrained(
-                    path, dtype=torch.float32, output_loading_info=True, **options
-                )
-                refuse_unfit_weights(model, info, path, allow_mismatch=False)
+            model, missing = load_trained(path, attention)
         except UnfitWeightsError as error:
             raise RecipeError(f"teacher.path ({path}): {error}") from error
         except OSError as error:
@@ -130,7 +121,6 @@ class Teacher:
             raise RecipeError(f"teacher.path ({path}) cannot be loaded: {error}") from error
         except ImportError as error:
             raise RecipeError(f"teacher.attention ({attention}) cannot be used here: {error}") from error
-        missing = sorted(info["missing_keys"])
         if missing:
             raise RecipeError(
                 f"The teacher {path} is no trained classifier, it lacks {', '.join(missing[:4])}: fine-tune it first."
