@@ -54,6 +54,8 @@ def flatten_videos(videos: Any) -> list[Any]:
             "of one frame pass `[image]`."
         )
         hint = hint if isinstance(videos, Image) else ""
+        if getattr(videos, "is_animated", False):
+            hint = " Pass the path of an animation, or `[frame.copy() for frame in ImageSequence.Iterator(image)]`."
         raise ValueError(f"A `{type(videos).__name__}` is not a video.{hint} {ACCEPTED}")
     if not videos:
         raise ValueError(f"`videos` holds an empty list: there is no video or no frame in it. {ACCEPTED}")

@@ -74,8 +74,8 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     Frames in memory and picture files that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they
     are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are used
     as one clip. `fps` samples that many frames a second, instead of `num_frames`; frames in memory need
-    `video_metadata={"fps": ...}` for it. An alpha channel is dropped. Floating-point pixels go from 0 to 255, or from 0
-    to 1 with `do_rescale=False`.
+    `video_metadata={"fps": ...}` for it. Colours are RGB, which those of OpenCV are not; an alpha channel is dropped.
+    Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`.
 
     Raises:
         ValueError: A setting or a video is not valid; the message names it and says what would be.

@@ -102,8 +102,13 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
         # SpooledTemporaryFile has no `seekable` before Python 3.11
         seekable = source.seekable() if hasattr(source, "seekable") else hasattr(source, "seek")
         content = source if seekable else source.read()
-        if isinstance(content, (str, io.TextIOBase)):
+        start = source.read(0) if seekable else content
+        if isinstance(start, str):
             raise VideoDecodingError(name, "it is open in text mode", 'Open it with mode "rb".')
+        # OpenCV's `VideoCapture` reads frames, in BGR; FastAPI's `UploadFile` reads later
+        if not isinstance(start, (bytes, bytearray)):
+            reason = f"its `read` gives no bytes but a `{type(start).__name__}`"
+            raise VideoDecodingError(name, reason, "Pass the path or bytes of the video, or frames in RGB.")
         return name, content
     name = os.fsdecode(source)
     if not name:
@@ -142,7 +147,8 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
         target: Absolute path, bytes or seekable binary file object.
 
     Returns:
-        The container, at its start, and its first video stream that is not a cover picture.
+        The container, at its start, and its first video stream that is not a cover picture; one picture alone, as AVIF
+        has it before the animation, only where there is no other.
 
     Raises:
         VideoDecodingError: It is empty, not a video, or has no video stream that can be decoded.
@@ -161,6 +167,7 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
             reason = "it is not a video file, or is damaged at its start"
         raise VideoDecodingError(name, reason, "Check that it plays, and export it again if it does not.") from error
     streams = [s for s in container.streams.video if not s.disposition.value & COVER_PICTURE]
+    streams.sort(key=lambda stream: stream.frames == 1)  # the order stays otherwise
     reason = ""
     if container.format.name in REFUSED_FORMATS:
         reason = f"it is not a video (but {container.format.name})"

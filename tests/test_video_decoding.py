@@ -451,6 +451,17 @@ def test_a_stream_that_begins_late(tmp_path):
     assert read_numbers(read_video(data + bytes(late))[0]) == list(range(30))
 
 
+def test_a_picture_that_comes_before_the_video(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(path, "w") as container:  # as the file of an AVIF animation
+        streams = [container.add_stream("mpeg4", rate=25, width=80, height=48) for _ in range(2)]
+        for stream, numbers in zip(streams, ([99], range(10)), strict=True):
+            for number in numbers:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_frame(number), "rgb24")))
+            container.mux(stream.encode(None))
+    assert read_numbers(read_video(path, lambda found: range(found.total_num_frames))[0]) == list(range(10))
+
+
 def test_frames_and_key_frames_are_found_in_an_index():
     index = FrameIndex([5, 45, 85, 125], keys=[1, 3], key_times=[45, 125], declared=6)
     assert [index.position(time) for time in (5, 125, None, 4, 46, 126)] == [0, 3, None, None, None, None]

@@ -14,6 +14,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -256,6 +257,12 @@ def test_sources_that_cannot_be_read(tmp_path):
         read_video("")
     with pytest.raises(VideoDecodingError, match="text mode"):
         read_video(io.StringIO("text"))
+    for source in (
+        SimpleNamespace(read=lambda: (True, np.zeros((48, 80, 3)))),  # as OpenCV's
+        SimpleNamespace(read=lambda size: ("later",), seek=lambda place: 0),
+    ):
+        with pytest.raises(VideoDecodingError, match=r"its `read` gives no bytes but a `tuple`"):
+            read_video(source)
     with pytest.raises(VideoDecodingError, match=r"Protocol not known: rtsp\. Check the address, or pass a path"):
         read_video("rtsp://127.0.0.1/a.mp4")
     with pytest.raises(VideoDecodingError, match=r"Cannot decode memory://missing\.mp4: FileNotFoundError"):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The video processor: which frames, which pixels, which views, and what it refuses."""
 
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,14 @@ def lengths(name):
 
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def animation():
+    """A picture of PIL with two frames."""
+    file = io.BytesIO()
+    first, second = (Image.fromarray(noise(32, 32, 3, seed=seed)) for seed in range(2))
+    first.save(file, "gif", save_all=True, append_images=[second])
+    return Image.open(file)
 
 
 @pytest.fixture
@@ -391,6 +400,7 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (None, "A `NoneType` is not a video"),
         (7, "A `int` is not a video"),
         (Image.new("RGB", (32, 32)), r"A pipeline .*: pass it `\[frames\]`"),
+        (animation(), r"A `GifImageFile` is not a video\. Pass the path of an animation, or `\[frame\.copy"),
         ({"bytes": None, "path": None}, r"must hold the `bytes` or `path` of a video, got None: leave out rows"),
         ({"video": "a.mp4"}, r"must hold the `bytes` or `path` of a video, got \['video'\]"),
         ([7], "A `int` is not a video"),
