@@ -74,7 +74,8 @@ class VideoReader:
         self.name, self._target = resolve_source(source, timeout)
         self._num_threads = num_threads
         self._container: Any = None
-        self._wanted: frozenset[int] = frozenset()
+        self._wanted: frozenset[int] = frozenset()  # timestamps, as is the next
+        self._last_wanted = 0
         self._skips_unneeded = True
         try:
             self._open()
@@ -238,6 +239,7 @@ class VideoReader:
                 wanted[-1], f"the file is truncated, only {count} frame{' is' if count == 1 else 's are'} in it"
             )
         self._wanted = frozenset(self._index.timestamps[i] for i in wanted)
+        self._last_wanted = self._index.timestamps[wanted[-1]]
         reformatter = self._av.video.reformatter.VideoReformatter()
         frames = None
         for i, target in enumerate(wanted):
@@ -352,7 +354,7 @@ class VideoReader:
         if context.name != "h264":
             return
         skip = self._skips_unneeded and self._index.ordered and packet.size and packet.pts is not None
-        skip = skip and packet.pts < max(self._wanted) and packet.pts not in self._wanted
+        skip = skip and packet.pts < self._last_wanted and packet.pts not in self._wanted
         context.skip_frame = "NONREF" if skip else "DEFAULT"
 
     def _decode_until(self, target: int) -> Any | None:

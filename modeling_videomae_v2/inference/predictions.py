@@ -136,7 +136,8 @@ class VideoScores:
         for window in self.windows:
             leader, score = window.best[0]
             if runs and runs[-1][2] == leader:
-                runs[-1] = (runs[-1][0], window.end, leader, [*runs[-1][3], score])
+                runs[-1][3].append(score)
+                runs[-1] = (runs[-1][0], window.end, *runs[-1][2:])
             else:
                 if runs:  # windows may overlap, stretches do not
                     runs[-1] = (runs[-1][0], min(runs[-1][1], window.start), *runs[-1][2:])
