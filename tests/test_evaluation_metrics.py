@@ -252,7 +252,7 @@ def test_predictions_table() -> None:
 
 
 @pytest.mark.filterwarnings("error:Glyph")
-@pytest.mark.parametrize(("classes", "dots"), [(1, None), (12, None), (45, 16), (1600, 1)])
+@pytest.mark.parametrize(("classes", "dots"), [(1, None), (12, None), (45, 16), (1600, 1), (4200, 1 / 3)])
 def test_picture(classes: int, dots: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that matplotlib would take for formulas, or has no letters for, do not spoil it; size is bounded."""
     counts = np.eye(classes, dtype=np.int64) * 3
@@ -260,8 +260,9 @@ def test_picture(classes: int, dots: int | None, tmp_path: Path, monkeypatch: py
     names = ["$x^{$", "日本語 \n", "a" * 200, *(f"class {i}" for i in range(classes))][:classes]
     mistakes = [{"true": names[0], "predicted": names[-1], "videos": 2, "share": 0.4}]
     figure = drawn(monkeypatch, tmp_path / "confusion.png", counts, names, mistakes, "a $x^{$ title")
-    if dots is not None:  # whole pixels for each class of a map
+    if dots is not None:  # whole pixels for each class of a map, or for as many as share a cell
         assert figure.axes[0].bbox.width == pytest.approx(classes * dots)
+        assert figure.axes[0].images[0].get_array()[0, -1] == pytest.approx(40)
     with Image.open(tmp_path / "confusion.png") as picture:
         assert picture.size == pytest.approx(figure.bbox.size, abs=1)  # drawn as large as it is laid out
         assert 400 < picture.width < 4500

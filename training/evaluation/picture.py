@@ -13,6 +13,7 @@ import numpy as np
 
 MANY_CLASSES = 40  # more names than that are too small to read
 MAP_DOTS = 1100  # width of the map of many classes, roughly
+MOST_CELLS = 2000  # along a side of it: where there are more classes, neighbours share one
 DPI = 130
 _NAME = 34  # characters of a name that are shown
 
@@ -81,13 +82,20 @@ def _draw_few(figure: Any, shares: np.ndarray, counts: np.ndarray, names: Sequen
 
 
 def _draw_many(figure: Any, shares: np.ndarray, mistakes: Sequence[dict[str, Any]]) -> None:
-    """A map of some dots a class, in which rare mistakes show too, beside a list of the frequent ones."""
+    """A map of some dots a class, in which rare mistakes show too, beside a list of the frequent ones.
+
+    Where classes share a cell, it shows the largest of their shares: memory and file would grow with all pairs of them.
+    """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, PowerNorm
 
     size = len(shares)
-    dots = min(max(MAP_DOTS // size, 2 if size <= 1200 else 1), 16)  # of one dot, single cells are hard to see
-    side = size * dots / DPI  # the map's; one dot is one pixel
+    firsts = np.arange(0, size, -(-size // MOST_CELLS))
+    if len(firsts) < size:
+        shares = np.maximum.reduceat(np.maximum.reduceat(shares, firsts, axis=0), firsts, axis=1)
+    cells = len(firsts)
+    dots = min(max(MAP_DOTS // cells, 2 if cells <= 1200 else 1), 16)  # of one dot, single cells are hard to see
+    side = cells * dots / DPI  # the map's; one dot is one pixel
     height = side + 1.3
     bar, listing = side + 1.05, side + 2.1
     figure.set_size_inches(listing + 5.2, height)
