@@ -43,7 +43,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield aside
-            with open(aside, "rb") as file:
+            with open(aside, "r+b") as file:  # Windows forces what may be written to
                 os.fsync(file.fileno())
             os.replace(aside, path)
     finally:

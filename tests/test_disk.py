@@ -5,10 +5,12 @@
 import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
 
+from modeling_videomae_v2.writing import written_aside
 from training.disk import claim, force_to_disk, remove_whole, replace_folder
 
 
@@ -21,17 +23,37 @@ def folder_with(path: Path, content: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("recurse", "expected"), [(True, ["file", "inner", "a"]), (False, ["a"])])
+@pytest.mark.parametrize(
+    ("system", "recurse", "expected"),
+    [("posix", True, ["file", "inner", "a"]), ("posix", False, ["a"]), ("nt", True, ["file"]), ("nt", False, [])],
+)
 def test_what_is_forced_to_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recurse: bool, expected: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, recurse: bool, expected: list[str]
 ) -> None:
+    """Windows opens no folders."""
     folder = folder_with(tmp_path / "a", "")
     names = {path.stat().st_ino: path.name for path in [folder, *folder.rglob("*")]}
     forced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: forced.append(names[os.fstat(handle).st_ino]))
-    force_to_disk(folder, recurse)
+    with monkeypatch.context() as there:
+        there.setattr(os, "fsync", lambda handle: forced.append(names[os.fstat(handle).st_ino]))
+        there.setattr(os, "name", system)
+        force_to_disk(folder, recurse)
     assert sorted(forced) == sorted(expected)
-    assert forced[-1] == "a"
+    assert forced[-1:] == expected[-1:]
+
+
+def test_files_are_forced_by_handles_that_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows takes no others."""
+
+    def force(handle: int) -> None:
+        if not stat.S_ISDIR(os.fstat(handle).st_mode) and not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_RDWR:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(os, "fsync", force)
+    force_to_disk(folder_with(tmp_path / "a", ""))
+    with written_aside(tmp_path / "file") as aside:
+        aside.write_text("content")
+    assert (tmp_path / "file").read_text() == "content"
 
 
 def test_a_folder_in_the_place_of_another(tmp_path: Path) -> None:
