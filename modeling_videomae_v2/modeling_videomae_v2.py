@@ -434,7 +434,8 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
 
         loss = None
         if return_loss:
-            loss = self.reconstruction_loss(logits, pixel_values, kept, bool_masked_pos.to(device, non_blocking=True))
+            hidden = bool_masked_pos.to(device, non_blocking=device.type != "mps")
+            loss = self.reconstruction_loss(logits, pixel_values, kept, hidden)
         return VideoMAEv2ForPreTrainingOutput(
             loss=loss,
             logits=logits,

@@ -100,8 +100,9 @@ def kept_indices(
 ) -> torch.LongTensor:
     """Indices, in ascending order, of the tokens that a mask keeps.
 
-    How many they are must be known without waiting for the device. A mask in host memory is counted. Any other one, and
-    every mask in a compiled graph, has to keep what the configuration says; the device checks that on its own.
+    How many they are must be known without waiting for the device. A mask in host memory is counted, and so is, after a
+    wait, one on a GPU of Apple's. Any other one, and every mask in a compiled graph, has to keep what the configuration
+    says; the device checks that on its own.
 
     Args:
         name: What the caller knows the mask by, for messages.
@@ -119,7 +120,8 @@ def kept_indices(
     if mask.shape != (expected := (pixel_values.shape[0], math.prod(grid))):
         raise ValueError(f"`{name}` must have shape {expected} (clips, tokens), got {tuple(mask.shape)}.")
 
-    values = host_values(mask)
+    on_mps = mask.device.type == "mps"  # which PyTorch 2.11 and earlier have no `_assert_async` for
+    values = host_values(mask.cpu() if on_mps else mask)
     if values is not None:
         kept_per_clip = (~values).sum(axis=-1).flatten()
         count = int(kept_per_clip[0])
@@ -135,7 +137,8 @@ def kept_indices(
             f"`{name}` does not keep the {count} of {mask.shape[1]} tokens per clip that the configuration says: "
             "change the mask type and ratio there, or pass the mask in host memory to a model that is not compiled",
         )
-    mask = mask.to(device=pixel_values.device, dtype=torch.uint8, non_blocking=True)
+    device = pixel_values.device  # Apple's GPUs may read later what has been freed
+    mask = mask.to(device=device, dtype=torch.uint8, non_blocking=device.type != "mps")
     return mask.argsort(dim=1, stable=True)[:, :count]
 
 

@@ -59,6 +59,28 @@ def test_masks_of_other_counts_than_configured_are_taken():
     assert outputs.logits.shape == (2, 24, CUBE_VALUES)
 
 
+class OnAppleGPU(torch.Tensor):
+    """A mask that says that it lies there."""
+
+    device = torch.device("mps")
+    __torch_function__ = torch._C._disabled_torch_function_impl  # what is made of it lies elsewhere
+
+    def cpu(self) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+
+def test_masks_on_an_apple_gpu_are_counted(monkeypatch: pytest.MonkeyPatch):
+    """Of PyTorch before 2.12, these have no `_assert_async`."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError("aten::_assert_async.msg")
+
+    monkeypatch.setattr(torch, "_assert_async", refuse)
+    model = tiny_model(VideoMAEv2ForPreTraining)
+    outputs = model(clips(), *(random_mask(2, GRID, ratio).as_subclass(OnAppleGPU) for ratio in (0.5, 0.25)))
+    assert outputs.logits.shape == (2, 24, CUBE_VALUES)
+
+
 def test_a_mask_that_hides_nothing_has_no_loss_over_what_is_hidden():
     model = tiny_model(VideoMAEv2ForPreTraining, mask_type="frame", mask_ratio=0.4)  # of 2 steps in time: none
     with pytest.raises(ValueError, match=r"hides nothing of the 32 tokens.*`mask_ratio` \(0.4 of `mask_type` 'frame'"):

@@ -29,14 +29,13 @@ class MaskDrawer:
     Args:
         config: Grid, types and ratios of the masks.
         seed: Seed of the run.
-        pinned: Make masks that travel to a GPU without anyone waiting.
 
     Raises:
         ValueError: The grid cannot be masked as configured.
     """
 
-    def __init__(self, config: VideoMAEv2Config, seed: int, pinned: bool = False) -> None:
-        self.config, self.seed, self.pinned = config, seed, pinned
+    def __init__(self, config: VideoMAEv2Config, seed: int) -> None:
+        self.config, self.seed = config, seed
         self.generators: list[torch.Generator] = []
         self(0, 1)  # refuses grids that cannot be masked before anything else happens
 
@@ -57,8 +56,6 @@ class MaskDrawer:
         decoder = None
         if config.decoder_mask_type is not None:
             decoder = MASKS[config.decoder_mask_type](num_clips, grid, config.decoder_mask_ratio, generators)
-        if self.pinned:
-            return encoder.pin_memory(), None if decoder is None else decoder.pin_memory()
         return encoder, decoder
 
 

@@ -15,6 +15,7 @@ import torch
 
 from .data.chance import Purpose, generator
 from .recipe_stages import mixing_problems
+from .transfer import move
 
 
 logger = logging.getLogger(__name__)
@@ -165,10 +166,3 @@ def smoothed_one_hot(labels: torch.Tensor, num_classes: int, smoothing: float = 
     """
     classes = torch.arange(num_classes, device=labels.device)  # one_hot would look at the labels, and wait for them
     return torch.where(labels[:, None] == classes, 1.0 - smoothing + smoothing / num_classes, smoothing / num_classes)
-
-
-def move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A small tensor in host memory to a device, without anyone waiting for it."""
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)

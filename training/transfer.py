@@ -42,7 +42,7 @@ class FrameTransfer:
 
     def _move(self, frames: torch.Tensor, device: torch.device) -> torch.Tensor:
         if device.type != "cuda":
-            return frames.to(device, non_blocking=True)
+            return frames.to(device)
         computing = torch.cuda.current_stream(device)
         self._stream = self._stream or torch.cuda.Stream(device)
         with torch.cuda.stream(self._stream):
@@ -50,3 +50,10 @@ class FrameTransfer:
         computing.wait_stream(self._stream)
         moved.record_stream(computing)  # or the next transfer might get the memory while this one is being read
         return moved
+
+
+def move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor in host memory to a device. Nobody waits for one of CUDA; Apple's might read what has been freed."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

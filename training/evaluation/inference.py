@@ -15,6 +15,7 @@ from modeling_videomae_v2.inference.places import check_place
 from ..heads import load_trained
 from ..launch import DTYPES
 from ..recipe_parsing import RecipeError
+from ..transfer import move
 from .loading import Sample
 from .recipe import EvaluationRecipe
 from .store import Prediction
@@ -85,7 +86,7 @@ class Classifier:
         clips = [clip for sample in samples for clip in sample.views]
         outputs = []
         for first in range(0, len(clips), self.batch_size):
-            batch = torch.stack([c.to(self.device, non_blocking=True) for c in clips[first : first + self.batch_size]])
+            batch = torch.stack([move(clip, self.device) for clip in clips[first : first + self.batch_size]])
             with self._autocast():
                 logits = self.model(pixel_values=self.views.normalise(batch), return_dict=True).logits
             outputs.append(logits.float())

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """List files and `datasets` manifests (Parquet), written row by row."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,6 @@ class ListWriter:
 
 def joined(root: str, path: str) -> str:
     """`path` below `root`, where it is neither absolute nor an address."""
-    if not root or path.startswith("/") or "://" in path:
+    if not root or os.path.isabs(path) or "://" in path:
         return path
     return f"{root}{path}" if root.endswith("/") else f"{root}/{path}"

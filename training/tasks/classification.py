@@ -21,6 +21,7 @@ from ..heads import load_classifier, say
 from ..mixing import Mixing
 from ..recipe_parsing import RecipeError
 from ..recipe_stages import FineTuningRecipe, eval_data
+from ..transfer import move
 from ..validation import Validation
 from .base import Batch, Task
 
@@ -113,7 +114,7 @@ class ClassificationTask(Task):
 
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
         clips = self.erase(self.normalise(batch["pixel_values"], device), first_clip)
-        clips, targets = self.mix(clips, batch["labels"].to(device, non_blocking=True), first_clip)
+        clips, targets = self.mix(clips, move(batch["labels"], device), first_clip)
         return {"pixel_values": clips, "labels": targets}
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:

@@ -17,6 +17,7 @@ from ..masks import MaskDrawer, loss_weight
 from ..pictures import reconstruction_picture
 from ..recipe_parsing import RecipeError
 from ..recipe_stages import PreTrainingRecipe
+from ..transfer import move
 from .base import Batch, Task
 
 
@@ -41,7 +42,7 @@ class PreTrainingTask(Task):
                 f"are {statistics[0]} and {statistics[1]}. Set model.config.norm_pix_loss to true, or correct its "
                 "video processor."
             )
-        self.draw_masks = MaskDrawer(self.config, recipe.seed, pinned=torch.cuda.is_available())
+        self.draw_masks = MaskDrawer(self.config, recipe.seed)
 
     def build_model(self) -> PreTrainedModel:
         model = super().build_model()
@@ -53,11 +54,11 @@ class PreTrainingTask(Task):
         encoder, decoder = self.draw_masks(first_clip, len(batch["pixel_values"]))
         inputs = {
             "pixel_values": self.normalise(batch["pixel_values"], device),
-            "bool_masked_pos": encoder.to(device, non_blocking=True),
+            "bool_masked_pos": move(encoder, device),
             "weight": torch.tensor(loss_weight(encoder, decoder, self.config)),
         }
         if decoder is not None:
-            inputs["decoder_bool_masked_pos"] = decoder.to(device, non_blocking=True)
+            inputs["decoder_bool_masked_pos"] = move(decoder, device)
         return inputs
 
     def loss(self, model: nn.Module, inputs: Batch) -> Batch:
