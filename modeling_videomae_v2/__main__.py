@@ -3,6 +3,7 @@
 """The command line, also as `python -m modeling_videomae_v2`."""
 
 import importlib.util
+import io
 import signal
 import sys
 from typing import Any
@@ -19,6 +20,8 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in UNCHANGED:
             signal.signal(number, _leave)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Windows writes files in a code page, which lacks most letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     missing = [name for name in ("typer", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"`videomae-v2` needs {' and '.join(missing)}: pip install 'modeling-videomae-v2[app]'")

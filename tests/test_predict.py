@@ -5,10 +5,13 @@
 import csv
 import functools
 import http.server
+import io
 import json
 import os
 import re
 import shutil
+import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +35,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2ForVideoClassification,
     VideoMAEv2VideoProcessor,
 )
+from modeling_videomae_v2.__main__ import main
 from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.commands.options import Reporter
 from modeling_videomae_v2.inference.clips import Clip
@@ -94,6 +98,21 @@ def test_one_video_gets_the_scores_of_model_and_processor(model: Path, film: Pat
     assert "windows" not in found
     values = [entry["score"] for entry in found["predictions"]]
     assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("form", ["--top-k=1", "--json"])
+def test_names_that_do_not_fit_into_the_encoding_of_the_output_are_escaped(
+    form: str, model: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows writes files in a code page."""
+    copied, output = shutil.copy(film, tmp_path / "фильм😀.mp4"), io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="cp1252"))
+    monkeypatch.setattr(sys, "argv", ["videomae-v2", "predict", str(model), str(copied), form])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main()
+    text = output.getvalue().decode("ascii")
+    assert json.loads(text)["video"] == str(copied) if form == "--json" else r"\u0444\u0438" in text
 
 
 def test_top_k_names_the_best(model: Path, film: Path) -> None:

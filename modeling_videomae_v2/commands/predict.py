@@ -138,7 +138,8 @@ def predict(
 def _show(reporter: Reporter, scores: "VideoScores", as_json: bool, with_windows: bool) -> None:
     with reporter.output() as console:
         if as_json:
-            typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=False, allow_nan=False))
+            escaped = not console.encoding.startswith("utf")
+            typer.echo(json.dumps(scores.as_dict(with_windows), ensure_ascii=escaped, allow_nan=False))
         elif scores.windows:
             console.print(f"[bold]{escape(scores.video)}[/bold] ({scores.length})", soft_wrap=True)
             for table in scores.tables(with_windows):
