@@ -12,6 +12,7 @@ folder `train/CLASS/*.mp4`, `test/CLASS/*.mp4` as here. To try it out on a CPU (
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,19 +35,10 @@ CLIPS = {
 }  # fmt: skip
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Fine-tune on a data set with a video column.")
-    parser.add_argument("--data", required=True, help="folder, or name of a data set on the Hub")
-    parser.add_argument("--model", help="checkpoint to start from; default: a small new model")
-    parser.add_argument("--output", default="runs/datasets", help="where the model is saved")
-    parser.add_argument("--video_column", default="video")
-    parser.add_argument("--label_column", default="label")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--batch_size", type=int, default=16, help="videos per process")
-    parser.add_argument("--learning_rate", type=float, default=5e-4)
-    parser.add_argument("--workers", type=int, default=0, help="processes that decode")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args(arguments)
+def to_clips(processor: VideoMAEv2VideoProcessor, video: str, label: str, rows: dict[str, list[Any]]) -> dict[str, Any]:
+    """Rows as the model takes them; not within `main`, for workers that are not forked have to find it."""
+    films = [row["bytes"] or row["path"] for row in rows[video]]  # decoded are the frames needed
+    return {"pixel_values": list(processor(films, return_tensors="pt")["pixel_values"]), "labels": rows[label]}
 
 
 def evaluate(accelerator: Accelerator, model: torch.nn.Module, loader: DataLoader) -> float:
@@ -62,7 +54,18 @@ def evaluate(accelerator: Accelerator, model: torch.nn.Module, loader: DataLoade
 
 def main(arguments: Sequence[str] | None = None) -> float:
     """Train, evaluate, save; returns the top-1 accuracy."""
-    options, accelerator = parse(arguments), Accelerator()
+    parser = argparse.ArgumentParser(description="Fine-tune on a data set with a video column.")
+    parser.add_argument("--data", required=True, help="folder, or name of a data set on the Hub")
+    parser.add_argument("--model", help="checkpoint to start from; default: a small new model")
+    parser.add_argument("--output", default="runs/datasets", help="where the model is saved")
+    parser.add_argument("--video_column", default="video")
+    parser.add_argument("--label_column", default="label")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch_size", type=int, default=16, help="videos per process")
+    parser.add_argument("--learning_rate", type=float, default=5e-4)
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode")
+    parser.add_argument("--seed", type=int, default=0)
+    options, accelerator = parser.parse_args(arguments), Accelerator()
     set_seed(options.seed)
     try:
         videos = load_dataset(options.data)
@@ -85,13 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> float:
             processor = VideoMAEv2VideoProcessor.from_pretrained(options.model)
         except (OSError, ValueError) as error:
             sys.exit(f"--model {options.model} must be a folder or a name on the Hub, and cannot be loaded: {error}")
-
-    def to_clips(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        films = [row["bytes"] or row["path"] for row in rows[options.video_column]]  # decoded are the frames needed
-        return {"pixel_values": list(processor(films, return_tensors="pt")["pixel_values"]),
-                "labels": rows[options.label_column]}  # fmt: skip
-
-    videos = videos.cast_column(options.video_column, Video(decode=False)).with_transform(to_clips)
+    transform = partial(to_clips, processor, options.video_column, options.label_column)
+    videos = videos.cast_column(options.video_column, Video(decode=False)).with_transform(transform)
     loading = {"batch_size": options.batch_size, "num_workers": options.workers, "collate_fn": default_collate}
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.05)
     model, optimizer, train_loader, test_loader = accelerator.prepare(
