@@ -18,7 +18,7 @@ from torch import nn
 
 from benchmarks.competitors import OURS, Competitor, classification_competitors
 from modeling_videomae_v2 import VideoMAEv2VideoProcessor
-from modeling_videomae_v2.exporting import INPUT, export_model
+from modeling_videomae_v2.inference.exporting import INPUT, export_model
 from modeling_videomae_v2.inference.loading import Checkpoint
 
 

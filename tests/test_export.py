@@ -18,9 +18,9 @@ from modeling_videomae_v2 import (
     VideoMAEv2ForVideoClassification,
     VideoMAEv2Model,
     VideoMAEv2VideoProcessor,
-    exporting,
 )
 from modeling_videomae_v2.cli import app
+from modeling_videomae_v2.inference import exporting
 from modeling_videomae_v2.inference.loading import load_checkpoint
 
 

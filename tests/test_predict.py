@@ -40,11 +40,11 @@ from modeling_videomae_v2.cli import app
 from modeling_videomae_v2.commands.options import Reporter
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import Result
-from modeling_videomae_v2.inference.places import errors_in_words
 from modeling_videomae_v2.inference.predictions import VideoScores, clock
 from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.inference.targets import choose_targets
 from modeling_videomae_v2.inference.timeline import write_picture
+from modeling_videomae_v2.places import errors_in_words
 
 
 SIZES = {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}, "num_frames": 4, "sampling_rate": 3}

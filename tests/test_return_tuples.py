@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from modeling_videomae_v2.cli import app
-from modeling_videomae_v2.exporting import Graph
+from modeling_videomae_v2.inference.exporting import Graph
 from modeling_videomae_v2.inference.feature_values import features_of
 from training.loop import train
 from training.tasks import ClassificationTask, DistillationTask, FineTuningRecipe, PreTrainingRecipe, PreTrainingTask

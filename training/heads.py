@@ -14,9 +14,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.inference.places import errors_in_words
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
+from modeling_videomae_v2.places import errors_in_words
 
 from .class_names import are_names, names_of
 

@@ -285,7 +285,7 @@ class Recipe:
             ValueError: It cannot be loaded, or values do not fit together.
         """
         from modeling_videomae_v2 import VideoMAEv2Config
-        from modeling_videomae_v2.inference.places import check_place
+        from modeling_videomae_v2.places import check_place
 
         start = self.model.init_from
         try:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..folders import refuse_address
-from ..inference.places import check_place
+from ..places import check_place
 from .options import Model, ProcessorName, Quiet, Reporter, Revision
 
 
 if TYPE_CHECKING:
-    from ..exporting import Exported
+    from ..inference.exporting import Exported
 
 
 def export(
@@ -49,7 +49,7 @@ def export(
     refuse_address(out, "OUT")
     check_place(model, revision)
 
-    from ..exporting import OUTPUTS, SUFFIXES, export_model, require_exporter
+    from ..inference.exporting import OUTPUTS, SUFFIXES, export_model, require_exporter
     from ..inference.loading import load_checkpoint
 
     if out.is_dir():

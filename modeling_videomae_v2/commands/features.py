@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..inference.parts import Part
-from ..inference.places import check_place
 from ..inference.sources import Source, find_sources, printable
+from ..places import check_place
 from .options import (
     BatchSize,
     Clips,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from ..inference.places import check_place
 from ..inference.sources import Source, find_sources
 from ..inference.targets import choose_targets
+from ..places import check_place
 from .options import (
     BatchSize,
     Clips,

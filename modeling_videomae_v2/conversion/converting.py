@@ -35,8 +35,8 @@ from ..convert_videomae_v2 import (
     recipes_to_ours,
     recipes_to_transformers,
 )
-from ..inference.places import check_settings
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
+from ..places import check_settings
 from ..writing import file_for_torch
 from .architecture import UnseenSettings, check_fit, model_class_of, read_architecture
 from .class_selection import LabelFiles, choose_classes

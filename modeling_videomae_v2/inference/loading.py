@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from .. import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2VideoProcessor
 from ..loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
-from .places import check_place, check_settings, errors_in_words, refuse_missing_path
+from ..places import check_place, check_settings, errors_in_words, refuse_missing_path
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

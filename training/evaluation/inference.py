@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.inference.places import check_place
+from modeling_videomae_v2.places import check_place
 
 from ..heads import load_trained
 from ..launch import DTYPES

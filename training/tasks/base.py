@@ -14,8 +14,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.inference.places import errors_in_words
 from modeling_videomae_v2.loading_videomae_v2 import advising
+from modeling_videomae_v2.places import errors_in_words
 
 from ..processors import find_processor
 from ..recipe import Recipe, RecipeError

@@ -8,9 +8,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.inference.places import check_place
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
+from modeling_videomae_v2.places import check_place
 
 from ..class_names import are_names, names_of
 from ..heads import load_trained

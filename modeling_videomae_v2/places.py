@@ -10,7 +10,7 @@ from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
-from ..model_files import (
+from .model_files import (
     CONFIGURATIONS,
     INDEXES,
     PROCESSOR_FILES,

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from .folders import make_folder
-from .inference.loading import DTYPES, Checkpoint
-from .writing import file_for_torch, naming
+from ..folders import make_folder
+from ..writing import file_for_torch, naming
+from .loading import DTYPES, Checkpoint
 
 
 INPUT = "pixel_values"
