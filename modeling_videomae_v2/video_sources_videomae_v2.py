@@ -109,7 +109,7 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
         if not isinstance(start, (bytes, bytearray)):
             reason = f"its `read` gives no bytes but a `{type(start).__name__}`"
             raise VideoDecodingError(name, reason, "Pass the path or bytes of the video, or frames in RGB.")
-        return name, content
+        return name, content if seekable else bytes(content)
     name = os.fsdecode(source)
     if not name:
         raise VideoDecodingError("''", "the path is empty", "Pass the path of a video file.")

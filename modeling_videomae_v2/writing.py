@@ -43,7 +43,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield aside
-            with open(aside, "r+b") as file:  # Windows forces what may be written to
+            with open(aside, "r+b" if os.name == "nt" else "rb") as file:  # Windows forces what may be written to
                 os.fsync(file.fileno())
             os.replace(aside, path)
     finally:

@@ -5,7 +5,6 @@
 import errno
 import os
 import shutil
-import stat
 from pathlib import Path
 
 import pytest
@@ -46,13 +45,16 @@ def test_files_are_forced_by_handles_that_may_write(tmp_path: Path, monkeypatch:
     """Windows takes no others."""
 
     def force(handle: int) -> None:
-        if not stat.S_ISDIR(os.fstat(handle).st_mode) and not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_RDWR:
+        if not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_RDWR:
             raise OSError(errno.EBADF, "Bad file descriptor")
 
-    monkeypatch.setattr(os, "fsync", force)
-    force_to_disk(folder_with(tmp_path / "a", ""))
-    with written_aside(tmp_path / "file") as aside:
-        aside.write_text("content")
+    folder = folder_with(tmp_path / "a", "")
+    with monkeypatch.context() as there:
+        there.setattr(os, "fsync", force)
+        there.setattr(os, "name", "nt")
+        force_to_disk(folder)
+        with written_aside(tmp_path / "file") as aside:
+            aside.write_text("content")
     assert (tmp_path / "file").read_text() == "content"
 
 

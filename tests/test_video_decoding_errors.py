@@ -230,7 +230,7 @@ def test_every_kind_of_source(tmp_path):
         rest = io.BytesIO(data)
 
         def read(self, size=-1):
-            return self.rest.read(size)
+            return bytearray(self.rest.read(size))
 
     with open(path, "rb") as file, tempfile.SpooledTemporaryFile(max_size=1_000_000) as upload:
         upload.write(data)  # its mode is "w+b"; web servers hand these on

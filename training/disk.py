@@ -72,10 +72,9 @@ def claim(folder: Path, kind: str) -> FileIO | None:
 def force_to_disk(folder: Path, recurse: bool = True) -> None:
     """Wait until a folder, and all that it holds, or a file, would survive a power cut."""
     for path in [*folder.rglob("*"), folder] if recurse else [folder]:
-        is_folder = path.is_dir()
-        if is_folder and os.name == "nt":  # Windows opens none
+        if os.name == "nt" and path.is_dir():  # Windows opens none
             continue
-        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)  # Windows forces what may be written to
+        handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # it forces what may be written to
         try:
             os.fsync(handle)
         finally:
