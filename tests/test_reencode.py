@@ -331,6 +331,8 @@ def test_names_may_be_long_and_no_text(tmp_path: Path) -> None:
     assert "film-?.mp4" in said(result)
     assert sorted(os.listdir(tmp_path / "out")) == [long, "not_written.txt"]
     assert os.fsencode(odd) in (tmp_path / "out" / "not_written.txt").read_bytes()
+    of_windows = CliRunner(charset="cp1252").invoke(app, [str(tmp_path / "videos"), str(tmp_path / "ф")])
+    assert r"\u0444: 1 videos written" in of_windows.output
 
 
 def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands that go through many videos share: the screen, progress, errors in words."""
 
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +18,16 @@ screen = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
 
 
+def escape_foreign_letters() -> None:
+    """From here on, the standard output has escapes where its encoding lacks a letter, or a name is no text."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Windows writes files in a code page
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def ending_in_words() -> Iterator[None]:
     """Within it, what the user can set right ends the command, without a traceback and with exit code 1."""
+    escape_foreign_letters()
     try:
         yield
     except BrokenPipeError:

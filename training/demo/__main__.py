@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from ..console import escape_foreign_letters
 from ..disk import local_path
 from ..motion import write_motion_dataset
 from .plan import Plan
@@ -133,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if output.exists() and not (output / "data" / "target" / "dataset.json").exists():
         parser.error(f"{output} exists and holds no demo; choose another --output-dir, or delete it")
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the running stage ends, too
+    escape_foreign_letters()
     try:
         from .precision import fastest_precision  # imports PyTorch: after the arguments
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+from ..console import escape_foreign_letters
 from ..other_names import EVALUATION_NAMES
 from ..recipe import load_recipe
 from ..recipe_parsing import RecipeError
@@ -25,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     for noisy in ("httpx", "huggingface_hub", "datasets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    escape_foreign_letters()
     try:
         return _evaluate(sys.argv[1:] if argv is None else argv, first)
     except KeyboardInterrupt:
