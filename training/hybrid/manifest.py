@@ -43,7 +43,8 @@ class ManifestWriter:
         import pyarrow.parquet as pq
 
         self._schema, self._rows = schema, []
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._file = path.open("wb")  # pyarrow takes `a:b/c` for an address
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
 
     def __enter__(self) -> "ManifestWriter":
         return self
@@ -54,6 +55,7 @@ class ManifestWriter:
                 self._flush()
         finally:
             self._writer.close()
+            self._file.close()
 
     def add(self, *row: Any) -> None:
         """Add one row, its values in the order of `COLUMNS`."""
