@@ -4,6 +4,7 @@
 
 import csv
 import gc
+import io
 import json
 import logging
 import multiprocessing
@@ -337,6 +338,28 @@ def test_a_single_video(model: Path, tmp_path: Path) -> None:
     summary = metrics(output)
     assert summary["videos"] == 1
     assert summary["multi_view"]["top1"] == summary["multi_view"]["mean_class_accuracy"]
+
+
+def test_names_that_are_no_text(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a class, of a damaged picture in it, and, for the encoding of the output, that of the output folder."""
+    name = os.fsdecode(b"rising\xff")
+    model = save_model(tmp_path / "model", classes=(CLASSES[0], name, CLASSES[2]))
+    copy = shutil.copytree(videos, tmp_path / "videos")
+    pictures = (copy / "rising").rename(copy / name) / "00"
+    pictures.mkdir()
+    (pictures / "img_00001.jpg").write_bytes(b"no picture")
+    output = io.BytesIO()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="cp1252"))
+    folder = Path("run:1", "фильм")  # with a colon, pyarrow would take it for an address
+    assert main(arguments(model, copy, folder, "--data.max_bad_share", "0.2")) == 0
+    sys.stdout.flush()
+    assert r"Files are in run:1/\u0444\u0438" in output.getvalue().decode("ascii")
+    found = rows(folder.resolve())
+    assert {row["label_name"] for row in found} == {CLASSES[0].title(), r"rising\xff", "turning_round"}
+    assert r"rising\xff/00" in next(row["error"] for row in found if row["error"])
+    table = list(csv.DictReader((folder / "classes.csv").open(encoding="utf-8")))
+    assert table[1]["name"] == r"rising\xff"
 
 
 def test_unreadable_videos(

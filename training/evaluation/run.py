@@ -30,7 +30,7 @@ from .processes import joined, leaving_on_sigterm, meet, on_main
 from .provenance import describe_run
 from .recipe import EvaluationRecipe
 from .report import Results, print_table, write_csv, write_json
-from .store import PartWriter, Prediction, claimed, close_store, open_store, read_predictions, write_whole
+from .store import PartWriter, Prediction, as_text, claimed, close_store, open_store, read_predictions, write_whole
 from .views import ViewMaker, processor_of
 
 
@@ -225,7 +225,8 @@ def finish(job: Job) -> dict[str, Any]:
     """
     recipe, folder, views = job.recipe, job.folder, job.classifier.views
     table = read_predictions(folder, len(job.dataset))
-    results = Results(table, job.classes.names, views.names, recipe.data.unreadable)
+    names = [as_text(name) for name in job.classes.names]
+    results = Results(table, names, views.names, recipe.data.unreadable)
     bad = table.filter(table["error"].is_valid()).select(["path", "error"]).to_pylist()
     check_share([Fault(row["path"], row["error"]) for row in bad], len(table), recipe.data.max_bad_share)
     settings = {name: getattr(views.processor, name) for name in ("num_frames", "sampling", "sampling_rate")}
@@ -242,10 +243,8 @@ def finish(job: Job) -> dict[str, Any]:
     if bad:
         write_csv(folder / "unreadable.csv", bad)
     top1 = summary[results.main_test]["top1"]
-    title = f"{len(table)} videos, {len(job.classes.names)} classes: top-1 {100 * (top1 or 0):.2f} %"
-    draw = functools.partial(
-        draw_confusion, counts=results.confusion, names=job.classes.names, mistakes=mistakes, title=title
-    )
+    title = f"{len(table)} videos, {len(names)} classes: top-1 {100 * (top1 or 0):.2f} %"
+    draw = functools.partial(draw_confusion, counts=results.confusion, names=names, mistakes=mistakes, title=title)
     write_whole(folder / "confusion.png", draw)
     write_json(folder / "metrics.json", summary)
     close_store(folder, results.predictions())

@@ -35,11 +35,16 @@ PREDICTIONS = "predictions.parquet"
 ABOUT = "evaluation.json"
 PARTS = "parts"
 _WRITING = ".writing-"
-_SCORES = pa.list_(pa.float32())
+_SCORES = pa.large_list(pa.float32())  # of all videos together there may be more than 32 bits can count
 SCHEMA = pa.schema([
     ("video", pa.int64()), ("path", pa.string()), ("label", pa.int32()), ("error", pa.string()),
-    ("probabilities", _SCORES), ("single_view_probabilities", _SCORES), ("view_probabilities", pa.list_(_SCORES)),
+    ("probabilities", _SCORES), ("single_view_probabilities", _SCORES), ("view_probabilities", pa.large_list(_SCORES)),
 ])  # fmt: skip
+
+
+def as_text(name: str) -> str:
+    """A name, or what has one in it, as tables take it: names of files are bytes, which need not be text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +72,7 @@ class Prediction:
     def as_row(self) -> dict[str, Any]:
         """A row of the files."""
         values = (
-            self.number, os.fsencode(self.path).decode("utf-8", "backslashreplace"), self.label, self.error,
+            self.number, as_text(self.path), self.label, None if self.error is None else as_text(self.error),
             self.multi_view, self.single_view, None if self.views is None else list(self.views),
         )  # fmt: skip
         return dict(zip(SCHEMA.names, values))
@@ -84,6 +89,16 @@ def write_whole(path: Path, write: Any) -> None:
             force_to_disk(path.parent, recurse=False)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet; the file is opened here, since pyarrow takes `a:b/c` for an address, and only text."""
+
+    def write(aside: Path) -> None:
+        with aside.open("wb") as file:
+            pq.write_table(table, file)
+
+    write_whole(path, write)
 
 
 class PartWriter:
@@ -116,7 +131,7 @@ class PartWriter:
         if self._rows:
             table = pa.Table.from_pylist(self._rows, SCHEMA)
             path = self.folder / f"{self._rows[0]['video']:09}-{uuid.uuid4().hex[:8]}.parquet"
-            write_whole(path, lambda aside: pq.write_table(table, aside))
+            write_table(path, table)
             self._rows = []
         self._saved = time.monotonic()
 
@@ -199,7 +214,7 @@ def read_predictions(folder: Path, length: int) -> pa.Table:
 
 def close_store(folder: Path, table: pa.Table) -> None:
     """Write the one file with all predictions, and remove the parts."""
-    write_whole(folder / PREDICTIONS, lambda aside: pq.write_table(table, aside))
+    write_table(folder / PREDICTIONS, table)
     shutil.rmtree(folder / PARTS)
 
 
@@ -217,7 +232,8 @@ def _read(folder: Path, columns: list[str]) -> pa.Table:
     tables = []
     for path in paths:
         try:
-            tables.append(pq.read_table(path, columns=columns).cast(pa.schema([SCHEMA.field(c) for c in columns])))
+            with path.open("rb") as file:
+                tables.append(pq.read_table(file, columns=columns).cast(pa.schema([SCHEMA.field(c) for c in columns])))
         except FileNotFoundError as error:
             raise RecipeError(
                 f"{path} has gone meanwhile: another evaluation writes to {folder}. Wait for its end, then run this "
