@@ -190,8 +190,8 @@ class FeatureStore:
         for name in ("start", "end"):
             columns[name] = [time for record in records for time in record[name]]
         path = self._folder / PARQUET
-        with written_aside(path) as aside:
-            pyarrow.parquet.write_table(pyarrow.table(columns), aside)
+        with written_aside(path) as aside, aside.open("wb") as file:  # pyarrow takes `a:b/c` for an address
+            pyarrow.parquet.write_table(pyarrow.table(columns), file)
         return path
 
 
