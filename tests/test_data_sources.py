@@ -43,7 +43,7 @@ def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_list(folder: Path, *lines: str) -> str:
     path = folder / "list.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
     return str(path)
 
 
@@ -87,6 +87,8 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
     found = ListSource(path, root="/data").get(0, 0)
     assert (found.content, found.start, found.total, found.label) == ("/data/my video 2", 0, 100, None)
     assert ListSource(path, labelled=True).num_classes() == 7
+    part = ListSource(write_list(tmp_path, "# path start total", "my video 2 5 100"), root="/data").get(0, 0)
+    assert (part.content, part.start, part.total) == ("/data/my video 2", 5, 100)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,7 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
         (("# path total label", '"a 5.mp4" 90 3'), ("a 5.mp4", 3)),
         (('"a" b.mp4 3',), ('"a" b.mp4', 3)),
         (('"a.mp4 3',), ('"a.mp4', 3)),
+        (('" a.mp4 " 3',), ("a.mp4", 3)),
         (("a b.mp4,3",), ("a b.mp4", 3)),
         (("a.mp4 , 3",), ("a.mp4", 3)),
         (("a,b.mp4 3",), ("a,b.mp4", 3)),
@@ -172,12 +175,13 @@ def test_what_is_of_another_kind_is_named(tmp_path: Path, kind: str, name: str, 
 
 
 def test_paths_with_spaces_absolute_paths_and_addresses(tmp_path: Path) -> None:
-    path = write_list(tmp_path, "a video.mp4 3", "/abs/b.mp4 1", "https://host/c.mp4 2", "-dash.mp4 0")
+    path = write_list(tmp_path, "a video.mp4 3", "/abs/b.mp4 1", "https://host/c.mp4 2", "-dash.mp4 0", "\udce9.mp4 4")
     source = ListSource(path, root="/data", labelled=True)
     assert everything(source) == [
-        ("/data/a video.mp4", 3), ("/abs/b.mp4", 1), ("https://host/c.mp4", 2), ("/data/-dash.mp4", 0)
+        ("/data/a video.mp4", 3), ("/abs/b.mp4", 1), ("https://host/c.mp4", 2), ("/data/-dash.mp4", 0),
+        ("/data/\udce9.mp4", 4),  # a byte that is no UTF-8
     ]  # fmt: skip
-    assert source.num_classes() == 4
+    assert source.num_classes() == 5
 
 
 def test_pattern_chooses_lines(tmp_path: Path) -> None:
@@ -206,8 +210,8 @@ def test_pattern_chooses_lines(tmp_path: Path) -> None:
             (lines, labelled, message)
             for labelled in (True, False)
             for lines, message in (
-                (("a.mp4 1", "b.mp4 30 1"), "line 2: expected `path label`, whole numbers .*, got 'b.mp4 30 1'"),
-                (("a.mp4,1", "b.mp4, 30, 1"), "line 2: expected `path label`, whole numbers .*, got 'b.mp4, 30, 1'"),
+                (("a 1", "b 30 1", "c 2"), "line 2: expected `path label`, whole numbers .*, got 'b 30 1'"),
+                (("a,1", "b, 30, 1", "c,2"), "line 2: expected `path label`, whole numbers .*, got 'b, 30, 1'"),
                 (("a.mp4\t1", "b.mp4\t2.5\t1"), "line 2: expected `path label`"),
                 (("a.mp4 1 2 3", "b.mp4 1 2 3 4"), "line 2: expected `path start total label`"),
                 (("a.mp4 1 2 3 4",), "line 1: expected `path start total label`"),
@@ -252,15 +256,15 @@ def test_part_of_a_video(tmp_path: Path, video: Path) -> None:
 def test_folder_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     for i in range(12):
-        Image.fromarray(numbered_frame(i)).save(tmp_path / "clip" / f"frame{i + 1:03}.png")
-        (tmp_path / "clip" / f"._frame{i + 1:03}.png").write_bytes(b"")  # as macOS puts beside them
+        Image.fromarray(numbered_frame(i)).save(tmp_path / "clip" / f"frame{i + 1:03}-l.png")
+        (tmp_path / "clip" / f"._frame{i + 1:03}-l.png").write_bytes(b"")  # as macOS puts beside them
     lines = write_list(tmp_path, "clip 0 12", "clip 4 6", "clip 4 -1", "clip 12 -1")
     options = {"labelled": False, "seed": 0, "shuffle": False}
-    source = open_source(SourceRecipe(lines, pattern="frame{:03}.png"), **options)
+    source = open_source(SourceRecipe(lines, pattern="frame{:03}-l.png"), **options)
     assert first_frames(source, 0) == [0, 1, 2]
     assert first_frames(source, 1, 20) == [4, 5, 6, 7, 8, 9]
     assert first_frames(source, 2, 20) == list(range(4, 12))
-    folder = open_source(SourceRecipe(str(tmp_path), "folder", pattern="frame{:03}.png"), **options)
+    folder = open_source(SourceRecipe(str(tmp_path), "folder", pattern="frame{:03}-l.png"), **options)
     assert first_frames(folder) == [0, 1, 2]
     with pytest.raises(VideoDecodingError, match="no pictures from number 13 on"):
         first_frames(source, 3)
@@ -287,6 +291,7 @@ def write_pictures(folder: Path, numbers: Iterable[int], pattern: str = "img_{:0
         (1, "clip 4 6", range(4, 10)),
         (0, "clip 2 10", range(2, 12)),
         (1, "clip 2 10", range(2, 12)),
+        (1, "clip 1 11", range(1, 12)),
         (1, "clip 1 12", range(12)),  # the research code begins with picture 1
     ],
 )
@@ -294,7 +299,8 @@ def test_pictures_are_counted_from_where_they_begin(
     tmp_path: Path, first: int, line: str, expected: Sequence[int]
 ) -> None:
     write_pictures(tmp_path / "clip", range(first, first + 12))
-    for other in ("flow_x_00001.jpg", "cover.jpg", ".img_00099.jpg", "img_00000.png", "img_2019.jpg"):
+    small = [f"img_{number:05}.small.jpg" for number in range(12)]
+    for other in ("flow_x_00001.jpg", "cover.jpg", ".img_00099.jpg", "img_00000.png", "img_2019.jpg", *small):
         (tmp_path / "clip" / other).touch()
     assert first_frames(ListSource(write_list(tmp_path, line)), 0, 20) == list(expected)
 

@@ -146,10 +146,19 @@ def test_pictures_of_more_than_8_bits_are_not_cut_off(dtype: type, tmp_path: Pat
         FrameCache(0).read(None, video, np.arange)
 
 
-def test_floating_point_pictures_from_0_to_1_are_not_black(tmp_path: Path) -> None:
-    Image.fromarray(np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)).save(tmp_path / "00001.tif")
-    with pytest.raises(VideoDecodingError, match=r"pixels go from 0\.0 to 1\.0, those of 8 bits from 0 to 255"):
+@pytest.mark.parametrize(("dtype", "low", "high"), [(np.float32, 0.0, 1.0), (np.float32, -1.0, 9.0), (np.int32, -5, 9)])
+def test_pictures_of_another_scale_are_refused(dtype: type, low: float, high: float, tmp_path: Path) -> None:
+    """They would be black, or their darkest places white."""
+    Image.fromarray(np.linspace(low, high, 256).astype(dtype).reshape(16, 16)).save(tmp_path / "00001.tif")
+    with pytest.raises(VideoDecodingError, match=rf"pixels go from {low} to {high}, those of 8 bits from 0 to 255"):
         FrameCache(0).read(None, Video("film", str(tmp_path), pattern="{:05}.tif"), np.arange)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.float32, 0), (np.uint16, 1)])
+def test_pictures_may_be_dark(dtype: type, value: int, tmp_path: Path) -> None:
+    Image.fromarray(np.full((16, 16), value, dtype)).save(tmp_path / "00001.tif")
+    frames = FrameCache(0).read(None, Video("film", str(tmp_path), pattern="{:05}.tif"), np.arange)
+    assert frames.unique().tolist() == [value]
 
 
 def batches(folder: Path, count: int, start: int = 0, **options: Any) -> list[torch.Tensor]:

@@ -46,7 +46,7 @@ def split_line(line: str, separator: str | None, count: int) -> list[str]:
         values = match[2].replace(",", " ").split()
         if count in (-1, len(values)):  # otherwise the quotes are a part of the name
             return [match[1].replace('""', '"').strip(), *values]
-    parts = line.rsplit(separator, count) if count else [line]
+    parts = line.rsplit(separator, count)
     parts[0] = parts[0].strip()
     return parts
 
@@ -77,7 +77,7 @@ class Layout:
         width = len(self.columns)
         quotes = any(line[0] == '"' for line in lines)
         split: Callable[[str, str | None, int], list[str]] = split_line
-        if self.separator is None and width > 1 and not quotes:
+        if self.separator is None and not quotes:
             split = str.rsplit  # the same there, in less time
         rows = map(split, lines, repeat(self.separator), repeat(width - 1))
         values = list(chain.from_iterable(rows))  # no list of lists, which the garbage collector goes through
