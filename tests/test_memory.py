@@ -21,10 +21,10 @@ from tiny import clips, tiny_config
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, cpu_attention_videomae_v2
 from training.activation_memory import as_on_a_gpu, kept_bytes
 from training.memory import main
-from training.memory_launch import Launch
+from training.memory_launch import Launch, read_launch
 from training.memory_sum import GIB, activation_bytes, memory_of
 from training.recipe import Recipe
-from training.recipe_parsing import build
+from training.recipe_parsing import RecipeError, build
 from training.recipe_stages import DistillationRecipe, FineTuningRecipe, PreTrainingRecipe
 from training.tasks import ClassificationTask, PreTrainingTask, Task
 from training.tasks.distillation import DistillationTask
@@ -363,6 +363,8 @@ def test_command_refuses(capsys: pytest.CaptureFixture, arguments: list[str], sa
     [
         ("fsdp_version: 2", "fsdp_version: 1"),
         ("fsdp_offload_params: false", "fsdp_offload_params: true"),
+        ("fsdp_activation_checkpointing: false", "fsdp_activation_checkpointing: true"),
+        ("fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP", "fsdp_auto_wrap_policy: SIZE_BASED_WRAP"),
         ("distributed_type: FSDP", "distributed_type: TPU"),
         ("mixed_precision: bf16", "mixed_precision: fp8"),
         ("fsdp_config:", "fsdp_config: true\nother:"),
@@ -374,6 +376,31 @@ def test_launches_that_are_not_summed_up(capsys: pytest.CaptureFixture, tmp_path
     config_file.write_text((ENGINES / "fsdp2.yaml").read_text().replace(ours, theirs))
     assert main(["pretrain", "--config_file", str(config_file)]) == 2
     assert theirs.split(": ")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", Launch()),
+        ("num_processes: 4", Launch(4, mixed_precision="no")),
+        ("distributed_type: MULTI_CPU\nmixed_precision: bf16", Launch(1, mixed_precision="bf16")),
+        (
+            "distributed_type: FSDP\nnum_processes: 2\nfsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: "
+            "TRANSFORMER_BASED_WRAP, fsdp_transformer_layer_cls_to_wrap: VideoMAEv2Layer}",
+            Launch(2, sharded=True, reshard=True, mixed_precision="no"),
+        ),
+    ],
+)
+def test_what_a_launch_does_not_say(tmp_path: Path, text: str, expected: Launch) -> None:
+    (tmp_path / "accelerate.yaml").write_text(text)
+    assert read_launch(str(tmp_path / "accelerate.yaml"), None) == expected
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"a: [", b"- a"], ids=["no text", "no YAML", "no mapping"])
+def test_files_that_say_nothing_of_a_launch(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "accelerate.yaml").write_bytes(content)
+    with pytest.raises(RecipeError, match=r"config_file \(.*accelerate.yaml\)"):
+        read_launch(str(tmp_path / "accelerate.yaml"), None)
 
 
 def test_a_hub_that_goes_away_is_said(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
