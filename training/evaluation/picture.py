@@ -91,8 +91,7 @@ def _draw_many(figure: Any, shares: np.ndarray, mistakes: Sequence[dict[str, Any
 
     size = len(shares)
     firsts = np.arange(0, size, -(-size // MOST_CELLS))
-    if len(firsts) < size:
-        shares = np.maximum.reduceat(np.maximum.reduceat(shares, firsts, axis=0), firsts, axis=1)
+    shares = np.maximum.reduceat(np.maximum.reduceat(shares, firsts, axis=0), firsts, axis=1)
     cells = len(firsts)
     dots = min(max(MAP_DOTS // cells, 2 if cells <= 1200 else 1), 16)  # of one dot, single cells are hard to see
     side = cells * dots / DPI  # the map's; one dot is one pixel
