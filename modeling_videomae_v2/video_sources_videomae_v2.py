@@ -50,7 +50,7 @@ def download(url: str, timeout: float = 30.0, max_bytes: int = MAX_DOWNLOAD_BYTE
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             announced = answer.headers.get("Content-Length") or ""
-            while not failure and (chunk := answer.read(1024 * 1024)):
+            while not failure and (chunk := answer.read1(64 * 1024)):  # `read` would wait for all of it
                 chunks.append(chunk)
                 received += len(chunk)
                 if received > max_bytes:

@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import http.server
 import io
+import itertools
 import struct
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from modeling_videomae_v2.video_decoding_videomae_v2 import (  # noqa: E402
     VideoReader,
     read_video,
 )
-from modeling_videomae_v2.video_sources_videomae_v2 import fetch  # noqa: E402
+from modeling_videomae_v2.video_sources_videomae_v2 import download, fetch  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def folder(tmp_path_factory):
     (folder / "text.mp4").write_text("not a video\n" * 100)
     (folder / "text.txt").write_text("not a video\n" * 100)
     (folder / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\ngood.mp4\n#EXT-X-ENDLIST\n")
+    (folder / "list.ffconcat").write_text("ffconcat version 1.0\nfile good.mp4\n")
     (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
     (folder / "half.mp4").write_bytes(good[: len(good) // 2])
     (folder / "no_index.mp4").write_bytes(late[: len(late) // 2])
@@ -74,6 +76,7 @@ def folder(tmp_path_factory):
         ("text.mp4", "not a video"),
         ("text.txt", "not a video"),
         ("list.m3u8", "not a video"),
+        ("list.ffconcat", r"not a video \(but concat\)"),
         ("noise.mp4", "not a video"),
         ("no_index.mp4", "without a readable index"),
         ("sound.m4a", "no video stream"),
@@ -221,9 +224,11 @@ def test_indices_are_checked(folder):
             reader.get_frames([])
 
 
-def test_every_kind_of_source(tmp_path):
+def test_every_kind_of_source(tmp_path, monkeypatch):
     path = encode(tmp_path / "a name, with späces & ünicode #1.mp4")
     data = path.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    Path("take:1.mp4").write_bytes(data)  # FFmpeg would take it for an address
 
     class Pipe(io.RawIOBase):  # can be read, but has no positions
         name = "a pipe"
@@ -237,7 +242,9 @@ def test_every_kind_of_source(tmp_path):
         for source in (
             path,
             str(path),
+            "take:1.mp4",
             path.as_uri(),
+            path.as_uri().replace("file:", "FILE:"),
             data,
             bytearray(data),
             memoryview(data),
@@ -255,8 +262,10 @@ def test_sources_that_cannot_be_read(tmp_path):
         read_video(b"not a video!")
     with pytest.raises(VideoDecodingError, match="Cannot decode '': the path is empty"):
         read_video("")
-    with pytest.raises(VideoDecodingError, match="text mode"):
+    with pytest.raises(VideoDecodingError, match="Cannot decode <StringIO>: it is open in text mode"):
         read_video(io.StringIO("text"))
+    with open(tmp_path / "a.txt", "w+") as file, pytest.raises(VideoDecodingError, match=r"a\.txt: it is open in text"):
+        read_video(file)
     for source in (
         SimpleNamespace(read=lambda: (True, np.zeros((48, 80, 3)))),  # as OpenCV's
         SimpleNamespace(read=lambda size: ("later",), seek=lambda place: 0),
@@ -302,7 +311,11 @@ def server(tmp_path):
             self.send_header("Content-Length", str(len(data) + 100 * (self.path == "/short")))
             self.end_headers()
             with contextlib.suppress(BrokenPipeError):  # the client may have given up
-                self.wfile.write(b"<html>" * 100 if self.path == "/page" else data)
+                if self.path == "/drip":
+                    self.wfile.write(data[:1])
+                    self.connection.recv(1)  # until the client gives up
+                else:
+                    self.wfile.write(b"<html>" * 100 if self.path == "/page" else data)
 
         def log_message(self, *_):
             pass
@@ -333,9 +346,22 @@ def test_bad_urls_name_the_url(server, place, reason):
     assert f"Cannot decode {server}{place}: " in str(caught.value)
 
 
-def test_nobody_listens():
+def test_a_download_has_an_end(server, monkeypatch):
+    size = len(download(f"{server}/video"))
+    assert len(download(f"{server}/video", max_bytes=size)) == size
+    with pytest.raises(VideoDecodingError, match=f"it is larger than {size - 1} bytes"):
+        download(f"{server}/video", max_bytes=size - 1)
+    times = itertools.chain([0.0], itertools.repeat(41.0))
+    clock = SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr("modeling_videomae_v2.video_sources_videomae_v2.time", clock)
+    with pytest.raises(VideoDecodingError, match="40 s were not enough to download it"):
+        download(f"{server}/drip", timeout=2)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9/a.mp4", "127.0.0.1:9/a b.mp4", "a..b/a.mp4"])
+def test_addresses_where_nobody_listens(address):
     with pytest.raises(VideoDecodingError, match="the download failed"):
-        read_video("http://127.0.0.1:9/a.mp4", timeout=2)
+        read_video(f"http://{address}", timeout=2)
 
 
 def test_a_missing_av_is_named(monkeypatch):
