@@ -31,7 +31,8 @@ class RelabelledSource(Source):
             self._labels = select_classes(classes, source.classes)
         except ValueError as error:
             raise ValueError(
-                f"The classes of {source.name} do not fit the list of classes (labels, labels_file): {error}"
+                f"The classes of {source.name} do not fit the list of classes (labels, labels_file): "
+                f"{str(error).partition(' Correct them')[0]} Correct one or the other."
             ) from error
         self.source, self.name, self.classes = source, source.name, tuple(classes)
         self.sequential, self.lanes = source.sequential, source.lanes
