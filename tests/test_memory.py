@@ -403,13 +403,20 @@ def test_files_that_say_nothing_of_a_launch(tmp_path: Path, content: bytes) -> N
         read_launch(str(tmp_path / "accelerate.yaml"), None)
 
 
-def test_a_hub_that_goes_away_is_said(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [(OSError("The Hub does not answer."), 2, "The Hub does not answer.\n"),
+     (KeyboardInterrupt(), 130, "Stopped by Ctrl-C.\n")],
+)  # fmt: skip
+def test_what_ends_the_command_is_said(
+    error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise OSError("The Hub does not answer.")
+        raise error
 
     monkeypatch.setattr("training.memory.load_recipe", fail)
-    assert main(["pretrain"]) == 2
-    assert capsys.readouterr().err == "The Hub does not answer.\n"
+    assert main(["pretrain"]) == status
+    assert capsys.readouterr().err == said
 
 
 def test_command_explains_itself(capsys: pytest.CaptureFixture) -> None:

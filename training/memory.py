@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments; default: those of the process.
 
     Returns:
-        Exit status: 0, or 2 if the recipe cannot be run.
+        Exit status: 0, 2 if the recipe cannot be run, or 130 after Ctrl-C.
     """
     stage, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if stage in ("--help", "-h"):
@@ -59,6 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     except (RecipeError, OSError) as error:  # the Hub, where `model.init_from` lies, may go away
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped by Ctrl-C.\n")
+        return 130
     sys.stdout.write(found.table() + "\n")
     return 0
 
