@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 
+# End of what `select_classes` raises; callers that take no other names leave it out.
+RENAMES_ADVICE = " Correct them, or pass the names that they have there as `renames`."
+
+
 def read_labels(path: str | Path) -> list[str]:
     """Names of the classes of a data set, in the order of their ids.
 
@@ -61,8 +65,8 @@ def select_classes(source: Sequence[str], target: Sequence[str], renames: Mappin
     if missing:
         shown = ", ".join(map(repr, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
         raise ValueError(
-            f"{len(missing)} of {len(target)} class names are not among the {len(source)} of the source: {shown}. "
-            "Correct them, or pass the names that they have there as `renames`."
+            f"{len(missing)} of {len(target)} class names are not among the {len(source)} of the source: {shown}."
+            + RENAMES_ADVICE
         )
     indices = [index for index in found if index is not None]
     first: dict[int, str] = {}
@@ -161,4 +165,4 @@ def _hashable(path: Path, content: dict[str, Any]) -> list[tuple[str, Any]]:
     return list(content.items())
 
 
-__all__ = ["normalise_label", "read_labels", "select_classes"]
+__all__ = ["RENAMES_ADVICE", "normalise_label", "read_labels", "select_classes"]

@@ -5,7 +5,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from modeling_videomae_v2.labels_videomae_v2 import select_classes
+from modeling_videomae_v2.labels_videomae_v2 import RENAMES_ADVICE, select_classes
 
 from .sources import Source, Video
 
@@ -32,7 +32,7 @@ class RelabelledSource(Source):
         except ValueError as error:
             raise ValueError(
                 f"The classes of {source.name} do not fit the list of classes (labels, labels_file): "
-                f"{str(error).partition(' Correct them')[0]} Correct one or the other."
+                f"{str(error).removesuffix(RENAMES_ADVICE)} Correct one or the other."
             ) from error
         self.source, self.name, self.classes = source, source.name, tuple(classes)
         self.sequential, self.lanes = source.sequential, source.lanes

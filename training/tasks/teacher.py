@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.labels_videomae_v2 import select_classes
+from modeling_videomae_v2.labels_videomae_v2 import RENAMES_ADVICE, select_classes
 from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
 from modeling_videomae_v2.places import check_place
 
@@ -73,7 +73,7 @@ def same_classes(teacher: VideoMAEv2Config, student: VideoMAEv2Config, path: str
     except ValueError as error:
         raise RecipeError(
             f"The {len(theirs)} classes of the teacher {path} ({_shown(theirs)}) are not those of the student, which "
-            f"has {len(ours)} ({_shown(ours)}): {str(error).partition(' Correct them')[0]}"
+            f"has {len(ours)} ({_shown(ours)}): {str(error).removesuffix(RENAMES_ADVICE)}"
         ) from error
 
 
