@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
-from ..model_files import PROCESSOR_FILES, advise_model_folder, open_weights, parse_json, read_json
+from ..model_files import PROCESSOR_FILES, WEIGHTS, advise_model_folder, open_weights, parse_json, read_json
 
 
 ARCHITECTURES = {
@@ -29,7 +29,7 @@ AUTO_CLASSES = {
     "VideoMAEv2ForPreTraining": "AutoModelForPreTraining",
     "VideoMAEv2ForVideoClassification": "AutoModelForVideoClassification",
 }
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+SAFETENSORS, INDEX = WEIGHTS[:2]
 PICKLED = ("pytorch_model.bin.index.json", "*.bin", "*.pth", "*.pt", "*.ckpt")
 SHOWN = 6  # names in a list before "and so many more"
 
@@ -172,8 +172,8 @@ def _architecture(path: Path, values: dict[str, Any]) -> str:
 
 
 def _weight_files(path: Path) -> list[str]:
-    if (path / WEIGHTS).is_file():
-        return [WEIGHTS]
+    if (path / SAFETENSORS).is_file():
+        return [SAFETENSORS]
     if (path / INDEX).is_file():
         weight_map = read_json(path / INDEX).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
@@ -193,7 +193,7 @@ def _weight_files(path: Path) -> list[str]:
         if pickled
         else "Save the model with `save_pretrained`."
     )
-    raise FileNotFoundError(f"{path} has no weights in {WEIGHTS}. {hint}")
+    raise FileNotFoundError(f"{path} has no weights in {SAFETENSORS}. {hint}")
 
 
 def _shapes(path: Path, weight_files: list[str]) -> dict[str, tuple[int, ...]]:
