@@ -97,11 +97,16 @@ def check_class_ids(names: Any) -> None:
 ConfigClass = TypeVar("ConfigClass", bound=type)
 
 
-def _errors_as_values(config_class: ConfigClass) -> ConfigClass:
-    """Make a value of a wrong type a `ValueError` that names the field, which what `strict` raises is not."""
+def _check_assignments(config_class: ConfigClass) -> ConfigClass:
+    """Make a value of a wrong type a `ValueError` that names the field, which what `strict` raises is not.
+
+    A name that is nearly a field's is refused, too: it would change nothing, and the saved file could not be loaded.
+    """
     assign = config_class.__setattr__
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
+        if not self._is_known(name) and not hasattr(type(self), name) and self._nearest_field(name):
+            self._refuse(name)
         try:
             assign(self, name, value)
         except StrictDataclassFieldValidationError as error:
@@ -111,7 +116,7 @@ def _errors_as_values(config_class: ConfigClass) -> ConfigClass:
     return config_class
 
 
-@_errors_as_values
+@_check_assignments
 @strict
 class VideoMAEv2Config(PreTrainedConfig):
     r"""Architecture and masking of a VideoMAE V2 model. The defaults are ViT-B.

@@ -239,6 +239,15 @@ def test_other_names_of_a_field_are_understood_by_the_error(called: str, field: 
             make(**{called: 4})
 
 
+def test_nearly_a_field_is_not_assigned_either(tmp_path: Path):
+    config = tiny_config()
+    with pytest.raises(ValueError, match="no field `layer_norm_epsilon`; did you mean `layer_norm_eps`"):
+        config.layer_norm_epsilon = 1e-5
+    config.trained_by = "us"
+    config.save_pretrained(tmp_path)
+    assert VideoMAEv2Config.from_pretrained(tmp_path).trained_by == "us"
+
+
 def test_a_model_may_have_an_argument_of_such_a_name(tmp_path: Path):
     class TwoHeads(VideoMAEv2ForVideoClassification):
         def __init__(self, config: VideoMAEv2Config, num_classes: int = 1) -> None:
