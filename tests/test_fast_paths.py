@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import clips, compiles, inputs_for, needs_avx2, tiny_config, tiny_model
+from tiny import clips, compiles, inputs_for, needs_avx2, needs_compiler, tiny_config, tiny_model
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
@@ -288,6 +288,7 @@ def test_int8_model_is_near_fp32() -> None:
 
 
 @needs_avx2
+@needs_compiler
 @compiles
 @pytest.mark.parametrize("parts", ["blocks", "model"])
 def test_int8_model_may_be_compiled(parts: CompileMode) -> None:
@@ -299,6 +300,7 @@ def test_int8_model_may_be_compiled(parts: CompileMode) -> None:
 
 
 @needs_avx2
+@needs_compiler
 @compiles
 def test_compiled_int8_layers_take_batches_of_any_size() -> None:
     layer = Int8Linear(nn.Linear(16, 8))
@@ -431,7 +433,7 @@ def test_float8_model_is_near_fp32(hidden_act: str, qkv_bias: bool) -> None:
     with torch.no_grad():
         result = model(clips().bfloat16()).logits
         exact = tiny_model(VideoMAEv2ForVideoClassification, **changes)(clips()).logits
-    assert 1e-4 < error(result, exact) < 0.08
+    assert 1e-4 < error(result, exact) < 0.1
 
 
 def test_float8_leaves_what_does_not_fit() -> None:

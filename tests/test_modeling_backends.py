@@ -20,6 +20,7 @@ from tiny import (
     compiles,
     inputs_for,
     masks,
+    needs_compiler,
     tiny_model,
 )
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -130,6 +131,7 @@ def torchs_flex_attention_is_right() -> bool:
     return True
 
 
+@needs_compiler
 @pytest.mark.slow
 @each_model
 def test_flex_attention_in_inference(model_class: type[PreTrainedModel]):
@@ -261,6 +263,7 @@ def test_mask_of_another_count_is_refused_in_a_compiled_model():
 
 
 @compiles
+@needs_compiler
 @pytest.mark.slow
 @each_trained_model
 def test_inductor(model_class: type[PreTrainedModel]):

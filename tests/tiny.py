@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model small enough for every test, inputs for it, and where it can be compiled or quantized."""
 
+import os
+import shutil
 from typing import Any
 
 import pytest
@@ -23,6 +25,9 @@ from modeling_videomae_v2.int8_cpu import can_multiply_int8
 compiles = pytest.mark.skipif(
     tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="this torch cannot compile transformers' models"
 )
+
+# Where inductor makes code for the CPU, a C++ compiler translates it.
+needs_compiler = pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
 
 needs_avx2 = pytest.mark.skipif(not can_multiply_int8(), reason="needs a CPU with AVX2")
 
