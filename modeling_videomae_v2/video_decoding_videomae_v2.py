@@ -76,7 +76,7 @@ class VideoReader:
         self._container: Any = None
         self._wanted: frozenset[int] = frozenset()  # timestamps, as is the next
         self._last_wanted = 0
-        self._skips_unneeded = True
+        self._knows_depth = True  # how far the stream reorders its frames
         try:
             self._open()
             self._build_index(trust_table=True)
@@ -224,8 +224,9 @@ class VideoReader:
                 frames = self._decode_wanted(wanted)
                 break
             except _NotInOrder:
-                if self._skips_unneeded:  # a stream that does not say how far it reorders; decode all of it
-                    self._skips_unneeded = False
+                if self._knows_depth:  # where it does not say so, all is decoded, and comes out as late as it may
+                    self._knows_depth = False
+                    self._open()
                 else:
                     self._distrust_index(wanted)
         place = {position: i for i, position in enumerate(wanted)}
@@ -305,9 +306,20 @@ class VideoReader:
             first = next(packets, None)
             late = self._index.ordered and first is not None and (first.pts or 0) > self._index.timestamps[target]
             if first is not None and (time is None or not late):
+                self._set_depth()
                 self._frames = self._decode(itertools.chain((first,), packets))
                 return True
         return False
+
+    def _set_depth(self) -> None:
+        """Have the frames of H.264 that may hide how far it reorders them come out as late as its level allows.
+
+        FFmpeg guesses otherwise, by what it has seen, and drops frames when it learns better. Where they are counted,
+        nothing tells of it.
+        """
+        context = self._stream.codec_context
+        if context.name == "h264" and not context.is_open and not (self._knows_depth and self._index.ordered):
+            context.options = {"strict": "strict"}
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the stream from the first key frame on, ended by the empty one that drains the decoder."""
@@ -353,7 +365,7 @@ class VideoReader:
         context = self._stream.codec_context
         if context.name != "h264":
             return
-        skip = self._skips_unneeded and self._index.ordered and packet.size and packet.pts is not None
+        skip = self._knows_depth and self._index.ordered and packet.size and packet.pts is not None
         skip = skip and packet.pts < self._last_wanted and packet.pts not in self._wanted
         context.skip_frame = "NONREF" if skip else "DEFAULT"
 

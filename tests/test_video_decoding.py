@@ -25,6 +25,7 @@ from modeling_videomae_v2.video_index_videomae_v2 import FrameIndex, index_from_
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 B_FRAMES = {"bf": "3"}
+LATE_PYRAMIDS = {"g": "40", "x264-params": "bframes=3:b-pyramid=normal:ref=4:b-adapt=0:scenecut=0:mvrange=128"}
 OPEN_GROUPS = {"bf": "3", "x264-params": "open-gop=1:b-adapt=0:scenecut=0"}
 # one thread, and not narrower than a coding block: x265 writes outside of its memory there
 HEVC = {
@@ -147,6 +148,39 @@ def test_variable_frame_rate(tmp_path, suffix):
     assert metadata.fps == pytest.approx(39 / times[-1] * 1000, rel=0.05)
     for wanted in ([0], [17], [25, 39]):
         assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
+
+
+def hide_depth(path: Path) -> None:
+    """Have an H.264 video no longer say how far it reorders its frames, in as many bytes."""
+    sample = encode(io.BytesIO(), container_format="matroska", options=LATE_PYRAMIDS)
+    sample.seek(0)
+    with av.open(sample) as container:
+        header = container.streams.video[0].codec_context.extradata
+    said = header[8 : 8 + int.from_bytes(header[6:8], "big")]  # the sequence parameter set
+    bits = "".join(f"{byte:08b}" for byte in said)
+    # flag, three values that are 1, motion vectors of 2 ** 9, depth 2, 4 pictures in memory, end
+    place = bits.rindex("1" + "111" + "0001010" * 2 + "011" + "00101" + "1")
+    bits = (bits[:place] + "01").ljust(len(bits), "0")
+    hidden = bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
+    data = path.read_bytes()
+    assert said in data
+    path.write_bytes(data.replace(said, hidden))
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.avi", "a.flv", "a.h264", "fragmented.mp4", "a.mp4"])
+def test_reordering_that_is_not_announced_and_begins_late(tmp_path, name):
+    """FFmpeg drops frames where it finds out; they are there in whichever way, and numbers mean the same frames."""
+    fragments = {"movflags": "frag_keyframe+empty_moov"} if name == "fragmented.mp4" else {}
+    path = encode(
+        tmp_path / name, num_frames=100, reordered_from=65, options=LATE_PYRAMIDS, container_options=fragments
+    )
+    hide_depth(path)
+    for wanted in ([70], [99], [97, 98, 99], list(range(60, 90, 2))):
+        assert read_numbers(read_video(path, lambda _, wanted=wanted: wanted)[0]) == wanted
+    with VideoReader(path) as reader:
+        for wanted in (range(100), [68, 3], [66, 67]):
+            assert read_numbers(reader.get_frames(wanted)) == list(wanted)
+        assert reader.num_frames == 100
 
 
 @pytest.mark.skipif(

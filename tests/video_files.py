@@ -56,6 +56,7 @@ def encode(
     frames: np.ndarray | None = None,
     colour: tuple[int, int] | None = None,
     sound: bool = False,
+    reordered_from: int = 0,
 ) -> Path | str | io.BytesIO:
     """Encode a numbered video.
 
@@ -66,6 +67,7 @@ def encode(
         frames: Pictures `(n, height, width, channels)` in place of the numbered ones; RGBA for `pix_fmt` with alpha.
         colour: Colour matrix and range (FFmpeg's numbers) to write as metadata.
         sound: Whether a second of silence goes with it.
+        reordered_from: Frames at the start among which there are no B-frames.
 
     Returns:
         `target`.
@@ -89,6 +91,8 @@ def encode(
             )
             frame = frame.reformat(format=pix_fmt, dst_colorspace=colour[0] if colour else None)
             frame.pts = i if times is None else times[i]
+            if i < reordered_from:
+                frame.pict_type = av.video.frame.PictureType.P if i else av.video.frame.PictureType.I
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if silence is not None:
