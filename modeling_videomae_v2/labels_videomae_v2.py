@@ -78,9 +78,19 @@ def select_classes(source: Sequence[str], target: Sequence[str], renames: Mappin
 
 
 def normalise_label(name: str) -> str:
-    """`name` without case, punctuation and needless spaces: `"Riding_a  Bike"` and `"riding a bike"` are the same."""
+    """`name` without case, punctuation and needless spaces: `"Riding_a  Bike"` and `"riding a bike"` are the same.
+
+    Vowel signs (of Hindi, Thai, ...) and pictographs stay: names may differ in nothing else.
+    """
     bare = re.sub(r"['\u2019`]", "", unicodedata.normalize("NFKC", name).casefold())
+    if not bare.isascii():
+        bare = re.sub(r"\W", lambda match: match[0] if _is_mark_or_symbol(match[0]) else " ", bare)
+        return " ".join(bare.replace("_", " ").split()) or name.strip()
     return re.sub(r"[\W_]+", " ", bare).strip() or name.strip()
+
+
+def _is_mark_or_symbol(character: str) -> bool:
+    return not character.isascii() and unicodedata.category(character)[0] in "MS"
 
 
 class _ClassFinder:
@@ -122,7 +132,8 @@ def _read_text(path: Path) -> str:
 
 
 def _labels_of_lines(path: Path, text: str) -> list[str]:
-    lines = [line.strip() for line in text.rstrip().splitlines()]
+    # `splitlines` would also split at characters that a name may hold
+    lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
     for number, line in enumerate(lines, start=1):
         if not line:
             raise ValueError(f"{path}, line {number} is empty; the line number is the class id, so none may be left.")
@@ -143,7 +154,9 @@ def _labels_of_json(path: Path, text: str) -> list[str]:
         raise ValueError(f"{path} is not valid JSON: {error}.") from error
     names: Any = content
     if isinstance(content, dict):
-        by_id = content if all(str(key).isdecimal() for key in content) else {v: k for k, v in _hashable(path, content)}
+        # names may be numbers, too
+        is_by_id = all(key.isdecimal() and isinstance(name, str) for key, name in content.items())
+        by_id = content if is_by_id else {v: k for k, v in _hashable(path, content)}
         try:
             pairs = {int(key): name for key, name in by_id.items()}
         except (TypeError, ValueError):

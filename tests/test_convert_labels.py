@@ -44,6 +44,17 @@ def test_names_that_begin_with_numbers_stay(tmp_path: Path) -> None:
     assert read_labels(write(tmp_path / "labels.txt", "0 left\n")) == ["0 left"]
 
 
+def test_names_that_are_numbers(tmp_path: Path) -> None:
+    assert read_labels(write(tmp_path / "labels.json", {"007": 1, "42": 0, "1": 2})) == ["42", "007", "1"]
+    assert read_labels(write(tmp_path / "labels.txt", "007\n1e5\nNaN\nnull\n")) == ["007", "1e5", "NaN", "null"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0b", "\x0c"])
+def test_only_a_line_feed_ends_a_name(separator: str, tmp_path: Path) -> None:
+    names = [f"two{separator}parts", "one"]
+    assert read_labels(write(tmp_path / "labels.txt", "\n".join(names))) == names
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -85,6 +96,22 @@ def test_names_are_found_whatever_their_spelling() -> None:
     assert normalise_label("Riding_a  Bike!") == normalise_label("riding a bike")
     assert normalise_label("Cafe\u0301 STRASSE") == normalise_label("Caf\u00e9 Stra\u00dfe")
     assert select_classes(["+", "-"], [" - "]) == [1]  # nothing but punctuation
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("\u0915\u093e\u092e", "\u0915\u0940\u092e"),
+        ("\u0e01\u0e34\u0e19", "\u0e01\u0e31\u0e19"),
+        ("like \U0001f44d", "like \U0001f44e"),
+    ],
+    ids=["Hindi", "Thai", "pictographs"],
+)
+def test_names_that_differ_in_vowel_signs_or_pictographs(one: str, other: str) -> None:
+    assert normalise_label(one) != normalise_label(other)
+    assert select_classes([one, other], [f"  {other}!", f"{one}_"]) == [1, 0]
+    with pytest.raises(ValueError, match="1 of 1 class names"):
+        select_classes([one], [other])
 
 
 def test_other_names_of_the_same_class() -> None:
