@@ -83,6 +83,15 @@ def test_a_classifier_for_any_batch(classifier: Path, tmp_path: Path, suffix: st
     assert sorted(file.name for file in path.parent.iterdir()) == [f"model{suffix}", f"model{suffix}.json"]
 
 
+def test_a_class_whose_name_is_no_text(tmp_path: Path) -> None:
+    """As after training on a folder of classes that an old system has named."""
+    names = [f"class {i}" for i in range(LABELS - 1)] + ["caf\udce9"]
+    model = save(tmp_path / "model", VideoMAEv2ForVideoClassification, id2label=dict(enumerate(names)))
+    result = run(model, tmp_path / "m.pt2")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "m.pt2.json").read_text(encoding="utf-8"))["labels"] == names
+
+
 @pytest.mark.parametrize(
     ("model_class", "suffix"),
     [

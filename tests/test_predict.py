@@ -43,7 +43,7 @@ from modeling_videomae_v2.inference.engine import Result
 from modeling_videomae_v2.inference.predictions import VideoScores, clock
 from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.inference.targets import choose_targets
-from modeling_videomae_v2.inference.timeline import write_picture
+from modeling_videomae_v2.inference.timeline import write_csv, write_picture
 from modeling_videomae_v2.places import errors_in_words
 
 
@@ -276,6 +276,19 @@ def test_time_line_as_csv_and_picture(model: Path, film: Path, tmp_path: Path) -
     assert image.shape[1] > 800
     assert image.std() > 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["line.png", "new"]
+
+
+def test_a_class_whose_name_is_no_text(tmp_path: Path) -> None:
+    """As after training on a folder of classes that an old system has named."""
+    pytest.importorskip("matplotlib")
+    scores = VideoScores("film.mp4", ["waving", "caf\udce9"], top_k=2, keep_all=True)
+    clip = Clip(0, 1, 0.0, 4.0, 4.0, 25.0, torch.empty(0))
+    scores.add(Result(0, clip, torch.empty(0)), np.array([0.2, 0.8], dtype=np.float32))
+    write_csv(scores, tmp_path / "line.csv")
+    with open(tmp_path / "line.csv", newline="", encoding="utf-8") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == [r"caf\udce9", "waving"]
+    write_picture(scores, tmp_path / "line.png")
+    assert Image.open(tmp_path / "line.png").width > 800
 
 
 def test_time_lines_of_several_videos_go_into_a_folder(model: Path, tmp_path: Path) -> None:

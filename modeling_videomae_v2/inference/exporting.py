@@ -139,7 +139,8 @@ def export_model(
         }
         text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
         with naming(description):
-            Path(folder, description.name).write_text(text, encoding="utf-8")
+            # names of classes need not be text; this escapes them as JSON does
+            Path(folder, description.name).write_text(text, encoding="utf-8", errors="backslashreplace")
         return Exported(_move(Path(folder), path), errors, scale)
 
 

@@ -24,7 +24,9 @@ MAX_TIME_MARKS = 11
 
 def write_csv(scores: VideoScores, path: Path) -> None:
     """Write one line for each class named of each window: video, start, end (seconds), rank, label, score."""
-    with written_aside(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
+    # names of folders, which classes may have, need not be text
+    text = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
+    with written_aside(path) as unfinished, open(unfinished, "w", **text) as file:
         writer = csv.writer(file)
         writer.writerow(("video", "start", "end", "rank", "label", "score"))
         for window in scores.windows:
@@ -91,7 +93,8 @@ def write_picture(scores: VideoScores, path: Path) -> None:
 
 def _short(text: str, width: int) -> str:
     """Text of at most so many letters, in which `$` is a dollar and begins no formula."""
-    return textwrap.shorten(text, width, placeholder="...").replace("$", r"\$")
+    printable = text.encode("utf-8", "replace").decode()
+    return textwrap.shorten(printable, width, placeholder="...").replace("$", r"\$")
 
 
 def _choose_classes(values: np.ndarray, scores: VideoScores) -> np.ndarray:
