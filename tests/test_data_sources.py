@@ -112,6 +112,7 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
         (('"Take 2" 3',), ("Take 2", 3)),
         (("Take 2,3",), ("Take 2", 3)),
         (("# path label", "Take 2 3"), ("Take 2", 3)),
+        (('"#1 a.mp4" 3',), ("#1 a.mp4", 3)),
         (("[2019] a.mp4 3",), ("[2019] a.mp4", 3)),
     ],
 )
