@@ -83,10 +83,8 @@ def normalise_label(name: str) -> str:
     Vowel signs (of Hindi, Thai, ...) and pictographs stay: names may differ in nothing else.
     """
     bare = re.sub(r"['\u2019`]", "", unicodedata.normalize("NFKC", name).casefold())
-    if not bare.isascii():
-        bare = re.sub(r"\W", lambda match: match[0] if _is_mark_or_symbol(match[0]) else " ", bare)
-        return " ".join(bare.replace("_", " ").split()) or name.strip()
-    return re.sub(r"[\W_]+", " ", bare).strip() or name.strip()
+    spaced = re.sub(r"[\W_]", lambda match: match[0] if _is_mark_or_symbol(match[0]) else " ", bare)
+    return " ".join(spaced.split()) or name.strip()
 
 
 def _is_mark_or_symbol(character: str) -> bool:
