@@ -795,6 +795,26 @@ def test_open_saved_datasets(video: Path, tmp_path: Path, layout: str, streaming
         open_source(recipe, labelled=True, seed=0, shuffle=False)
 
 
+@pytest.mark.usefixtures("no_rest")
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.csv", "path,label\na.mp4,2\n'b.mp4',0\n"),
+        ("TRAIN.JSONL", '{"path": "a.mp4", "label": 2}\n{"path": "\'b.mp4\'", "label": 0}\n'),
+        ("train.json", '[{"path": "a.mp4", "label": 2}, {"path": "\'b.mp4\'", "label": 0}]'),
+    ],
+    ids=("csv", "jsonl", "json"),
+)
+def test_a_table_in_a_single_file(tmp_path: Path, name: str, text: str, streaming: bool) -> None:
+    (tmp_path / name).write_text(text)
+    recipe = SourceRecipe(
+        kind="datasets", path=str(tmp_path / name), video_column="path", label_column="label", streaming=streaming
+    )
+    videos = [open_source(recipe, labelled=True, seed=0, shuffle=False).get(i, 0) for i in range(2)]
+    assert [(video.content, video.label) for video in videos] == [("a.mp4", 2), ("'b.mp4'", 0)]
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("pattern", ["*.arrow", "state.json", "dataset_info.json", None], ids=str)
 def test_a_damaged_data_set_is_named(video: Path, tmp_path: Path, pattern: str | None, streaming: bool) -> None:

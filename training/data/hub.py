@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Videos that a stream holds to shuffle them, in every worker: their files lie in memory.
 SHUFFLE_BUFFER = 128
+# What reads a path that is a single file, by its ending.
+FILE_READERS = {".parquet": "parquet", ".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json"}
 # Videos that a stream remembers, so that going back a little does not mean starting over.
 REMEMBERED = 64
 
@@ -243,8 +245,9 @@ def _open(recipe: "SourceRecipe") -> "Dataset | IterableDataset":
             dataset = found[recipe.split] if isinstance(found, datasets.DatasetDict) else found
             return dataset.to_iterable_dataset() if recipe.streaming else dataset
         options: dict[str, Any] = {"split": recipe.split, "streaming": recipe.streaming}
-        if recipe.path.endswith(".parquet"):
-            return datasets.load_dataset("parquet", data_files={recipe.split: recipe.path}, **options)
+        reader = FILE_READERS.get(os.path.splitext(recipe.path)[1].lower())
+        if reader and not os.path.isdir(recipe.path):
+            return datasets.load_dataset(reader, data_files={recipe.split: recipe.path}, **options)
         return datasets.load_dataset(recipe.path, **options)
     except (ArrowException, DatasetGenerationError, JSONDecodeError, OSError) as error:
         cause = error.__cause__ or error
