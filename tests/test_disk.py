@@ -5,15 +5,23 @@
 import errno
 import os
 import shutil
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from modeling_videomae_v2.writing import written_aside
-from training.disk import claim, force_to_disk, remove_whole, replace_folder
+from training.disk import FolderInUse, claim, force_to_disk, remove_whole, replace_folder
 
 
 fcntl = pytest.importorskip("fcntl")  # what claims are made of
+
+pytestmark = [  # no file is left open
+    pytest.mark.filterwarnings("error::ResourceWarning"),
+    pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def folder_with(path: Path, content: str) -> Path:
@@ -23,11 +31,16 @@ def folder_with(path: Path, content: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("system", "recurse", "expected"),
-    [("posix", True, ["file", "inner", "a"]), ("posix", False, ["a"]), ("nt", True, ["file"]), ("nt", False, [])],
+    ("system", "options", "expected"),
+    [
+        ("posix", {}, ["file", "inner", "a"]),
+        ("posix", {"recurse": False}, ["a"]),
+        ("nt", {}, ["file"]),
+        ("nt", {"recurse": False}, []),
+    ],
 )
 def test_what_is_forced_to_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, recurse: bool, expected: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, options: dict[str, bool], expected: list[str]
 ) -> None:
     """Windows opens no folders."""
     folder = folder_with(tmp_path / "a", "")
@@ -36,9 +49,30 @@ def test_what_is_forced_to_the_disk(
     with monkeypatch.context() as there:
         there.setattr(os, "fsync", lambda handle: forced.append(names[os.fstat(handle).st_ino]))
         there.setattr(os, "name", system)
-        force_to_disk(folder, recurse)
+        force_to_disk(folder, **options)
     assert sorted(forced) == sorted(expected)
     assert forced[-1:] == expected[-1:]
+
+
+@pytest.mark.parametrize("error", [None, OSError(errno.EIO, "Input/output error")])
+def test_what_is_forced_is_not_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError | None
+) -> None:
+    """A long training would run out of handles."""
+    handles: set[int] = set()
+
+    def force(handle: int) -> None:
+        handles.add(handle)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(os, "fsync", force)
+    with nullcontext() if error is None else pytest.raises(OSError, match="Input/output"):
+        force_to_disk(folder_with(tmp_path / "a", ""))
+    assert handles
+    for handle in handles:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(handle)
 
 
 def test_files_are_forced_by_handles_that_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,22 +93,25 @@ def test_files_are_forced_by_handles_that_may_write(tmp_path: Path, monkeypatch:
 
 
 def test_a_folder_in_the_place_of_another(tmp_path: Path) -> None:
-    """Whatever an earlier replacement, cut short, has left beside it."""
+    """Whether or not an earlier replacement, cut short, has left something beside it."""
     folder = tmp_path / "model"
     for content in ("first", "second", "third"):
         replace_folder(folder, folder_with(tmp_path / "writing", content))
         assert (folder / "inner" / "file").read_text() == content
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
-        folder_with(tmp_path / ".removing-model", "left over")
+        if content == "first":
+            folder_with(tmp_path / ".removing-model", "left over")
 
 
 def test_a_folder_is_never_seen_half_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is one that has just been put in its place lost where the old one cannot be removed."""
-    old, remove = folder_with(tmp_path / "old", "old"), shutil.rmtree
+    old, remove, meanwhile = folder_with(tmp_path / "old", "old"), shutil.rmtree, []
 
     def held(path: Path, ignore_errors: bool = False) -> None:
         if path.exists() and not ignore_errors:
             raise OSError(errno.EBUSY, "busy")
+        if path.exists():
+            meanwhile.append((old / "inner" / "file").read_text())
 
     monkeypatch.setattr(shutil, "rmtree", held)
     with pytest.raises(OSError, match="busy"):
@@ -82,7 +119,13 @@ def test_a_folder_is_never_seen_half_removed(tmp_path: Path, monkeypatch: pytest
     assert [path.name for path in tmp_path.iterdir()] == [".removing-old"]
     remove(tmp_path / ".removing-old")
     replace_folder(folder_with(old, "old"), folder_with(tmp_path / "new", "new"))
+    assert meanwhile == ["new"]  # it is in its place before the old one, which may take long, is removed
     assert (old / "inner" / "file").read_text() == "new"
+
+
+def test_a_system_without_locks_claims_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert claim(tmp_path, "a training") is None
 
 
 def test_a_disk_without_locks_claims_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +142,27 @@ def test_who_claims_a_folder_is_who_claimed_it_last(tmp_path: Path) -> None:
             said = (tmp_path / ".in-use").read_text()  # to read it here gives the claim up, so that comes last
     assert said.startswith("an evaluation that still runs (process ")
     assert said.count("process") == 1
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])  # POSIX allows both
+@pytest.mark.parametrize(
+    ("content", "owner"), [(b"", "another process"), (b"a training on \xff\n", "a training on \ufffd")]
+)
+def test_a_claimed_folder_names_its_owner_as_far_as_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, content: bytes, owner: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / ".in-use").write_bytes(content)
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with pytest.raises(FolderInUse, match=f"^belongs to {owner}: wait until"):
+        claim(tmp_path, "an evaluation")
+    assert (tmp_path / ".in-use").read_bytes() == content
+
+
+def test_a_claim_that_cannot_be_noted_is_given_up(tmp_path: Path) -> None:
+    with full_disk(0), pytest.raises(OSError, match="File too large"):
+        claim(tmp_path, "a training")
+    with claim(tmp_path, "a training"):
+        pass
