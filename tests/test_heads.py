@@ -4,6 +4,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from modeling_videomae_v2 import (
 )
 from modeling_videomae_v2.labels_videomae_v2 import read_labels
 from training.class_names import are_names
-from training.heads import load_classifier, match_classes
+from training.heads import describe_match, load_classifier, match_classes
 from training.recipe import Recipe, RecipeError
 from training.tasks import (
     ClassificationTask,
@@ -153,6 +154,34 @@ def test_other_names_of_the_same_classes(tmp_path: Path) -> None:
         task.build_model()
 
 
+def test_other_names_count_where_some_classes_are_new() -> None:
+    assert match_classes(OLD, ["cycling", "knitting"], {"cycling": "riding a bike"}) == [0, None]
+
+
+@pytest.mark.parametrize(("fresh", "end"), [(1, "'c0'."), (10, "'c9'."), (11, "'c9' and 1 more.")])
+def test_no_more_than_ten_new_classes_are_listed(fresh: int, end: str) -> None:
+    new = ["yoga", *(f"c{i}" for i in range(fresh))]
+    said = describe_match("old", OLD, new, [1] + [None] * fresh)
+    start = f"Of the head of old for 5 classes, 1 of {fresh + 1} wanted ones are kept by name. {fresh} start anew: 'c0'"
+    assert said.startswith(start)
+    assert said.endswith(end)
+
+
+def test_only_the_first_process_says_what_becomes_of_the_head(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    checkpoint(tmp_path / "old", OLD)
+    for rank, said in (("1", False), ("0", True)):
+        monkeypatch.setenv("RANK", rank)
+        load_classifier(
+            VideoMAEv2ForVideoClassification,
+            str(tmp_path / "old"),
+            VideoMAEv2ForVideoClassification.config_class.from_pretrained(tmp_path / "old"),
+        )
+        assert ("is kept, with its 5 classes" in caplog.text) == said
+
+
 @pytest.mark.parametrize("version", [400, 600, 700])
 def test_kinetics_710_becomes_its_parts(version: int) -> None:
     """Where each class of Kinetics-400, -600 and -700 stands among the 710, against the lists of the authors."""
@@ -224,6 +253,7 @@ def test_loading_without_a_task(tmp_path: Path) -> None:
     )
     assert model.config._attn_implementation == "eager"
     assert torch.equal(model.classifier.weight, old.classifier.weight.flip(0))
+    assert model.config.label2id == {name: number for number, name in enumerate(OLD[::-1])}
 
 
 def test_a_student_takes_the_first_blocks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -250,9 +280,25 @@ def test_a_student_takes_the_first_blocks_of_a_bare_encoder(tmp_path: Path) -> N
         assert torch.equal(tensor, old.state_dict()[name])
 
 
-def test_blocks_that_the_checkpoint_lacks_are_not_left_to_chance(tmp_path: Path) -> None:
+def test_a_student_that_cannot_be_loaded_changes_nothing_for_others(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "old", OLD)
+    shutil.copytree(tmp_path / "old", tmp_path / "cut")
+    (tmp_path / "cut" / "model.safetensors").write_bytes(b"cut")
+    start = {"init_from": str(tmp_path / "cut"), "config": {"num_hidden_layers": 1}}
+    recipe = tiny_recipe(FineTuningRecipe, tmp_path, model=start, labels=OLD, data__image_size=16, data__num_frames=4)
+    with pytest.raises(RecipeError, match="no whole safetensors file"):
+        ClassificationTask(recipe).build_model()
+    with pytest.raises(ValueError, match=r"layers\.1\..*not in the model"):
+        VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "old", num_hidden_layers=1)
+
+
+def test_blocks_that_the_checkpoint_lacks_are_not_left_to_chance(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     checkpoint(tmp_path / "old", OLD)
     start = {"init_from": str(tmp_path / "old"), "config": {"num_hidden_layers": 3}}
     recipe = tiny_recipe(FineTuningRecipe, tmp_path, model=start, labels=OLD, data__image_size=16, data__num_frames=4)
     with pytest.raises(RecipeError, match=r"layers\.2\..*not in the checkpoint"):
         ClassificationTask(recipe).build_model()
+    assert "blocks of" not in caplog.text  # as if some were taken
