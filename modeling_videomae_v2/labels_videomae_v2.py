@@ -59,7 +59,7 @@ def select_classes(source: Sequence[str], target: Sequence[str], renames: Mappin
     Raises:
         ValueError: A name is not found, fits several classes, or two names mean the same class.
     """
-    finder = _ClassFinder(source, renames or {})
+    finder = ClassFinder(source, renames or {})
     found = [finder.find(name) for name in target]
     missing = [name for name, index in zip(target, found) if index is None]
     if missing:
@@ -91,8 +91,16 @@ def _is_mark_or_symbol(character: str) -> bool:
     return not character.isascii() and unicodedata.category(character)[0] in "MS"
 
 
-class _ClassFinder:
-    """Indices of names, first as they are spelt, then normalised, then renamed."""
+class ClassFinder:
+    """Indices of names, first as they are spelt, then normalised, then renamed.
+
+    Args:
+        source: Names of the classes that there are.
+        renames: As in `select_classes`.
+
+    Raises:
+        ValueError: Two names of `source` are the same.
+    """
 
     def __init__(self, source: Sequence[str], renames: Mapping[str, str]) -> None:
         self.source = source
@@ -108,6 +116,7 @@ class _ClassFinder:
             self.others.setdefault(normalise_label(new), []).append(old)
 
     def find(self, name: str) -> int | None:
+        """Index of a name, None where it is not there; `ValueError` where it fits several."""
         for candidate in (name, *self.others.get(normalise_label(name), ())):
             if candidate in self.exact:
                 return self.exact[candidate]
@@ -176,4 +185,4 @@ def _hashable(path: Path, content: dict[str, Any]) -> list[tuple[str, Any]]:
     return list(content.items())
 
 
-__all__ = ["RENAMES_ADVICE", "normalise_label", "read_labels", "select_classes"]
+__all__ = ["RENAMES_ADVICE", "ClassFinder", "normalise_label", "read_labels", "select_classes"]

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.labels_videomae_v2 import select_classes
+from modeling_videomae_v2.labels_videomae_v2 import ClassFinder
 from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
 from modeling_videomae_v2.places import errors_in_words
 
@@ -121,15 +121,16 @@ def match_classes(
     if not (are_names(old) and are_names(new)):
         return [None] * len(new)
     try:
-        return list(select_classes(old, new, renames))
-    except ValueError:  # not all are there, or it is not clear which
-        return [_find(old, name, renames) for name in new]
+        finder = ClassFinder(old, renames or {})
+    except ValueError:  # two of the old ones are called the same
+        return [None] * len(new)
+    return [_find(finder, name) for name in new]
 
 
-def _find(old: Sequence[str], name: str, renames: Mapping[str, str] | None) -> int | None:
+def _find(finder: ClassFinder, name: str) -> int | None:
     try:
-        return select_classes(old, [name], renames)[0]
-    except ValueError:
+        return finder.find(name)
+    except ValueError:  # it is not clear which
         return None
 
 
