@@ -3,7 +3,6 @@
 import gc
 import itertools
 import multiprocessing
-import subprocess
 import time
 import traceback
 from multiprocessing.synchronize import Event
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from processes import ask_to_stop
 from video_files import av, encode, encode_sound, read_numbers
 
 from modeling_videomae_v2.video_sources_videomae_v2 import VideoDecodingError
@@ -312,7 +312,7 @@ def test_workers_leave_a_request_to_stop_to_the_training(good: Path) -> None:
     batches = iter(build_loader(recipe_for(good, workers=1), batch_size=2))
     next(batches)
     (worker,) = multiprocessing.active_children()
-    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+    ask_to_stop(worker.pid)
     assert len(list(itertools.islice(batches, 6))) == 6  # more than it had ready
     assert worker.is_alive()
     batches.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from processes import members
 
 from training.demo.__main__ import main
 from training.demo.plan import Plan
@@ -168,9 +169,3 @@ def test_a_demo_that_is_told_to_stop_leaves_no_stage_behind(tmp_path: Path, line
         if members(running.pid):
             os.killpg(running.pid, signal.SIGKILL)
         running.stdout.close()
-
-
-def members(group: int) -> list[str]:
-    """Processes of a process group."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if int(line.split()[0]) == group and "defunct" not in line]

@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 import torch
 from full_disk import full_disk
+from processes import ask_to_stop
 from tiny import tiny_config, tiny_model
 
 
@@ -701,7 +702,7 @@ def test_workers_leave_a_request_to_stop_to_the_evaluation() -> None:
     with started(loader) as batches:
         assert next(batches) == [0]
         (worker,) = multiprocessing.active_children()
-        subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+        ask_to_stop(worker.pid)
         assert list(batches) == [[i] for i in range(1, 8)]
 
 
