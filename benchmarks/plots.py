@@ -39,9 +39,15 @@ def style(variant: str, all_variants: Sequence[str]) -> dict[str, Any]:
 
 
 def measured(rows: Rows, section: str) -> Rows:
-    """Rows of one kind of step that have figures; programs for exported models are measured beside few others."""
+    """Rows of one kind of step that have figures, for the threads and the clock that most of them have.
+
+    Programs for exported models are measured beside few others, and are left out.
+    """
     found = [row for row in rows if row.get("section") == section and isinstance(row.get("clips_per_s"), float)]
-    return [row for row in found if not is_runtime(row["variant"])]
+    found = [row for row in found if not is_runtime(row["variant"])]
+    conditions = [(row.get("threads"), row.get("clock")) for row in found]
+    usual = max(conditions, key=conditions.count, default=None)
+    return [row for row, condition in zip(found, conditions) if condition == usual]
 
 
 def label(row: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.machine import describe, processor
+from benchmarks.machine import describe, processor_name
 
 
 RESULTS = Path(__file__).parent / "results"
@@ -24,10 +24,9 @@ PARTS = 'With "blocks", embedding and loss are compiled as well in our models, a
 
 
 def device_name(device: torch.device) -> str:
-    """Short name of a device, for names of files; kinds of CPU differ in what they have for bf16."""
-    kind = " ".join(["cpu", *(processor()[1] or ["no bf16"])])
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else kind
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    """Short name of a device, for names of files: one for each device, or pictures of a file would mix them."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {processor_name()}"
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", name.lower())).strip("-")
 
 
 def print_machine(device: torch.device) -> None:

@@ -43,6 +43,14 @@ def test_rows_of_earlier_runs_stay_until_they_are_measured_again(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == [f"piece-{CPU_NAME}.csv"]
 
 
+def test_every_cpu_has_files_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("Intel(R) Xeon(R) CPU @ 2.50GHz", "AMD EPYC 7763"):
+        monkeypatch.setattr("benchmarks.machine.processor", lambda name=name: (name, []))
+        RowFile("piece", CPU, tmp_path).put([row_of(1, 2.0)])
+    names = ["piece-cpu-amd-epyc-7763-no-bf16.csv", "piece-cpu-intel-xeon-cpu-2-50ghz-no-bf16.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_rows_are_written_before_the_next_model_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path, seen, real = tmp_path / f"pretrain_step-{CPU_NAME}.csv", [], Step.__init__
 

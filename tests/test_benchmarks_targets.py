@@ -148,6 +148,11 @@ def test_pictures_of_all_devices_of_a_folder(tmp_path: Path, capsys: pytest.Capt
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
+def test_a_picture_shows_one_number_of_threads() -> None:
+    rows = [row(DUAL, 200.0), row(DUAL, 90.0, threads=8.0), row(TRANSFORMERS, 100.0)]
+    assert [one["clips_per_s"] for one in plots.measured(rows, "pretraining")] == [200.0, 100.0]
+
+
 def test_programs_for_exported_models_are_in_no_picture() -> None:
     rows = [row(DUAL, 200.0), row("ONNX Runtime 1.32.0", 250.0), row("OpenVINO 2026.4.1", 150.0)]
     assert [one["variant"] for one in plots.measured(rows, "pretraining")] == [DUAL]
