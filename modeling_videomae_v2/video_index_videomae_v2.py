@@ -158,12 +158,14 @@ def _missing_frames(container: Any, stream: Any, packets: list[tuple[int, int, b
     if name == "avi":  # counts the times at which the picture stays as it is, too, for which there is no packet
         present = packets[-1][1] + 1
         return round((stream.frames - present) * len(packets) / present) if present > 0 else 0
+    announces_length = name in DURATION_IN_HEADER
     if name.startswith("mov") and stream.frames:
-        entries = getattr(stream, "index_entries", None)  # not in PyAV before 17
-        announced = stream.frames if entries is None else sum(not entry.is_discard for entry in entries)
-        return announced - sum(not packet[3] for packet in packets)
+        entries = getattr(stream, "index_entries", None)
+        if entries is not None:
+            return sum(not entry.is_discard for entry in entries) - sum(not packet[3] for packet in packets)
+        announces_length = True  # PyAV before 17 does not tell which frames an edit list hides
     times = [packet[0] for packet in packets]
-    if name in DURATION_IN_HEADER and container.duration and max(times) > min(times):
+    if announces_length and container.duration and max(times) > min(times):
         rate = (len(times) - 1) / float((max(times) - min(times)) * stream.time_base)
         return round((container.duration / 1_000_000 - end) * rate)
     return 0
