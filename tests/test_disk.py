@@ -3,9 +3,11 @@
 """Folders that are forced to the disk, replaced and removed as a whole, and claimed."""
 
 import errno
+import gc
 import os
 import shutil
 import sys
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,9 +21,18 @@ from training.disk import FolderInUse, claim, force_to_disk, remove_whole, repla
 fcntl = pytest.importorskip("fcntl")  # what claims are made of
 
 pytestmark = [  # no file is left open
+    pytest.mark.usefixtures("no_files_of_others"),
     pytest.mark.filterwarnings("error::ResourceWarning"),
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture
+def no_files_of_others() -> None:
+    """What earlier tests have left open is closed before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def folder_with(path: Path, content: str) -> Path:

@@ -18,7 +18,7 @@ import torch.distributed.checkpoint as dcp
 from fake_clips import TINY, build_loader
 from fake_distillation import CLASSES, distillation_recipe, make_teacher
 from PIL import Image
-from processes import forget_processes
+from processes import ENGINES, forget_processes
 from safetensors.torch import load_file
 from tiny import clips, tiny_config, tiny_model
 
@@ -392,7 +392,7 @@ def test_a_damaged_file_of_the_teacher_is_named(
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("engine", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_two_processes_equal_one(tmp_path: Path, teacher: Path, engine: str) -> None:
     """Mixing included: partners are the same videos on one process and on two."""
     expected, weights = trained(tmp_path / "one", teacher)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from fake_clips import build_loader, tiny_recipe
-from processes import forget_processes
+from processes import forget_processes, shards_on_cpu
 from safetensors.torch import load_file
 from torch.distributed.fsdp import fully_shard
 
@@ -132,6 +132,7 @@ def test_swapping_gives_everything_back() -> None:
     torch.testing.assert_close(average.average["weight"], own + 0.5)
 
 
+@shards_on_cpu
 def test_weights_that_a_pass_left_gathered_are_swapped_too(tmp_path: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
@@ -207,6 +208,7 @@ def launch(engine: str, folder: Path, **environment: str) -> subprocess.Complete
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
 
 
+@shards_on_cpu
 @pytest.mark.slow
 @pytest.mark.multiprocess
 def test_processes_and_engines_agree(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 from fake_clips import TINY, tiny_recipe
-from processes import forget_processes
+from processes import ENGINES, forget_processes, shards_on_cpu
 from safetensors.torch import load_file
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
@@ -533,7 +533,7 @@ def evaluated_by_two(
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("engine", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_two_processes_count_alike(config_file: Path, videos: Path, tmp_path: Path, engine: str) -> None:
     """Seven videos in batches of one or two, with adapters in the sharded run."""
     options = ["--eval.every", "3", "--batch_size", "2", "--eval.batch_size", "1", "--mixed_precision", "no"]
@@ -546,6 +546,7 @@ def test_two_processes_count_alike(config_file: Path, videos: Path, tmp_path: Pa
     assert ours.keys() == theirs.keys()
 
 
+@shards_on_cpu
 @pytest.mark.slow
 @pytest.mark.multiprocess
 def test_averaged_weights_do_not_stay_in_a_sharded_model(config_file: Path, videos: Path, tmp_path: Path) -> None:

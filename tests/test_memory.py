@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from processes import shards_on_cpu
 from tiny import clips, tiny_config
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification, cpu_attention_videomae_v2
@@ -234,6 +235,7 @@ run.accelerator.end_training()
 """
 
 
+@shards_on_cpu
 @pytest.mark.slow
 @pytest.mark.multiprocess
 def test_processes_hold_what_the_sum_says(tmp_path: Path) -> None:

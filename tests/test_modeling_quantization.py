@@ -49,8 +49,9 @@ def test_weights_are_quantised_on_loading_and_saved_so(tmp_path: Path):
     assert_off_as_in_int8(feature, model.base_model(clips()).pooler_output)
     with pytest.raises(ValueError, match="or quantised"):  # once is enough
         quantize_linear_layers(again)
-    with pytest.raises(UnfitWeightsError, match=r"Correct the configuration \(width"):
-        loaded(VideoMAEv2ForVideoClassification, tmp_path / "quantised", hidden_size=64)
+    wrong = r"Correct the configuration \(width|size of tensor"  # transformers before 5.21 leaves it to the first call
+    with pytest.raises((UnfitWeightsError, RuntimeError), match=wrong):
+        loaded(VideoMAEv2ForVideoClassification, tmp_path / "quantised", hidden_size=64)(clips())
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ import yaml
 from fake_clips import TINY
 from full_disk import full_disk
 from PIL import Image
-from processes import forget_processes
+from processes import ENGINES, forget_processes, shards_on_cpu
 from safetensors.torch import load_file
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2VideoProcessor
@@ -33,7 +33,7 @@ from video_files import encode
 
 ROOT = Path(__file__).parents[1]
 STEPS = 20
-ENGINES = {
+OPTIONS = {
     "ddp": ["--config_file", "training/accelerate/cpu.yaml"],
     "fsdp2": ["--config_file", "training/accelerate/fsdp2.yaml", "--num_processes", "2", "--mixed_precision", "no"],
 }
@@ -185,7 +185,7 @@ def test_a_recipe_that_cannot_be_run(config_file: Path, tmp_path: Path, capsys: 
 def test_two_processes_equal_one(config_file: Path, one_process: Path, tmp_path: Path, engine: str) -> None:
     """The same losses for 20 steps, and one folder that loads."""
     done = launch(
-        ENGINES[engine], "-m", "training.pretrain", "--config", str(config_file), "--output_dir", str(tmp_path)
+        OPTIONS[engine], "-m", "training.pretrain", "--config", str(config_file), "--output_dir", str(tmp_path)
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "view tensor" not in done.stderr
@@ -212,7 +212,7 @@ def test_two_processes_equal_one(config_file: Path, one_process: Path, tmp_path:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_two_compiled_processes_equal_one(config_file: Path, one_process: Path, tmp_path: Path, engine: str) -> None:
     arguments = ["--output_dir", str(tmp_path), "--compile", "blocks", "--schedule.max_steps", "4"]
-    done = launch(ENGINES[engine], "-m", "training.pretrain", "--config", str(config_file), *arguments)
+    done = launch(OPTIONS[engine], "-m", "training.pretrain", "--config", str(config_file), *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "recompile_limit" not in done.stderr
     expected = lines(one_process)[:2]  # then the rate falls for the shorter run
@@ -220,6 +220,7 @@ def test_two_compiled_processes_equal_one(config_file: Path, one_process: Path, 
         assert [line[name] for line in lines(tmp_path)[:2]] == pytest.approx([e[name] for e in expected], rel=1e-4)
 
 
+@shards_on_cpu
 @pytest.mark.slow
 @pytest.mark.multiprocess
 def test_the_engine_may_change_in_the_middle(tmp_path: Path) -> None:
@@ -228,12 +229,12 @@ def test_the_engine_may_change_in_the_middle(tmp_path: Path) -> None:
     single = ["--cpu", "--num_processes", "1"]
     straight, changing = tmp_path / "straight", tmp_path / "changing"
     assert launch(single, *common, str(straight)).returncode == 0
-    died = launch(ENGINES["fsdp2"], *common, str(changing), DIE_AT="training.loop:train_step 4")
+    died = launch(OPTIONS["fsdp2"], *common, str(changing), DIE_AT="training.loop:train_step 4")
     assert died.returncode != 0
     died = launch(single, *common, str(changing), DIE_AT="training.loop:train_step 4")
     assert died.returncode != 0
     assert "Number of processes: 2 -> 1" in died.stderr
-    done = launch(ENGINES["ddp"], *common, str(changing))
+    done = launch(OPTIONS["ddp"], *common, str(changing))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Number of processes: 1 -> 2" in done.stderr
     losses = [{line["step"]: line["loss"] for line in lines(folder)} for folder in (changing, straight)]
@@ -247,7 +248,7 @@ def test_the_engine_may_change_in_the_middle(tmp_path: Path) -> None:
 def test_a_bad_loss_on_one_process_stops_all(tmp_path: Path, engine: str) -> None:
     """Clip 20 is the first of the second process in step 3."""
     done = launch(
-        ENGINES[engine], "tests/fake_clips.py", "--output_dir", str(tmp_path), "--tracking.log_every", "2",
+        OPTIONS[engine], "tests/fake_clips.py", "--output_dir", str(tmp_path), "--tracking.log_every", "2",
         POISONED_CLIP="20",
     )  # fmt: skip
     assert done.returncode != 0
