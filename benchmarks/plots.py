@@ -59,8 +59,9 @@ def short(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
-def caption(rows: Rows) -> str:
-    threads = "" if "cpu" not in str(rows[0].get("clock", "cpu")) else f", {rows[0]['threads']:g} threads, CPU time"
+def caption(rows: Rows, path: Path) -> str:
+    threads = f", {rows[0]['threads']:g} threads" if "-cpu-" in path.name else ""
+    threads += ", CPU time" if "cpu" in str(rows[0].get("clock", "")) else ""
     torch, date = (" and ".join(sorted({str(row[name]) for row in rows})) for name in ("torch", "date"))
     return f"{rows[0]['device']}{threads}; torch {torch}, {date}"
 
@@ -90,7 +91,7 @@ def against_batch_size(rows: Rows, section: str, path: Path) -> bool:
         sizes = sorted({row["batch_size"] for row in rows if row["preset"] == preset})
         panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
         panel.minorticks_off()
-    save(figure, panels, f"{TITLES[section]}: speed against batch size", caption(rows), path)
+    save(figure, panels, f"{TITLES[section]}: speed against batch size", caption(rows, path), path)
     return True
 
 
@@ -109,7 +110,7 @@ def against_model_size(rows: Rows, section: str, path: Path) -> bool:
         panel.bar_label(bars, texts, padding=3, fontsize=8)
         panel.set(title=preset, xlabel="clips per second", xlim=(0, 1.5 * max(row["clips_per_s"] for row in chosen)))
         panel.grid(axis="y", visible=False)
-    save(figure, panels, f"{TITLES[section]}: clips per second", caption(rows), path, legend=False)
+    save(figure, panels, f"{TITLES[section]}: clips per second", caption(rows, path), path, legend=False)
     return True
 
 
@@ -126,7 +127,7 @@ def where_time_goes(rows: Rows, section: str, path: Path) -> bool:
         panels[0].barh(names, widths, left=left, color=colour, label=share)
         left = [start + width for start, width in zip(left, widths)]
     panels[0].set(xlabel="% of the time of a step", xlim=(0, 100))
-    save(figure, panels, f"{TITLES[section]}: where the time goes", caption(rows), path)
+    save(figure, panels, f"{TITLES[section]}: where the time goes", caption(rows, path), path)
     return True
 
 

@@ -105,7 +105,7 @@ def _check_assignments(config_class: ConfigClass) -> ConfigClass:
     assign = config_class.__setattr__
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
-        if not self._is_known(name) and not hasattr(type(self), name) and self._nearest_field(name):
+        if not hasattr(type(self), name) and not self._is_known(name) and self._nearest_field(name):
             self._refuse(name)
         try:
             assign(self, name, value)
@@ -282,7 +282,9 @@ class VideoMAEv2Config(PreTrainedConfig):
 
     @classmethod
     def _is_known(cls, key: str) -> bool:
-        return key.startswith("_") or key in _COMMON_KEYWORDS or key in {f.name for f in dataclasses.fields(cls)}
+        if key.startswith("_") or key in _COMMON_KEYWORDS or key in cls.attribute_map:
+            return True
+        return key in {field.name for field in dataclasses.fields(cls)}
 
     @classmethod
     def _nearest_field(cls, key: str) -> str | None:

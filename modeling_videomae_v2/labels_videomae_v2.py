@@ -12,6 +12,8 @@ from typing import Any
 
 # End of what `select_classes` raises; callers that take no other names leave it out.
 RENAMES_ADVICE = " Correct them, or pass the names that they have there as `renames`."
+DROPPED = r"['\u2019`\ufe0e\ufe0f]"  # apostrophes, and what chooses how a pictograph is drawn
+MINUS_AND_SLASH = "\u2212\u2044"  # in names they stand for those of ASCII
 
 
 def read_labels(path: str | Path) -> list[str]:
@@ -80,15 +82,17 @@ def select_classes(source: Sequence[str], target: Sequence[str], renames: Mappin
 def normalise_label(name: str) -> str:
     """`name` without case, punctuation and needless spaces: `"Riding_a  Bike"` and `"riding a bike"` are the same.
 
-    Vowel signs (of Hindi, Thai, ...) and pictographs stay: names may differ in nothing else.
+    Vowel signs (of Hindi, Thai, ...) and symbols beyond ASCII (arrows, pictographs) stay: names may differ in nothing
+    else.
     """
-    bare = re.sub(r"['\u2019`]", "", unicodedata.normalize("NFKC", name).casefold())
-    spaced = re.sub(r"[\W_]", lambda match: match[0] if _is_mark_or_symbol(match[0]) else " ", bare)
+    bare = re.sub(DROPPED, "", unicodedata.normalize("NFKC", name).casefold())
+    spaced = re.sub(r"[\W_]", lambda match: match[0] if _tells_names_apart(match[0]) else " ", bare)
     return " ".join(spaced.split()) or name.strip()
 
 
-def _is_mark_or_symbol(character: str) -> bool:
-    return not character.isascii() and unicodedata.category(character)[0] in "MS"
+def _tells_names_apart(character: str) -> bool:
+    """Whether it does, though it is no letter or digit."""
+    return unicodedata.category(character)[0] in "MS" and not character.isascii() and character not in MINUS_AND_SLASH
 
 
 class ClassFinder:
@@ -162,7 +166,7 @@ def _labels_of_json(path: Path, text: str) -> list[str]:
     names: Any = content
     if isinstance(content, dict):
         # names may be numbers, too
-        is_by_id = all(key.isdecimal() and isinstance(name, str) for key, name in content.items())
+        is_by_id = all(map(str.isdecimal, content)) and not all(isinstance(name, int) for name in content.values())
         by_id = content if is_by_id else {v: k for k, v in _hashable(path, content)}
         try:
             pairs = {int(key): name for key, name in by_id.items()}

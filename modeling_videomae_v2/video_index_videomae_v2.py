@@ -158,14 +158,16 @@ def _missing_frames(container: Any, stream: Any, packets: list[tuple[int, int, b
     if name == "avi":  # counts the times at which the picture stays as it is, too, for which there is no packet
         present = packets[-1][1] + 1
         return round((stream.frames - present) * len(packets) / present) if present > 0 else 0
-    announces_length = name in DURATION_IN_HEADER
-    if name.startswith("mov") and stream.frames:
-        entries = getattr(stream, "index_entries", None)
-        if entries is not None:
-            return sum(not entry.is_discard for entry in entries) - sum(not packet[3] for packet in packets)
-        announces_length = True  # PyAV before 17 does not tell which frames an edit list hides
+    announces_frames = name.startswith("mov") and stream.frames
+    entries = getattr(stream, "index_entries", None)
+    if announces_frames and entries is not None:
+        return sum(not entry.is_discard for entry in entries) - sum(not packet[3] for packet in packets)
+    # PyAV before 17 does not tell which frames an edit list leaves out; where it does, nothing is missing at the end
+    most = stream.frames - len(packets) if announces_frames else UNBELIEVABLE
     times = [packet[0] for packet in packets]
-    if announces_length and container.duration and max(times) > min(times):
-        rate = (len(times) - 1) / float((max(times) - min(times)) * stream.time_base)
-        return round((container.duration / 1_000_000 - end) * rate)
-    return 0
+    if not (announces_frames or name in DURATION_IN_HEADER) or not container.duration:
+        return 0
+    if max(times) == min(times):
+        return most if announces_frames else 0
+    rate = (len(times) - 1) / float((max(times) - min(times)) * stream.time_base)
+    return min(most, round((container.duration / 1_000_000 - end) * rate))

@@ -239,10 +239,24 @@ def test_other_names_of_a_field_are_understood_by_the_error(called: str, field: 
             make(**{called: 4})
 
 
-def test_nearly_a_field_is_not_assigned_either(tmp_path: Path):
+def test_nearly_a_field_is_not_assigned_either():
     config = tiny_config()
     with pytest.raises(ValueError, match="no field `layer_norm_epsilon`; did you mean `layer_norm_eps`"):
         config.layer_norm_epsilon = 1e-5
+
+
+def test_other_names_that_a_subclass_gives_its_fields_are_assigned() -> None:
+    class Ours(VideoMAEv2Config):
+        attribute_map = {"layer_norm_epsilon": "layer_norm_eps"}
+
+    config = Ours()
+    config.layer_norm_epsilon = 1e-3
+    assert config.layer_norm_eps == 1e-3
+    assert Ours(layer_norm_epsilon=1e-4).layer_norm_eps == 1e-4
+
+
+def test_attributes_of_other_names_are_saved(tmp_path: Path):
+    config = tiny_config()
     config.trained_by = "us"
     config.save_pretrained(tmp_path)
     assert VideoMAEv2Config.from_pretrained(tmp_path).trained_by == "us"

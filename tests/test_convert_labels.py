@@ -114,6 +114,13 @@ def test_names_that_differ_in_vowel_signs_or_pictographs(one: str, other: str) -
         select_classes([one], [other])
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("up\u2212down", "up-down"), ("\xbd turn", "1/2 turn"), ("like \u2764\ufe0f", "Like \u2764")]
+)
+def test_characters_that_stand_for_those_of_ascii_or_for_none(one: str, other: str) -> None:
+    assert select_classes([one, "else"], [other]) == [0]
+
+
 def test_other_names_of_the_same_class() -> None:
     renames = {"balloon blowing": "inflating balloons", "tying tie": "tying necktie"}
     assert select_classes(["inflating balloons", "tying tie"], ["Balloon blowing", "tying necktie"], renames) == [0, 1]

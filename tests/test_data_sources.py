@@ -833,6 +833,34 @@ def test_a_damaged_data_set_is_named(video: Path, tmp_path: Path, pattern: str |
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"video,label\na.mp4,1\nb.mp4,1,2,3\n"),
+        ("empty.csv", b""),
+        ("latin.csv", b"video,label\n\xe9.mp4,1\n"),
+        ("cut.jsonl", b'{"video": "a.mp4"}\n{"video": "b.'),
+        ("cut.json", b'[{"video": "a.mp4"}, {"video'),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path: Path, name: str, content: bytes, streaming: bool) -> None:
+    (tmp_path / name).write_bytes(content)
+    recipe = SourceRecipe(str(tmp_path / name), "datasets", streaming=streaming)
+    said = rf"^{tmp_path / name}( cannot be read \(.+\)\. Download it again|: Unmatched)"
+    with pytest.raises(ValueError, match=said):
+        open_source(recipe, labelled=False, seed=0, shuffle=False)
+
+
+def test_a_part_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("video\na.mp4\nb.mp4\nc.mp4\n")
+    recipe = SourceRecipe(str(tmp_path / "a.csv"), "datasets", split="train[:2]")
+    assert open_source(recipe, labelled=False, seed=0, shuffle=False).length == 2
+    (tmp_path / "a.csv").write_text("video\n")
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/a\.csv: .*no data"):
+        open_source(recipe, labelled=False, seed=0, shuffle=False)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_a_data_set_that_is_not_there_is_not_called_damaged(tmp_path: Path, streaming: bool) -> None:
     recipe = SourceRecipe(str(tmp_path / "none.parquet"), "datasets", streaming=streaming)
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):

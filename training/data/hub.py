@@ -8,6 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
@@ -219,42 +220,52 @@ def open_hub_source(
         "name": recipe.path, "video_column": recipe.video_column, "path_pattern": path_pattern,
         "label_column": recipe.label_column if labelled else None, "pattern": recipe.pattern,
     }  # fmt: skip
-    dataset = _open(recipe)
-    if isinstance(dataset, datasets.IterableDataset):
-        order = {"seed": seed if shuffle else None, "lanes": lanes}
-        return StreamSource(dataset, length=recipe.num_videos, **order, **common)
-    return DatasetSource(dataset, **common)
+    with _naming_damage(recipe.path):
+        dataset = _open(recipe)
+        if isinstance(dataset, datasets.IterableDataset):
+            order = {"seed": seed if shuffle else None, "lanes": lanes}
+            return StreamSource(dataset, length=recipe.num_videos, **order, **common)
+        return DatasetSource(dataset, **common)
 
 
 def _open(recipe: "SourceRecipe") -> "Dataset | IterableDataset":
-    """The data set of a recipe.
-
-    Raises:
-        ValueError: It has no such split, or a file of it is damaged.
-    """
+    """The data set of a recipe; `ValueError` if it has no such split."""
     import datasets
+
+    path, split = recipe.path, recipe.split
+    if any(os.path.isfile(os.path.join(path, name)) for name in ("state.json", "dataset_dict.json")):
+        found = datasets.load_from_disk(path)
+        if isinstance(found, datasets.DatasetDict) and split not in found:
+            raise ValueError(f"{path} has no split `{split}`, it has: {', '.join(found)}. Set `split`.")
+        dataset = found[split] if isinstance(found, datasets.DatasetDict) else found
+        return dataset.to_iterable_dataset() if recipe.streaming else dataset
+    options: dict[str, Any] = {"split": split, "streaming": recipe.streaming}
+    reader = FILE_READERS.get(os.path.splitext(path)[1].lower())
+    if reader and not os.path.isdir(path):
+        return datasets.load_dataset(reader, data_files={split.partition("[")[0]: path}, **options)
+    return datasets.load_dataset(path, **options)
+
+
+@contextmanager
+def _naming_damage(path: str) -> Iterator[None]:
+    """Say of a file that cannot be read which one it is (`ValueError`)."""
     from datasets.exceptions import DatasetGenerationError
+    from pandas.errors import EmptyDataError, ParserError
     from pyarrow import ArrowException
 
+    text_errors = (EmptyDataError, JSONDecodeError, ParserError, UnicodeDecodeError)
     try:
-        if any(os.path.isfile(os.path.join(recipe.path, name)) for name in ("state.json", "dataset_dict.json")):
-            found = datasets.load_from_disk(recipe.path)
-            if isinstance(found, datasets.DatasetDict) and recipe.split not in found:
-                splits = ", ".join(found)
-                raise ValueError(f"{recipe.path} has no split `{recipe.split}`, it has: {splits}. Set `split`.")
-            dataset = found[recipe.split] if isinstance(found, datasets.DatasetDict) else found
-            return dataset.to_iterable_dataset() if recipe.streaming else dataset
-        options: dict[str, Any] = {"split": recipe.split, "streaming": recipe.streaming}
-        reader = FILE_READERS.get(os.path.splitext(recipe.path)[1].lower())
-        if reader and not os.path.isdir(recipe.path):
-            return datasets.load_dataset(reader, data_files={recipe.split: recipe.path}, **options)
-        return datasets.load_dataset(recipe.path, **options)
-    except (ArrowException, DatasetGenerationError, JSONDecodeError, OSError) as error:
+        yield
+    except (ArrowException, DatasetGenerationError, OSError, *text_errors) as error:
         cause = error.__cause__ or error
-        if isinstance(cause, OSError) and (cause.errno is not None or not os.path.exists(recipe.path)):
+        if isinstance(cause, OSError) and (cause.errno is not None or not os.path.exists(path)):
             raise cause from None  # a full disk; no such file; an address out of reach
         reason = str(cause).strip()
-        raise ValueError(f"{recipe.path} cannot be read ({reason}). Download it again, or write it anew.") from error
+        raise ValueError(f"{path} cannot be read ({reason}). Download it again, or write it anew.") from error
+    except ValueError as error:
+        if path in str(error):
+            raise
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _announced_length(dataset: "IterableDataset") -> int | None:
