@@ -162,7 +162,7 @@ def _missing_frames(container: Any, stream: Any, packets: list[tuple[int, int, b
     entries = getattr(stream, "index_entries", None)
     if announces_frames and entries is not None:
         return sum(not entry.is_discard for entry in entries) - sum(not packet[3] for packet in packets)
-    # PyAV before 17 does not tell which frames an edit list leaves out; where it does, nothing is missing at the end
+    # PyAV before 17 does not tell which frames an edit list hides; by time nothing is missing because of one
     most = stream.frames - len(packets) if announces_frames else UNBELIEVABLE
     times = [packet[0] for packet in packets]
     if not (announces_frames or name in DURATION_IN_HEADER) or not container.duration:
