@@ -44,10 +44,14 @@ def measured(rows: Rows, section: str) -> Rows:
     Programs for exported models are measured beside few others, and are left out.
     """
     found = [row for row in rows if row.get("section") == section and isinstance(row.get("clips_per_s"), float)]
-    found = [row for row in found if not is_runtime(row["variant"])]
-    conditions = [(row.get("threads"), row.get("clock")) for row in found]
+    return alike([row for row in found if not is_runtime(row["variant"])])
+
+
+def alike(rows: Rows) -> Rows:
+    """Those for the threads and the clock that most of them have; a picture names one of each."""
+    conditions = [(row.get("threads"), row.get("clock")) for row in rows]
     usual = max(conditions, key=conditions.count, default=None)
-    return [row for row, condition in zip(found, conditions) if condition == usual]
+    return [row for row, condition in zip(rows, conditions) if condition == usual]
 
 
 def label(row: dict[str, Any]) -> str:
@@ -116,7 +120,7 @@ def against_model_size(rows: Rows, section: str, path: Path) -> bool:
 
 def where_time_goes(rows: Rows, section: str, path: Path) -> bool:
     """Stacked bars of the profiler's shares; False if there are none."""
-    rows = [row for row in rows if row.get("section") == section and isinstance(row.get(SHARES[0]), float)]
+    rows = alike([row for row in rows if row.get("section") == section and isinstance(row.get(SHARES[0]), float)])
     if not rows:
         return False
     figure, panels = new_figure(1, height=1.2 + 0.3 * len(rows))

@@ -158,16 +158,22 @@ def _missing_frames(container: Any, stream: Any, packets: list[tuple[int, int, b
     if name == "avi":  # counts the times at which the picture stays as it is, too, for which there is no packet
         present = packets[-1][1] + 1
         return round((stream.frames - present) * len(packets) / present) if present > 0 else 0
-    announces_frames = name.startswith("mov") and stream.frames
-    entries = getattr(stream, "index_entries", None)
-    if announces_frames and entries is not None:
-        return sum(not entry.is_discard for entry in entries) - sum(not packet[3] for packet in packets)
-    # PyAV before 17 does not tell which frames an edit list hides; by time nothing is missing because of one
-    most = stream.frames - len(packets) if announces_frames else UNBELIEVABLE
-    times = [packet[0] for packet in packets]
-    if not (announces_frames or name in DURATION_IN_HEADER) or not container.duration:
-        return 0
-    if max(times) == min(times):
-        return most if announces_frames else 0
-    rate = (len(times) - 1) / float((max(times) - min(times)) * stream.time_base)
-    return min(most, round((container.duration / 1_000_000 - end) * rate))
+    if name.startswith("mov") and stream.frames:
+        entries = getattr(stream, "index_entries", None)
+        if entries is not None:
+            return sum(not entry.is_discard for entry in entries) - sum(not packet[3] for packet in packets)
+        # PyAV before 17 does not tell which frames an edit list hides; by time nothing is missing because of one
+        by_time, by_number = _missing_by_time(container, stream, packets, end), stream.frames - len(packets)
+        return by_number if by_time is None else min(by_time, by_number)
+    if name in DURATION_IN_HEADER:
+        return _missing_by_time(container, stream, packets, end) or 0
+    return 0
+
+
+def _missing_by_time(container: Any, stream: Any, packets: list[tuple[int, int, bool, bool]], end: float) -> int | None:
+    """Frames that the time after the last packet has room for, None where their rate is not known."""
+    first, last = min(packet[0] for packet in packets), max(packet[0] for packet in packets)
+    if not container.duration or first == last:
+        return None
+    rate = (len(packets) - 1) / float((last - first) * stream.time_base)
+    return round((container.duration / 1_000_000 - end) * rate)

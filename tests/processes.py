@@ -10,13 +10,11 @@ from contextlib import suppress
 
 import psutil
 import pytest
-import torch
 from accelerate.state import AcceleratorState, GradientState
+from tiny import TORCH
 
 
-shards_on_cpu = pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 9), reason="FSDP2 on CPUs needs PyTorch 2.9"
-)
+shards_on_cpu = pytest.mark.skipif(TORCH < (2, 9), reason="FSDP2 on CPUs needs PyTorch 2.9")
 ENGINES = ("ddp", pytest.param("fsdp2", marks=shards_on_cpu))
 
 

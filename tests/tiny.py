@@ -21,10 +21,9 @@ from modeling_videomae_v2 import (
 from modeling_videomae_v2.int8_cpu import can_multiply_int8
 
 
+TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
 # The compiler of torch 2.6 does not get through transformers' decorators, those of its own models included.
-compiles = pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="this torch cannot compile transformers' models"
-)
+compiles = pytest.mark.skipif(TORCH < (2, 7), reason="this torch cannot compile transformers' models")
 
 # Where inductor makes code for the CPU, a C++ compiler translates it.
 needs_compiler = pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..writing import written_aside
 from .predictions import VideoScores, clock
+from .sources import printable
 
 
 # Columns of the picture: more windows than this share a column, which shows the highest score among them.
@@ -24,9 +25,11 @@ MAX_TIME_MARKS = 11
 
 def write_csv(scores: VideoScores, path: Path) -> None:
     """Write one line for each class named of each window: video, start, end (seconds), rank, label, score."""
-    # names of folders, which classes may have, need not be text
-    text = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
-    with written_aside(path) as unfinished, open(unfinished, "w", **text) as file:
+    with (
+        written_aside(path) as unfinished,
+        # names of folders, which classes may have, need not be text
+        open(unfinished, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("video", "start", "end", "rank", "label", "score"))
         for window in scores.windows:
@@ -93,8 +96,7 @@ def write_picture(scores: VideoScores, path: Path) -> None:
 
 def _short(text: str, width: int) -> str:
     """Text of at most so many letters, in which `$` is a dollar and begins no formula."""
-    printable = text.encode("utf-8", "replace").decode()
-    return textwrap.shorten(printable, width, placeholder="...").replace("$", r"\$")
+    return textwrap.shorten(printable(text), width, placeholder="...").replace("$", r"\$")
 
 
 def _choose_classes(values: np.ndarray, scores: VideoScores) -> np.ndarray:
