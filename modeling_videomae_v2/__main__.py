@@ -9,8 +9,9 @@ import sys
 from typing import Any
 
 
-# What `kill` and batch systems send, a terminal that is closed, and Ctrl-C, also while something is imported.
-ENDINGS = ("SIGTERM", "SIGHUP", "SIGINT")
+# What `kill` and batch systems send, a terminal that is closed (of Windows, too), and Ctrl-C, also while something is
+# imported.
+ENDINGS = ("SIGTERM", "SIGHUP", "SIGBREAK", "SIGINT")
 UNCHANGED = (signal.SIG_DFL, signal.default_int_handler)  # `nohup` has some ignored
 
 

@@ -306,6 +306,17 @@ def test_pictures_are_counted_from_where_they_begin(
     assert first_frames(ListSource(write_list(tmp_path, line)), 0, 20) == list(expected)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_pictures_count_in_whatever_order_the_disk_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reverse: bool
+) -> None:
+    write_pictures(tmp_path / "clip", range(3))
+    (tmp_path / "clip" / "img_00000.png").touch()
+    names = sorted((path.name for path in (tmp_path / "clip").iterdir()), reverse=reverse)
+    monkeypatch.setattr("training.data.picture_folders.picture_names", lambda folder: names)
+    assert first_frames(ListSource(write_list(tmp_path, "clip")), 0, 3) == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("pattern", "numbers", "line", "message"),
     [

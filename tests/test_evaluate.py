@@ -711,9 +711,9 @@ def test_a_second_request_to_stop_does_not_disturb_the_first() -> None:
 
     def work() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             saved.append(1)
 
     with pytest.raises(SystemExit), leaving_on_sigterm():
@@ -1036,7 +1036,7 @@ def test_which_process_says_how_an_evaluation_ended(
 def test_a_request_to_stop_ends_with_the_status_of_the_signal() -> None:
     """And outside of the main thread, where nobody sends signals, nothing is changed."""
     with pytest.raises(SystemExit) as stop, leaving_on_sigterm():
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert stop.value.code == 128 + signal.SIGTERM
 
     def work() -> str:

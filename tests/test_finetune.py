@@ -349,7 +349,7 @@ def test_asked_to_stop_it_saves_first_and_evaluates_when_it_goes_on(
 
     def asked(task: ClassificationTask, batch: dict, first_clip: int, device: torch.device) -> dict[str, torch.Tensor]:
         if first_clip == (step - 1) * 8:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return prepare(task, batch, first_clip, device)
 
     with monkeypatch.context() as patch:
@@ -380,7 +380,7 @@ def test_asked_to_stop_within_an_evaluation(
         for batch in batches(validation):
             seen.append(batch)
             if len(seen) == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
             yield batch
 
     for _ in range(1 + again):  # again: asked in the evaluation that the run before has left

@@ -6,7 +6,6 @@ import copy
 import io
 import json
 import math
-import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -261,7 +260,7 @@ def test_a_request_to_stop_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pyte
     class Terminated(PreTrainingTask):
         def prepare(self, batch: dict, first_clip: int, device: torch.device) -> dict[str, torch.Tensor]:
             if first_clip == 2 * 8:
-                os.kill(os.getpid(), signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
             return super().prepare(batch, first_clip, device)
 
     often = {"checkpoint__every": 100, "tracking__log_every": log_every}

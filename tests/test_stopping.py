@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests to stop, and how processes agree on them."""
 
-import os
 import signal
 
 import pytest
@@ -18,10 +17,10 @@ pytestmark = pytest.mark.usefixtures("fresh_processes")
 def test_a_second_request_to_stop_changes_nothing() -> None:
     """As scheduler and launcher send them, one after the other."""
     asked = StopSignal()
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     assert asked.stop
     assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or the next one would end the tests
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
 
 
 class Processes:

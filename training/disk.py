@@ -12,6 +12,7 @@ from pathlib import Path
 
 REMOVING = ".removing"  # names of folders that are on their way out begin with it
 IN_USE = ".in-use"
+LOCKED_BYTE = 2**30  # far behind what the file says: Windows keeps what is locked from readers
 
 
 def local_path(text: str) -> Path:
@@ -41,14 +42,10 @@ def claim(folder: Path, kind: str) -> FileIO | None:
         FolderInUse: Another process has claimed it.
         OSError: The folder cannot be written to.
     """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return None
     path = folder / IN_USE
     file = path.open("a+b", buffering=0)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike `flock`, no forked process inherits it
+        _lock(file)
     except (BlockingIOError, PermissionError) as error:
         file.seek(0)
         owner = file.read().decode(errors="replace").strip() or "another process"
@@ -67,6 +64,19 @@ def claim(folder: Path, kind: str) -> FileIO | None:
         file.close()
         raise
     return file
+
+
+def _lock(file: FileIO) -> None:
+    """Lock a file until it is closed, or its process ends, if no other process has."""
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike `flock`, no forked process inherits it
 
 
 def force_to_disk(folder: Path, recurse: bool = True) -> None:

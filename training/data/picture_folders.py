@@ -88,7 +88,7 @@ def _numbers_in(video: Video) -> range:
         others = f", but {min(names)} is there" if names else ""
         reason = f"the folder has no pictures that are called like {name_of(1)}{others}"
         raise VideoDecodingError(video.name, reason, _WAY_OUT)
-    there = {number for number, name in by_number.items() if name == name_of(number)}
+    there = {number for match in matches if match[0] == name_of(number := int(match[1]))}
     all_numbers = range(min(there or by_number), max(there or by_number) + 1)
     missing = next((number for number in all_numbers if number not in there), None)
     if missing is not None:
