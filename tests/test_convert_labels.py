@@ -13,7 +13,7 @@ from modeling_videomae_v2.labels_videomae_v2 import normalise_label, read_labels
 
 
 def write(path: Path, content: object) -> Path:
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    path.write_bytes((content if isinstance(content, str) else json.dumps(content)).encode())
     return path
 
 

@@ -190,6 +190,7 @@ def test_what_is_not_finite_stays_outside(tmp_path: Path, poison: Callable, name
 
     with pytest.raises(FloatingPointError, match=rf"{named} of step 4 are not finite.*checkpoints is good"):
         run.monitor.report()
+    run.claim.close()  # Windows heeds claims within a process, too
     run = begin(tmp_path, poisoned(3 * 8, poison), **often)
     with pytest.raises(FloatingPointError):
         fit(run)

@@ -190,7 +190,7 @@ def test_check_finds_what_was_changed(
     assert CliRunner().invoke(app, ["--check"]).exit_code == 0
     changed, text = tmp_path / name, (tmp_path / name).read_text("utf-8")
     assert old in text
-    changed.write_text(text.replace(old, new))
+    changed.write_text(text.replace(old, new), "utf-8")
     left_over = tmp_path / "videomae-v2-tiny.md"
     left_over.touch()
     result = CliRunner().invoke(app, ["--check"])
