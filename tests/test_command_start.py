@@ -3,6 +3,7 @@
 """How the console command starts, and how it ends when somebody else wants it to."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def test_a_command_registers_the_classes_all_the_same(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals")
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_command_that_is_ended_clears_up(ending: str, tmp_path: Path) -> None:
     assert _ended_by(tmp_path, getattr(signal, ending)) == 128 + getattr(signal, ending)
@@ -116,6 +118,7 @@ def test_ctrl_c_while_something_is_imported() -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals")
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert _ended_by(tmp_path, signal.SIGHUP, signal.SIGTERM, ignored=True) == 128 + signal.SIGTERM
 

@@ -4,6 +4,7 @@
 
 import functools
 import json
+import os
 import re
 import signal
 import subprocess
@@ -245,9 +246,11 @@ class TestFolder:
 
     @pytest.mark.slow
     @pytest.mark.multiprocess
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-    def test_workers_end_with_the_command(self, tmp_path: Path, number: signal.Signals) -> None:
+    @pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL"])
+    @pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals")
+    def test_workers_end_with_the_command(self, tmp_path: Path, ending: str) -> None:
         pytest.importorskip("av")
+        number = getattr(signal, ending)
         command = [sys.executable, "-m", "training.motion", str(tmp_path / "data"), "--workers", "2"]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE)
         while not list(tmp_path.rglob("*.mp4")):
@@ -255,7 +258,7 @@ class TestFolder:
             time.sleep(0.05)
         process.send_signal(number)
         process.communicate(timeout=60)  # the workers have the other end of the pipe
-        assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+        assert process.returncode == (-number if ending == "SIGKILL" else 128 + number)
 
     def test_foreign_folders_are_refused(self, tmp_path: Path) -> None:
         options = MotionOptions(train_clips_per_class=0, test_clips_per_class=1, size=32, min_frames=8, max_frames=8)

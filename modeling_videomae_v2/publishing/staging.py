@@ -150,7 +150,7 @@ def _stage_included(repository: StagedRepository, include: Sequence[str]) -> Non
     root = repository.model.path
     for pattern in include:
         parts = Path(pattern).parts
-        if Path(pattern).is_absolute() or ".." in parts or not parts:
+        if Path(pattern).anchor or ".." in parts or not parts:
             raise ValueError(f"--include {pattern!r} must be a pattern of names inside {root}.")
         if any("**" in part and part != "**" for part in parts):  # Python 3.13 takes it as a single *
             raise ValueError(f"--include {pattern!r} is no pattern of names: ** must stand alone between slashes.")
@@ -164,6 +164,11 @@ def _stage_included(repository: StagedRepository, include: Sequence[str]) -> Non
             target = repository.path / file.relative_to(root)
             if not target.exists():
                 _link(file, target)
+
+
+def _write(file: Path, text: str) -> None:
+    """The same on every system: the Hub compares what is sent with what it has."""
+    file.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _is_hidden(file: Path, root: Path) -> bool:
@@ -188,7 +193,7 @@ def _stage_card_and_licence(repository: StagedRepository, repo_id: str, licence:
         if stated is None:
             repository.notes.append(f"{CARD} states no licence: add `license: {chosen}` to its front matter.")
     else:
-        (repository.path / CARD).write_text(_card(repository.model, repo_id, chosen), encoding="utf-8")
+        _write(repository.path / CARD, _card(repository.model, repo_id, chosen))
         repository.written.add(CARD)
         repository.notes.append(f"{CARD} comes from the template, unless the Hub has one: fill in data and results.")
     if own_licence is not None:
@@ -196,13 +201,13 @@ def _stage_card_and_licence(repository: StagedRepository, repo_id: str, licence:
     else:
         name, url = LICENCES[chosen]
         text = f"Weights: {name}\n{url}\n\nCode (*.py): Apache License 2.0, see {CODE_LICENCE}\n"
-        (repository.path / LICENCE).write_text(text, encoding="utf-8")
+        _write(repository.path / LICENCE, text)
         repository.written.add(LICENCE)
     if licence is None and stated is None:
         repository.notes.append(
             f"Licence of the weights: {chosen}, that of the authors' weights; --license changes it."
         )
-    (repository.path / CODE_LICENCE).write_text(_code_licence(), encoding="utf-8")
+    _write(repository.path / CODE_LICENCE, _code_licence())
 
 
 def _licence_of_card(path: Path) -> str | None:
