@@ -205,7 +205,7 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
         write_whole(note, json.dumps(record, indent=2).encode())
         return
     try:
-        found = json.loads(note.read_text())
+        found = json.loads(note.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{note} cannot be read ({error}); delete the folder to write the dataset anew.") from error
     for key in ("generator_version", "classes", *(f"options.{name}" for name in record["options"])):
