@@ -313,7 +313,7 @@ def test_a_folder_that_another_training_writes_to_is_refused_until_it_ends(tmp_p
         wait_for_life(folder, other)
         told = (
             rf"a training that still runs \(process {other.pid} on .+\): wait until it has ended, or choose another "
-            r"output_dir\. If its machine has gone, remove .+/run/\.in-use\."
+            r"output_dir\. If its machine has gone, remove .+run.\.in-use\."
         )
         with pytest.raises(RecipeError, match=told):
             begin(folder)

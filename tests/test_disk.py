@@ -9,6 +9,7 @@ import shutil
 import sys
 import warnings
 from contextlib import nullcontext
+from io import FileIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,7 +54,7 @@ def test_what_is_forced_to_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, options: dict[str, bool], expected: list[str]
 ) -> None:
     """Windows opens no folders."""
-    if system != os.name == "nt":
+    if os.name == "nt" and system == "posix":
         pytest.skip("its folders cannot be opened")
     folder = folder_with(tmp_path / "a", "")
     names = {path.stat().st_ino: path.name for path in [folder, *folder.rglob("*")]}
@@ -184,6 +185,21 @@ def test_a_claimed_folder_names_its_owner_as_far_as_known(
     with pytest.raises(FolderInUse, match=f"^belongs to {owner}: wait until"):
         claim(tmp_path, "an evaluation")
     assert (tmp_path / ".in-use").read_bytes() == content
+
+
+def test_who_claims_a_folder_may_not_be_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, on a disk that another system has locked the whole file of."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    class Locked(FileIO):
+        read = refuse
+
+    monkeypatch.setattr("training.disk._lock", refuse)
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Locked(path, "a+"))
+    with pytest.raises(FolderInUse, match=r"^belongs to another process: wait until"):
+        claim(tmp_path, "a training")
 
 
 def test_a_claim_that_cannot_be_noted_is_given_up(tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ class TestFolder:
     @pytest.mark.slow
     @pytest.mark.multiprocess
     @pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL"])
-    @pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals")
+    @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking them")
     def test_workers_end_with_the_command(self, tmp_path: Path, ending: str) -> None:
         pytest.importorskip("av")
         number = getattr(signal, ending)
@@ -314,10 +314,10 @@ class TestOptions:
         assert "`size` must be even" in said
         assert said.startswith("usage:")  # and not the bar of clips that are not written
         (tmp_path / "file").write_text("keep")
-        for folder, said in ((str(tmp_path / "file/data"), "a directory|exists"), ("s3://me/data", "is an address")):
+        for folder, message in ((str(tmp_path / "file/data"), "a directory|exists"), ("s3://me/data", "is an address")):
             with pytest.raises(SystemExit):
                 main([folder, *arguments])
-            assert re.search(said, capsys.readouterr().err)
+            assert re.search(message, capsys.readouterr().err)
 
     def test_ctrl_c_is_no_fault(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

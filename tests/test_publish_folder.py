@@ -78,6 +78,8 @@ def test_a_card_is_made_where_there_is_none(folder: Path, staged: Path) -> None:
     parameters = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
     assert f"| Parameters | {parameters:,} |" in card.text
     assert "\n# some-model\n" in card.text
+    for name in ("README.md", "LICENSE", "LICENSE-CODE"):
+        assert b"\r" not in (staged / name).read_bytes()  # also not on Windows
     assert "cc-by-nc-4.0" in "".join(repository.notes)
     assert "Attribution-NonCommercial" in (staged / "LICENSE").read_text()
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import socket
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def claim(folder: Path, kind: str) -> FileIO | None:
         What holds the claim until it is closed; None where the file system has no locks.
 
     Raises:
-        FolderInUse: Another process has claimed it.
+        FolderInUse: Another process has claimed it, or, on Windows, this one has.
         OSError: The folder cannot be written to.
     """
     path = folder / IN_USE
@@ -47,12 +48,13 @@ def claim(folder: Path, kind: str) -> FileIO | None:
     try:
         _lock(file)
     except (BlockingIOError, PermissionError) as error:
-        file.seek(0)
-        owner = file.read().decode(errors="replace").strip() or "another process"
-        file.close()
+        owner = ""
+        with file, suppress(OSError):  # on Windows, what another system has locked cannot be read
+            file.seek(0)
+            owner = file.read().decode(errors="replace").strip()
         raise FolderInUse(
-            f"belongs to {owner}: wait until it has ended, or choose another output_dir. If its machine has gone, "
-            f"remove {path}."
+            f"belongs to {owner or 'another process'}: wait until it has ended, or choose another output_dir. "
+            f"If its machine has gone, remove {path}."
         ) from error
     except OSError:
         file.close()
@@ -67,7 +69,12 @@ def claim(folder: Path, kind: str) -> FileIO | None:
 
 
 def _lock(file: FileIO) -> None:
-    """Lock a file until it is closed, or its process ends, if no other process has."""
+    """Lock a file until it is closed, or its process ends.
+
+    Raises:
+        BlockingIOError, PermissionError: Another process has locked it; on Windows, also another handle of this one.
+        OSError: The file system has no locks.
+    """
     if os.name == "nt":
         import msvcrt
 

@@ -82,7 +82,7 @@ def _numbers_in(video: Video) -> range:
         VideoDecodingError: There are none, or one between them is missing.
     """
     names, name_of = picture_names(video.content), video.pattern.format
-    matches = [match for name in names if (match := _numbered(video.pattern).fullmatch(name))]
+    matches = [match for name in sorted(names) if (match := _numbered(video.pattern).fullmatch(name))]
     by_number = {int(match[1]): match[0] for match in matches}
     if not by_number:
         others = f", but {min(names)} is there" if names else ""
