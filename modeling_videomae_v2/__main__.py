@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 
-# What `kill` and batch systems send, a terminal that is closed, Ctrl-Break (on Windows) and Ctrl-C, also while something
-# is imported.
+# What `kill` and batch systems send, a terminal that is closed, Ctrl-Break (on Windows) and Ctrl-C, also while
+# something is imported.
 ENDINGS = ("SIGTERM", "SIGHUP", "SIGBREAK", "SIGINT")
 UNCHANGED = (signal.SIG_DFL, signal.default_int_handler)  # `nohup` has some ignored
 
