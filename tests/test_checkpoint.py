@@ -23,6 +23,7 @@ import torch
 from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
 from processes import forget_processes
 from safetensors.torch import load_file
+from systems import NOT_A_DIRECTORY
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining
 from training.checkpoint import Progress, complete_checkpoints, remove_leftovers
@@ -301,8 +302,10 @@ def test_each_process_forces_what_it_wrote_to_the_disk(tmp_path: Path, monkeypat
 
 def test_an_output_dir_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RecipeError, match=r"output_dir \(.+run\) cannot be written to: .*(Not a directory|exists)"):
-        begin(tmp_path / "file" / "run")
+    folder = tmp_path / "file" / "run"
+    said = rf"output_dir \({re.escape(str(folder))}\) cannot be written to: .*{NOT_A_DIRECTORY}"
+    with pytest.raises(RecipeError, match=said):
+        begin(folder)
 
 
 def test_a_folder_that_another_training_writes_to_is_refused_until_it_ends(tmp_path: Path) -> None:
@@ -313,7 +316,7 @@ def test_a_folder_that_another_training_writes_to_is_refused_until_it_ends(tmp_p
         wait_for_life(folder, other)
         told = (
             rf"a training that still runs \(process {other.pid} on .+\): wait until it has ended, or choose another "
-            r"output_dir\. If its machine has gone, remove .+run.\.in-use\."
+            rf"output_dir\. If its machine has gone, remove {re.escape(str(folder / '.in-use'))}\."
         )
         with pytest.raises(RecipeError, match=told):
             begin(folder)

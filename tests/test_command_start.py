@@ -3,7 +3,6 @@
 """How the console command starts, and how it ends when somebody else wants it to."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from published_models import save_model
+from systems import ends_by_request
 
 
 CHECKOUT = Path(__file__).parents[1]
@@ -107,7 +107,7 @@ def test_a_command_registers_the_classes_all_the_same(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking them")
+@ends_by_request
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGINT"])
 def test_a_command_that_is_ended_clears_up(ending: str, tmp_path: Path) -> None:
     assert _ended_by(tmp_path, getattr(signal, ending)) == 128 + getattr(signal, ending)
@@ -119,7 +119,7 @@ def test_ctrl_c_while_something_is_imported() -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking them")
+@ends_by_request
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert _ended_by(tmp_path, signal.SIGHUP, signal.SIGTERM, ignored=True) == 128 + signal.SIGTERM
 

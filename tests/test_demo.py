@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from processes import members
+from systems import NOT_A_DIRECTORY
 
 from training.demo.__main__ import main
 from training.demo.plan import Plan
@@ -89,7 +90,7 @@ def test_a_place_that_cannot_be_written_to(
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # of the test run
     (tmp_path / "file").write_text("keep")
     assert main(["--output-dir", str(tmp_path / "file/demo"), "--mixed-precision", "no"]) == 1
-    assert re.search("Not a directory|exists", capsys.readouterr().out)
+    assert re.search(NOT_A_DIRECTORY, capsys.readouterr().out)
 
 
 def test_without_pyav_it_says_what_to_install(

@@ -138,6 +138,12 @@ def test_a_folder_is_never_seen_half_removed(tmp_path: Path, monkeypatch: pytest
     assert (old / "inner" / "file").read_text() == "new"
 
 
+def test_a_system_without_locks_claims_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("fcntl", "msvcrt"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert claim(tmp_path, "a training") is None
+
+
 def test_a_disk_without_locks_claims_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
@@ -155,8 +161,8 @@ def test_windows_locks_a_byte_that_no_reader_wants(tmp_path: Path, monkeypatch: 
         if len(locked) > 1:
             raise PermissionError(errno.EACCES, "Permission denied")
 
+    monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=lock))
-    monkeypatch.setattr("training.disk.os", SimpleNamespace(name="nt", getpid=os.getpid))
     with claim(tmp_path, "a training"), pytest.raises(FolderInUse, match=r"^belongs to a training that still runs"):
         claim(tmp_path, "an evaluation")
     assert locked == [(2**30, 2, 1)] * 2

@@ -16,6 +16,7 @@ import pytest
 import torch
 from full_disk import full_disk
 from safetensors import safe_open
+from systems import NOT_A_DIRECTORY
 from tiny import MODEL_CLASSES, needs_avx2, tiny_model
 from typer.testing import CliRunner
 from video_files import encode
@@ -499,7 +500,7 @@ def test_a_folder_or_file_of_something_else_is_left_alone(model: Path, videos: P
     (tmp_path / "file").write_text("mine")
     assert "must name a folder" in run(model, videos, "--out", tmp_path / "file").stderr
     said = run(model, videos, "--out", tmp_path / "file" / "below").stderr
-    assert re.search("cannot be made: .*(Not a directory|exists)", said)
+    assert re.search(f"cannot be made: {NOT_A_DIRECTORY}", said)
     assert "`--out` (s3:/me/features) is an address" in run(model, videos, "--out", "s3://me/features").stderr
     assert not Path("s3:").exists()
     (tmp_path / "index.jsonl").write_text("mine\n")

@@ -4,7 +4,6 @@
 
 import functools
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from systems import NOT_A_DIRECTORY, ends_by_request
 
 from modeling_videomae_v2 import VideoMAEv2VideoProcessor
 from training.motion import CLASSES, Clip, MotionOptions, encode_mp4, list_clips, render_clip, write_motion_dataset
@@ -247,7 +247,7 @@ class TestFolder:
     @pytest.mark.slow
     @pytest.mark.multiprocess
     @pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL"])
-    @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking them")
+    @ends_by_request
     def test_workers_end_with_the_command(self, tmp_path: Path, ending: str) -> None:
         pytest.importorskip("av")
         number = getattr(signal, ending)
@@ -314,7 +314,7 @@ class TestOptions:
         assert "`size` must be even" in said
         assert said.startswith("usage:")  # and not the bar of clips that are not written
         (tmp_path / "file").write_text("keep")
-        for folder, message in ((str(tmp_path / "file/data"), "a directory|exists"), ("s3://me/data", "is an address")):
+        for folder, message in ((str(tmp_path / "file/data"), NOT_A_DIRECTORY), ("s3://me/data", "is an address")):
             with pytest.raises(SystemExit):
                 main([folder, *arguments])
             assert re.search(message, capsys.readouterr().err)

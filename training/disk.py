@@ -37,7 +37,7 @@ def claim(folder: Path, kind: str) -> FileIO | None:
         kind: What claims it, for the others: "a training".
 
     Returns:
-        What holds the claim until it is closed; None where the file system has no locks.
+        What holds the claim until it is closed; None where the system, or the disk, has no locks.
 
     Raises:
         FolderInUse: Another process has claimed it, or, on Windows, this one has.
@@ -56,7 +56,7 @@ def claim(folder: Path, kind: str) -> FileIO | None:
             f"belongs to {owner or 'another process'}: wait until it has ended, or choose another output_dir. "
             f"If its machine has gone, remove {path}."
         ) from error
-    except OSError:
+    except (ImportError, OSError):
         file.close()
         return None
     try:
@@ -73,16 +73,16 @@ def _lock(file: FileIO) -> None:
 
     Raises:
         BlockingIOError, PermissionError: Another process has locked it; on Windows, also another handle of this one.
-        OSError: The file system has no locks.
+        ImportError, OSError: The system or the disk has no locks.
     """
-    if os.name == "nt":
-        import msvcrt
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt  # of Windows
 
         file.seek(LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
-        import fcntl
-
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike `flock`, no forked process inherits it
 
 
