@@ -93,7 +93,9 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
         cubes = at_least_fp32(cubes.flatten(3))  # B, M, channels, pixels
         pixel_std = self.pixel_std.float()[:, None]
         if self.config.norm_pix_loss:
-            # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero
+            # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero; so does the first
+            # pixel, without which the rounding of the sum would become the target of cubes of one colour
+            cubes = cubes - cubes[..., :1]
             cubes = cubes - cubes.mean(dim=-1, keepdim=True)
             std = torch.linalg.vector_norm(cubes, dim=-1, keepdim=True) / math.sqrt(cubes.shape[-1] - 1)
             cubes = cubes / (std + 1e-6 / pixel_std)

@@ -6,11 +6,12 @@ import inspect
 
 import pytest
 import torch
-from tiny import CUBE_VALUES, GRID, RECONSTRUCTED, TOKENS, VISIBLE, clips, masks, tiny_model
+from tiny import CUBE_VALUES, GRID, RECONSTRUCTED, TOKENS, VISIBLE, clips, compiles, masks, needs_compiler, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model, random_mask
+from modeling_videomae_v2.compiling import CompileMode, compile_model
 
 
 def test_pretraining_outputs():
@@ -122,6 +123,19 @@ def test_raw_pixels_are_the_targets_without_norm_pix_loss():
     grey = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
     black = grey.view(3, 1, 1).expand(2, 4, 3, 16, 16)
     assert model(black).loss.item() == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["no", pytest.param("blocks", marks=[pytest.mark.slow, compiles, needs_compiler])])
+def test_cubes_of_one_colour_are_zero(mode: CompileMode) -> None:
+    """Black bars: a sum that is rounded otherwise must not become another target, compiled or not."""
+    sizes = {"image_size": 32, "patch_size": 16, "num_frames": 8, "tubelet_size": 4}
+    model = tiny_model(VideoMAEv2ForPreTraining, **sizes)
+    with torch.no_grad():
+        model.decoder.head.weight.zero_()
+        model.decoder.head.bias.zero_()
+    compile_model(model.train(), mode)
+    black = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
+    assert model(black.view(3, 1, 1).expand(2, 8, 3, 32, 32).contiguous()).loss.item() == 0.0
 
 
 @pytest.mark.parametrize("normalised", [True, False])
