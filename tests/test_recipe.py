@@ -231,6 +231,9 @@ def test_launches_that_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(RecipeError, match="does not exist with DeepSpeed"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, decoder_precision="fp32"))
+    with pytest.raises(RecipeError, match="DeepSpeed needs a GPU here: on CPUs use"):
+        check_launch(tiny_recipe(PreTrainingRecipe, tmp_path))
+    monkeypatch.delenv("ACCELERATE_USE_DEEPSPEED")
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(RecipeError, match="compile: model does not exist with FSDP2"):
         check_launch(tiny_recipe(PreTrainingRecipe, tmp_path, compile="model"))

@@ -89,6 +89,11 @@ def check_launch(recipe: Recipe) -> None:
         raise RecipeError(
             "ema.decay does not exist with DeepSpeed, which keeps the weights to itself: use DDP or FSDP2."
         )
+    if wants("DEEPSPEED") and on_cpu(recipe):  # accelerate would take DDP without a word
+        raise RecipeError(
+            "DeepSpeed needs a GPU here: on CPUs use training/accelerate/fsdp2.yaml, which cuts weights as ZeRO-3 "
+            "does, or cpu.yaml."
+        )
     check_trackers(recipe.tracking.trackers)
 
 
