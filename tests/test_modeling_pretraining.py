@@ -3,6 +3,7 @@
 """The dual-masked autoencoder: its masks, its targets, its loss, and that no operator waits for the device."""
 
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -115,35 +116,34 @@ def normalised_cubes(pixel_values: torch.Tensor) -> torch.Tensor:
     return ((cubes - cubes.mean(2, keepdim=True)) / (cubes.std(2, keepdim=True) + 1e-6)).flatten(2).float()
 
 
-def test_raw_pixels_are_the_targets_without_norm_pix_loss():
-    model = tiny_model(VideoMAEv2ForPreTraining, norm_pix_loss=False)
+BLACK = (-torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])).view(3, 1, 1)
+
+
+def predicting_zero(**settings: Any) -> VideoMAEv2ForPreTraining:
+    """A model whose loss is the mean square of the targets."""
+    model = tiny_model(VideoMAEv2ForPreTraining, **settings)
     with torch.no_grad():
         model.decoder.head.weight.zero_()
         model.decoder.head.bias.zero_()
-    grey = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
-    black = grey.view(3, 1, 1).expand(2, 4, 3, 16, 16)
-    assert model(black).loss.item() == pytest.approx(0.0, abs=1e-12)
+    return model
+
+
+def test_raw_pixels_are_the_targets_without_norm_pix_loss():
+    model = predicting_zero(norm_pix_loss=False)
+    assert model(BLACK.expand(2, 4, 3, 16, 16)).loss.item() == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["no", pytest.param("blocks", marks=[pytest.mark.slow, compiles, needs_compiler])])
 def test_cubes_of_one_colour_are_zero(mode: CompileMode) -> None:
     """Black bars: a sum that is rounded otherwise must not become another target, compiled or not."""
-    sizes = {"image_size": 32, "patch_size": 16, "num_frames": 8, "tubelet_size": 4}
-    model = tiny_model(VideoMAEv2ForPreTraining, **sizes)
-    with torch.no_grad():
-        model.decoder.head.weight.zero_()
-        model.decoder.head.bias.zero_()
+    model = predicting_zero(image_size=32, patch_size=16, num_frames=8, tubelet_size=4)
     compile_model(model.train(), mode)
-    black = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
-    assert model(black.view(3, 1, 1).expand(2, 8, 3, 32, 32).contiguous()).loss.item() == 0.0
+    assert model(BLACK.expand(2, 8, 3, 32, 32).contiguous()).loss.item() == 0.0
 
 
 @pytest.mark.parametrize("normalised", [True, False])
 def test_channels_of_unknown_statistics_are_the_targets_as_they_are(normalised: bool):
-    model = tiny_model(VideoMAEv2ForPreTraining, num_channels=2, norm_pix_loss=normalised)
-    with torch.no_grad():
-        model.decoder.head.weight.zero_()
-        model.decoder.head.bias.zero_()
+    model = predicting_zero(num_channels=2, norm_pix_loss=normalised)
     wanted = 31 / 32 if normalised else 4.0  # of 32 values, with their unbiased deviation
     values = torch.tensor([2.0, -2.0]).repeat(8).view(16, 1).expand(2, 4, 2, 16, 16)
     assert model(values).loss.item() == pytest.approx(wanted, rel=1e-5)
