@@ -289,6 +289,10 @@ def test_a_teacher_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture) -
     tiny_model(VideoMAEv2ForPreTraining, num_labels=3).save_pretrained(tmp_path / "pretrained")
     with pytest.raises(RecipeError, match=r"is no trained classifier, it lacks classifier\.bias"):
         begin(tmp_path / "run", tmp_path / "pretrained")
+    model = tiny_model(VideoMAEv2ForVideoClassification, num_labels=3, problem_type="regression")
+    model.save_pretrained(tmp_path / "numbers")
+    with pytest.raises(RecipeError, match=r"numbers\) cannot be loaded: its `problem_type` is 'regression'; here"):
+        begin(tmp_path / "run", tmp_path / "numbers")
     make_teacher(tmp_path / "other")
     for wrong in ({"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"intermediate_size": 64}):
         config = json.loads((tmp_path / "other" / "config.json").read_text())

@@ -942,6 +942,11 @@ def test_no_classifier(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     tiny_model(VideoMAEv2ForPreTraining).save_pretrained(tmp_path / "model")
     assert main(arguments(tmp_path / "model", videos, tmp_path / "output")) == 2
     assert "is no classifier, it has no classifier.bias" in capsys.readouterr().err
+    tiny_model(
+        VideoMAEv2ForVideoClassification, num_labels=3, problem_type="multi_label_classification"
+    ).save_pretrained(tmp_path / "several")
+    assert main(arguments(tmp_path / "several", videos, tmp_path / "output")) == 2
+    assert "`problem_type` is 'multi_label_classification'" in capsys.readouterr().err
     assert main(arguments(tmp_path / "nothing", videos, tmp_path / "output")) == 2
     assert f"{tmp_path / 'nothing'} cannot be loaded: There is no checkpoint" in capsys.readouterr().err
 

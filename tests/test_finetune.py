@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from accelerate import Accelerator
 from fake_clips import TINY, tiny_recipe
 from processes import ENGINES, forget_processes, shards_on_cpu
 from safetensors.torch import load_file
+from tiny import tiny_model
 
 from modeling_videomae_v2 import VideoMAEv2ForVideoClassification
 from training.checkpoint import complete_checkpoints
@@ -125,6 +127,22 @@ def test_loss_against_float64(tmp_path: Path, options: dict[str, float]) -> None
         assert np.array_equal(targets, np.eye(3)[[0, 1, 2, 1]])
 
 
+@pytest.mark.parametrize("start", [{"num_labels": 1}, {"num_labels": 3, "problem_type": "multi_label_classification"}])
+def test_a_start_that_told_something_else_than_classes(tmp_path: Path, start: dict[str, Any]) -> None:
+    """What it told, its configuration says; `labels` of the run's shape would fit that loss as well."""
+    begun = tiny_model(VideoMAEv2ForVideoClassification, **start)
+    begun.config.problem_type = begun.config.problem_type or "regression"  # as the first loss sets it
+    begun.save_pretrained(tmp_path / "start")
+    task = task_of(tmp_path, model={"init_from": str(tmp_path / "start")})
+    model = task.build_model()
+    assert model.config.problem_type is None
+    inputs = task.prepare(batch_of([0, 2]), 0, torch.device("cpu"))
+    with torch.no_grad():
+        loss = task.loss(model, inputs)["loss"]
+        logits = model(inputs["pixel_values"]).logits
+    torch.testing.assert_close(loss, F.cross_entropy(logits, torch.tensor([0, 2])))
+
+
 def test_clips_are_mixed_by_their_number_alone(tmp_path: Path) -> None:
     task = task_of(tmp_path, **MIXED)
     whole = task.prepare(batch_of([0, 1, 2, 1]), 8, torch.device("cpu"))
@@ -219,6 +237,7 @@ def test_two_label_sets_are_united_by_a_file(videos: Path, tmp_path: Path) -> No
         (["--labels", "[a, b, a]"], "labels names the class 'a' twice"),
         (["--num_labels", "1"], "num_labels must be at least 2"),
         (["--model.config.num_labels", "4"], "model.config.num_labels is no key of a recipe: num_labels, labels or "),
+        (["--model.config.problem_type", "regression"], "model.config.problem_type is no key of a recipe: every clip "),
         (["--data.sources.0.path", "NOWHERE"], "The data cannot be opened"),
         (["--model.init_from", "NOWHERE"], "model.init_from (NOWHERE) cannot be loaded: There is no checkpoint"),
         (["--model.init_from", "LIST"], "LIST is a file. Name the folder that holds it"),
@@ -406,6 +425,7 @@ def test_asked_to_stop_within_an_evaluation(
         (EvalRecipe(every=20), 10.0, 20),
         (EvalRecipe(every_epochs=0.5), 12.5, 7),
         (EvalRecipe(every_epochs=0.01), 12.0, 1),
+        (EvalRecipe(every_epochs=0.1), 110.0, 11),  # 11.000000000000002 as a product
         (EvalRecipe(every=20), 0.0, 20),
     ],
 )

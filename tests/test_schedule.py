@@ -109,6 +109,15 @@ def test_shortest_runs(tmp_path: Path) -> None:
     assert Plan.of(recipe, 1, 100).warmup_steps == 0
 
 
+def test_epochs_that_are_no_binary_fractions(tmp_path: Path) -> None:
+    """0.29 of 100 is 28.999999999999996 as a product."""
+    recipe = tiny_recipe(
+        PreTrainingRecipe, tmp_path, schedule__max_steps=None, schedule__warmup_steps=0, schedule__epochs=0.29,
+        total_batch_size=None, accumulation=1, batch_size=1, data__views=1,
+    )  # fmt: skip
+    assert Plan.of(recipe, 1, 100).max_steps == 29
+
+
 def test_warmup_of_a_trial_run() -> None:
     """`--schedule.max_steps 50` is all that need be said, with a published recipe, and of data without a length."""
     file = Path(__file__).parents[1] / "training" / "recipes" / "pretrain_giant_hybrid.yaml"

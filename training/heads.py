@@ -78,7 +78,8 @@ def load_trained(path: str, attention: str | None = None) -> tuple[VideoMAEv2For
         attention: Attention function; None: the default.
 
     Raises:
-        OSError, ValueError: The checkpoint cannot be loaded, or its weights do not fit its configuration.
+        OSError, ValueError: The checkpoint cannot be loaded, its weights do not fit its configuration, or it does not
+            tell one class of a clip.
         ImportError: The attention function is not installed.
     """
     options = {"attn_implementation": attention} if attention else {}
@@ -87,7 +88,21 @@ def load_trained(path: str, attention: str | None = None) -> tuple[VideoMAEv2For
             path, dtype=torch.float32, output_loading_info=True, **options
         )
         refuse_unfit_weights(model, info, path, allow_mismatch=False)
-    return model, sorted(info["missing_keys"])
+    missing = sorted(info["missing_keys"])
+    if not missing:
+        refuse_other_problems(model.config)
+    return model, missing
+
+
+def refuse_other_problems(config: VideoMAEv2Config) -> None:
+    """Refuse a model that tells several classes at once, or a number (`ValueError`): its outputs are no softmax."""
+    if config.num_labels == 1:
+        raise ValueError("it has one output (`num_labels` 1), a number; here, models tell one class of several.")
+    if config.problem_type not in (None, "single_label_classification"):
+        raise ValueError(
+            f"its `problem_type` is {config.problem_type!r}; here, models tell one class of several. If its classes "
+            "exclude each other, set `problem_type` to 'single_label_classification' in its config.json."
+        )
 
 
 @contextmanager

@@ -77,7 +77,9 @@ class OptimizerRecipe:
             found.append(f"optimizer.layer_decay must lie in (0, 1], got {self.layer_decay}")
         if self.clip_grad is not None and not self.clip_grad > 0:
             found.append(f"optimizer.clip_grad must be above 0, got {self.clip_grad}; null turns clipping off")
-        return found + below_zero("optimizer", self, "base_lr", "weight_decay", "eps")
+        if not 0.0 < self.eps < math.inf:
+            found.append(f"optimizer.eps must be above 0, got {self.eps}: a weight without a gradient would become NaN")
+        return found + below_zero("optimizer", self, "base_lr", "weight_decay")
 
 
 @dataclass

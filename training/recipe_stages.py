@@ -103,7 +103,7 @@ class EvalRecipe:
                 f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
                 "set eval.every, in steps, or data.sources.N.num_videos."
             )
-        return math.ceil(self.every_epochs * steps_per_epoch)
+        return math.ceil(round(self.every_epochs * steps_per_epoch, 6))  # or a tenth of 110 would be 12
 
 
 def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:
@@ -171,11 +171,14 @@ class FineTuningRecipe(Recipe):
         for name in ("num_labels", "id2label", "label2id"):
             if name in self.model.config:
                 raise RecipeError(f"model.config.{name} is no key of a recipe: num_labels, labels or labels_file do it")
+        if "problem_type" in self.model.config:
+            raise RecipeError("model.config.problem_type is no key of a recipe: every clip has one class here")
         from .class_names import placeholders
 
         names = more.pop("names", None) or self.labels or placeholders(self.num_labels or 2)
         labels = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
-        return super().model_config(**labels, **more)
+        # a model that told several classes, or a number, would be trained on these with its own loss
+        return super().model_config(**labels, problem_type=None, **more)
 
 
 def mixing_problems(

@@ -84,7 +84,7 @@ class Plan:
                     "The number of videos is not known, so that schedule.epochs has no meaning: set "
                     "schedule.max_steps and schedule.warmup_steps."
                 )
-            return int(epochs * samples / total)
+            return int(round(epochs * samples / total, 6))  # or 0.29 epochs of 100 would be 28
 
         max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs)
         if schedule.warmup_steps is not None:
