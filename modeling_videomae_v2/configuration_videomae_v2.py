@@ -72,7 +72,13 @@ _DIVISIONS = (
     ("decoder_hidden_size", "decoder_num_attention_heads"),
 )
 
-PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+# Fields that are one of a few words, whatever the others are.
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "problem_type": (None, "regression", "single_label_classification", "multi_label_classification"),
+    "mask_type": tuple(MASKS),
+    "decoder_mask_type": (None, *MASKS),
+    "decoder_loss_on": ("invisible", "all"),
+}
 
 # Arguments of `from_pretrained` that say where to load from.
 FROM_WHERE = frozenset({
@@ -97,16 +103,30 @@ def check_class_ids(names: Any) -> None:
 ConfigClass = TypeVar("ConfigClass", bound=type)
 
 
+def _check_choice(name: str, value: Any) -> None:
+    """Refuse a word that the field does not know (`ValueError`); a value of another type is left to `strict`."""
+    choices = _CHOICES.get(name)
+    if choices is None or not isinstance(value, str) or value in choices:
+        return
+    words = [choice for choice in choices if choice is not None]
+    nearest = difflib.get_close_matches(value, words, n=1, cutoff=0.4)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise ValueError(f"`{name}` must be one of {listed}, got {value!r}{hint}")
+
+
 def _check_assignments(config_class: ConfigClass) -> ConfigClass:
     """Make a value of a wrong type a `ValueError` that names the field, which what `strict` raises is not.
 
     A name that is nearly a field's is refused, too: it would change nothing, and the saved file could not be loaded.
+    So is a word that a field does not know, when it is set: a model that has been built asks for it at every pass.
     """
     assign = config_class.__setattr__
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
         if not hasattr(type(self), name) and not self._is_known(name) and self._nearest_field(name):
             self._refuse(name)
+        _check_choice(name, value)
         try:
             assign(self, name, value)
         except StrictDataclassFieldValidationError as error:
@@ -331,12 +351,6 @@ class VideoMAEv2Config(PreTrainedConfig):
 
     def _validate_labels(self) -> None:
         check_class_ids(self.id2label)
-        if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
-            nearest = difflib.get_close_matches(str(self.problem_type), PROBLEM_TYPES, n=1, cutoff=0.4)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-            raise ValueError(
-                f"`problem_type` must be None or one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}{hint}"
-            )
         if self.problem_type == "single_label_classification" and self.num_labels == 1:
             raise ValueError(
                 "`problem_type` 'single_label_classification' needs a `num_labels` of at least 2, got 1: set it to 2 "
@@ -357,6 +371,11 @@ class VideoMAEv2Config(PreTrainedConfig):
                     f"`{whole_name}` ({whole}) must be a multiple of `{part_name}` ({part}), for instance {fit}."
                 )
 
+        if self.norm_pix_loss and self.tubelet_size * self.patch_size**2 < 2:
+            raise ValueError(
+                "`norm_pix_loss` divides by the deviation of the pixels of a cube, and a cube of `patch_size` 1 and "
+                "`tubelet_size` 1 is a single pixel: set it to False, or make the cubes larger."
+            )
         grid = self.position_grid
         if grid is not None and (len(grid) != 3 or min(grid) < 1):
             raise ValueError(
@@ -375,13 +394,8 @@ class VideoMAEv2Config(PreTrainedConfig):
             raise ValueError(f"`hidden_act` must be an activation that transformers knows, got {self.hidden_act!r}.")
 
     def _validate_masks(self) -> None:
-        if self.decoder_loss_on not in ("invisible", "all"):
-            raise ValueError(f"`decoder_loss_on` must be 'invisible' or 'all', got {self.decoder_loss_on!r}.")
-        for prefix, optional in (("", False), ("decoder_", True)):
+        for prefix in ("", "decoder_"):
             mask_type, ratio = getattr(self, f"{prefix}mask_type"), getattr(self, f"{prefix}mask_ratio")
-            if mask_type not in MASKS and not (optional and mask_type is None):
-                choices = ", ".join(repr(name) for name in MASKS) + (" or None" if optional else "")
-                raise ValueError(f"`{prefix}mask_type` must be one of {choices}, got {mask_type!r}.")
             if not 0.0 <= ratio < 1.0:
                 raise ValueError(f"`{prefix}mask_ratio` must lie in [0, 1), got {ratio}.")
             if mask_type == "running_cell" and ratio not in RUNNING_CELL_RATIOS:

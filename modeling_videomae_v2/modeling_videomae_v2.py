@@ -124,6 +124,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
                 f"`config` must be a `VideoMAEv2Config`, got a `{type(config).__name__}`. Checkpoints of transformers' "
                 "own VideoMAE load by `from_pretrained` without it."
             )
+        if isinstance(config, VideoMAEv2Config):
+            config.validate_architecture()  # fields may have been set one by one since it was made
         super().__init__(config, *inputs, **kwargs)
 
     @classmethod
@@ -454,6 +456,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
     def __init__(self, config: VideoMAEv2Config) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
+        self.loss_type = "ForVideoClassification"  # transformers reads it off the name of the class, a subclass's own
         self.videomae_v2 = VideoMAEv2Model(config)
         self.dropout = nn.Dropout(config.classifier_dropout or 0.0)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
@@ -544,6 +547,8 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
             return self.loss_function(labels.to(logits.dtype).view_as(logits), logits, self.config)
         if labels.is_floating_point() and labels.shape == logits.shape:
             return nn.functional.cross_entropy(logits, labels.to(logits.dtype))
+        if not labels.is_floating_point() and labels.shape in ((), (logits.shape[0], 1)):
+            labels = labels.reshape(-1)  # of data sets whose labels are tensors of one number
         if labels.is_floating_point() or labels.shape != logits.shape[:1]:
             raise ValueError(
                 f"`labels` must be class ids of shape {tuple(logits.shape[:1])} or soft targets (floating point) of "

@@ -176,6 +176,7 @@ def test_unknown_preset_is_refused():
         ({"layer_norm_eps": -1e-6}, ("`layer_norm_eps`", "-1e-06")),
         ({"layer_scale_init_value": -0.1}, ("`layer_scale_init_value`", "-0.1")),
         ({"hidden_act": "gleu"}, ("`hidden_act`", "'gleu'")),
+        ({"patch_size": 1, "tubelet_size": 1}, ("`norm_pix_loss`", "a single pixel", "False")),
         ({"mask_ratio": 0.0}, ("`mask_ratio`", "0.0", "`decoder_loss_on`")),
         ({"problem_type": "multi_label"}, ("`problem_type`", "'multi_label'", "did you mean 'multi_label_")),
         ({"dtype": "float99"}, ("`dtype`", "'float99'")),
@@ -191,6 +192,24 @@ def test_inconsistent_value_is_refused(values: dict[str, Any], words: tuple[str,
     with pytest.raises(ValueError) as error:
         VideoMAEv2Config(**values)
     assert [word for word in words if word not in str(error.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "nearest"),
+    [
+        ("problem_type", "multi_label", "'multi_label_classification'"),
+        ("mask_type", "tubes", "'tube'"),
+        ("decoder_mask_type", "none", "None"),
+        ("decoder_loss_on", "invisble", "'invisible'"),
+    ],
+)
+def test_a_word_that_is_set_later_is_checked(name: str, value: str, nearest: str):
+    """A model that has been built asks its configuration at every pass."""
+    config = VideoMAEv2Config()
+    before = getattr(config, name)
+    with pytest.raises(ValueError, match=f"`{name}` must be one of .*{nearest}.*, got '{value}'"):
+        setattr(config, name, value)
+    assert getattr(config, name) == before
 
 
 @pytest.mark.parametrize("values", [{"hidden_size": "768"}, {"image_size": (224, 224)}, {"mask_ratio": "0.9"}])

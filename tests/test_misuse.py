@@ -58,6 +58,31 @@ def test_views_of_a_single_output_are_averaged() -> None:
     torch.testing.assert_close(outputs.loss, F.mse_loss(outputs.logits.squeeze(1), labels))
 
 
+@pytest.mark.parametrize(("count", "labels"), [(2, [[0], [1]]), (1, [[1]]), (1, 1)], ids=str)
+def test_class_ids_that_are_tensors_of_one_number(count: int, labels: object) -> None:
+    """As the default collator of `Trainer` makes them of labels that are arrays of one number."""
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    ids = torch.tensor(labels)
+    outputs = model(clips()[:count], labels=ids)
+    torch.testing.assert_close(outputs.loss, F.cross_entropy(outputs.logits, ids.flatten().expand(count)))
+
+
+def test_a_configuration_that_was_changed_is_checked_before_a_model_is_built() -> None:
+    config = tiny_model(VideoMAEv2Model).config
+    config.num_attention_heads = 5
+    with pytest.raises(ValueError, match=r"`hidden_size` \(\d+\) must be a multiple of `num_attention_heads` \(5\)"):
+        VideoMAEv2Model(config)
+
+
+class NumbersOfActions(VideoMAEv2ForVideoClassification):
+    """A name that says nothing of its kind of loss."""
+
+
+def test_a_subclass_has_the_losses_of_its_problem_type() -> None:
+    outputs = tiny_model(NumbersOfActions, num_labels=1)(clips(), labels=torch.tensor([0.3, 1.0]))
+    torch.testing.assert_close(outputs.loss, F.mse_loss(outputs.logits.squeeze(1), torch.tensor([0.3, 1.0])))
+
+
 @pytest.mark.parametrize(
     ("pixel_values", "words"),
     [(None, "NoneType"), (np.zeros((2, 4, 3, 16, 16)), "ndarray"), (clips()[:0], "at least one clip")],
