@@ -12,7 +12,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-demo: $(VENV)/.installed  ## the whole method on synthetic videos, about eight minutes on two cores; results in runs/demo
+demo: $(VENV)/.installed  ## the whole method on synthetic videos, about ten minutes on two cores; results in runs/demo
 	$(BIN)/python -m training.demo --output-dir runs/demo
 
 test: $(VENV)/.installed  ## lint, then all tests but those that need a GPU
