@@ -1,8 +1,10 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Videos that give their frames by number: decoders of other packages (torchcodec), and pictures in files."""
+"""Videos that give their frames by number: decoders of other packages (torchcodec), and encoded pictures."""
 
+import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +16,11 @@ from transformers.video_utils import VideoMetadata
 # Modes of PIL with more than 8 bits, of which `convert("RGB")` makes white all that is above 255.
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# How the formats of these suffixes begin; a RIFF file is WebP or AVI.
+PICTURE_START = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|BM|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|P[2356]\s", flags=re.DOTALL
+)
+LONGEST_START = 12
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -22,7 +29,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 class Pictures(tuple):
-    """Paths of pictures that are the frames of one video, in order."""
+    """Encoded pictures, paths or bytes, that are the frames of one video, in order."""
 
     def open(self, indices: Sequence[int]) -> list[Image.Image]:
         """Read some of the pictures, as RGB; those with more than 8 bits as they are.
@@ -33,24 +40,35 @@ class Pictures(tuple):
         """
         frames = []
         for i in indices:
+            source, name = self[i], self[i]
+            if _is_bytes(source):
+                source, name = io.BytesIO(source), f"<{len(source)} bytes>"
             try:
-                with Image.open(self[i]) as picture:
+                with Image.open(source) as picture:
                     frames.append(to_rgb(picture))
             except FileNotFoundError:
-                raise FileNotFoundError(f"There is no picture {self[i]}, frame {i} of {len(self)}.") from None
+                raise FileNotFoundError(f"There is no picture {name}, frame {i} of {len(self)}.") from None
             except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, its own
-                raise ValueError(f"The picture {self[i]}, frame {i} of {len(self)}, cannot be read: {error}") from error
+                raise ValueError(f"The picture {name}, frame {i} of {len(self)}, cannot be read: {error}") from error
         return frames
 
 
-def are_pictures(videos: Sequence[Any]) -> bool:
-    """Whether all items of a list are paths of pictures, by their suffix."""
-    return all(
-        isinstance(item, (str, os.PathLike))
-        and "://" not in os.fsdecode(item)
-        and os.fsdecode(item).lower().endswith(PICTURE_SUFFIXES)
-        for item in videos
-    )
+def are_pictures(sources: Sequence[Any]) -> bool:
+    """Whether all items of a list are pictures: paths by their suffix, bytes by how they begin. No file is opened."""
+    return all(map(_is_picture, sources))
+
+
+def _is_picture(source: Any) -> bool:
+    if _is_bytes(source):
+        return PICTURE_START.match(bytes(source[:LONGEST_START])) is not None
+    if not isinstance(source, (str, os.PathLike)):
+        return False
+    path = os.fsdecode(source)
+    return "://" not in path and path.lower().endswith(PICTURE_SUFFIXES)
+
+
+def _is_bytes(source: Any) -> bool:
+    return isinstance(source, (bytes, bytearray, memoryview))
 
 
 def is_decoder(value: Any) -> bool:

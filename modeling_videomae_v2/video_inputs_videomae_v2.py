@@ -35,9 +35,11 @@ def _is_frame(value: Any) -> bool:
 def flatten_videos(videos: Any) -> list[Any]:
     """List of single videos: sources to decode, decoders, arrays or tensors, lists of frames, or `Pictures`.
 
+    A list whose items are all pictures is one video, however they are given: as frames, or encoded, in files or bytes.
+
     Args:
         videos: One video or any nesting of lists of them; a five-dimensional array is a batch. What `datasets` gives
-            for a video that is not decoded, a dict with `bytes` or `path`, is a source.
+            for a video or picture that is not decoded, a dict with `bytes` or `path`, is a source.
 
     Raises:
         ValueError: It is empty, a single picture, or of a type that no video has.
@@ -61,9 +63,10 @@ def flatten_videos(videos: Any) -> list[Any]:
         raise ValueError(f"`videos` holds an empty list: there is no video or no frame in it. {ACCEPTED}")
     if _is_frame(videos[0]):
         return [list(videos)]
-    if are_pictures(videos):
-        return [Pictures(videos)]
-    return [video for item in videos for video in flatten_videos(item)]
+    items = [_source_of(item) if isinstance(item, Mapping) else item for item in videos]
+    if are_pictures(items):
+        return [Pictures(items)]
+    return [video for item in items for video in flatten_videos(item)]
 
 
 def _source_of(video: Mapping[str, Any]) -> Any:

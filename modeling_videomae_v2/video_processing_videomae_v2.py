@@ -66,14 +66,15 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     """Turns videos into `pixel_values` for VideoMAE V2.
 
     Videos are paths, `file://`, http(s) and fsspec addresses (`hf://`, `s3://`), bytes, binary file objects, arrays,
-    tensors, lists of frames or of picture files, what `datasets` gives (decoders, dicts of bytes or path), or lists of
-    these. Frames are sampled, the shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the
-    centre or several places are cropped, and ImageNet mean and standard deviation are applied. Every setting can be
-    given here, to `from_pretrained` or in a call, and is saved with `save_pretrained`.
+    tensors, lists of frames or of encoded pictures (paths or bytes: PNG, JPEG, WebP, BMP, TIFF, PPM), what `datasets`
+    gives (decoders, dicts of bytes or path), or lists of these. Frames are sampled, the shorter side is resized to
+    `size["shortest_edge"]` (bilinear, antialiased), the centre or several places are cropped, and ImageNet mean and
+    standard deviation are applied. Every setting can be given here, to `from_pretrained` or in a call, and is saved
+    with `save_pretrained`.
 
-    Frames in memory and picture files that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as they
-    are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are used
-    as one clip. `fps` samples that many frames a second, instead of `num_frames`; frames in memory need
+    Frames in memory and encoded pictures that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as
+    they are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are
+    used as one clip. `fps` samples that many frames a second, instead of `num_frames`; frames in memory need
     `video_metadata={"fps": ...}` for it. Colours are RGB, which those of OpenCV are not; an alpha channel is dropped.
     Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`.
 

@@ -363,6 +363,69 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         small(paths[8:9])
 
 
+def encoded(frame, kind="png"):
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, kind)
+    return file.getvalue()
+
+
+def test_a_list_of_encoded_pictures_is_one_video(small, tmp_path):
+    video = noise(4, 32, 40, 3)
+    expected = small(video, return_tensors="pt")["pixel_values"]
+    content = [encoded(frame) for frame in video]
+    paths = [str(tmp_path / f"{i}.png") for i in range(4)]
+    for path, data in zip(paths, content, strict=True):
+        Path(path).write_bytes(data)
+    forms = {
+        "bytes": content,
+        "tuple": tuple(content),
+        "other kinds of bytes": [content[0], bytearray(content[1]), memoryview(content[2]), content[3]],
+        # what `datasets` gives of `List(Image(decode=False))`
+        "dicts of bytes": [{"bytes": data, "path": None} for data in content],
+        "dicts of paths": [{"bytes": None, "path": path} for path in paths],
+        "dicts of bytes with a name": [{"bytes": data, "path": "inside/of/an.archive"} for data in content],
+        "mixed": [content[0], paths[1], Path(paths[2]), {"bytes": content[3]}],
+    }
+    for name, form in forms.items():
+        for videos, count in ((form, 1), ([form, form, form], 3)):
+            got = small(videos, return_tensors="pt")["pixel_values"]
+            assert torch.equal(got, expected.expand(count, -1, -1, -1, -1)), name
+    longer = small(content * 5, return_tensors="pt", return_metadata=True)["video_metadata"]
+    assert [about.frames_indices for about in longer] == [[3, 7, 11, 15]]
+    # one picture that is no list stays a video of its own, and so does an animation
+    assert small(content[0], return_tensors="pt")["pixel_values"].shape[:2] == (1, 4)
+    gif = encoded(video[0], "gif")
+    assert small([gif, gif], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
+    assert small([gif, content[0]], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "tiff", "ppm"])
+def test_bytes_of_pictures_are_read_like_their_files(small, tmp_path, kind):
+    content = [encoded(frame, kind) for frame in noise(4, 32, 40, 3)]
+    paths = [tmp_path / f"{i}.{kind}" for i in range(4)]
+    for path, data in zip(paths, content, strict=True):
+        path.write_bytes(data)
+    from_files = small(paths, return_tensors="pt")["pixel_values"]
+    assert from_files.shape == (1, 4, 3, 32, 32)
+    assert torch.equal(small(content, return_tensors="pt")["pixel_values"], from_files)
+
+
+@pytest.mark.parametrize("start", [b"II+\0", b"MM\0*", b"MM\0+", b"P2\n", b"P3 ", b"P5\t", b"\xff\xd8\xff\xe1"])
+def test_damaged_bytes_of_pictures_are_named_by_their_size(small, start):
+    content = [encoded(frame) for frame in noise(4, 32, 32, 3)]
+    content[1] = start.ljust(10, b"\xff")
+    with pytest.raises(ValueError, match=r"The picture <10 bytes>, frame 1 of 4, cannot be read"):
+        small(content)
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"P", b"P6", b"P4\n", b"RIFF", b"RIFF\0\0\0\0AVI ", b"II*", b"\x89PNG", b"\xff\xd8"]
+)
+def test_bytes_that_begin_like_no_picture_are_videos(small, start):
+    with pytest.raises(ValueError, match=rf"Cannot decode <{len(start)} bytes>"):
+        small([start, start])
+
+
 # --- what is refused
 
 
@@ -403,6 +466,7 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         (animation(), r"A `GifImageFile` is not a video\. Pass the path of an animation, or `\[frame\.copy"),
         ({"bytes": None, "path": None}, r"must hold the `bytes` or `path` of a video, got None: leave out rows"),
         ({"video": "a.mp4"}, r"must hold the `bytes` or `path` of a video, got \['video'\]"),
+        (["a.png", {"bytes": None, "path": None}], r"must hold the `bytes` or `path` of a video, got None: leave out"),
         ([7], "A `int` is not a video"),
     ],
 )
