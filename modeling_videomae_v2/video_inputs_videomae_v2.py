@@ -3,11 +3,12 @@
 """Whatever may be passed as `videos`, as a flat list; frames in memory as `(frames, channels, height, width)`."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import ImageSequence
 from PIL.Image import Image
 from transformers.image_utils import ChannelDimension
 from transformers.video_utils import VideoMetadata
@@ -20,6 +21,7 @@ ACCEPTED = (
     "Pass a path, a URL, bytes, a (frames, height, width, channels) or (frames, channels, height, width) array or "
     "tensor, a list of PIL images or of picture files, a decoder, or a list of these."
 )
+LISTED = " If it holds videos, or the frames of one, pass `list(...)` of it."  # a series, a generator
 COLOUR_CHANNELS = (1, 3, 4)
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
@@ -38,8 +40,9 @@ def flatten_videos(videos: Any) -> list[Any]:
     A list whose items are all pictures is one video, however they are given: as frames, or encoded, in files or bytes.
 
     Args:
-        videos: One video or any nesting of lists of them; a five-dimensional array is a batch. What `datasets` gives
-            for a video or picture that is not decoded, a dict with `bytes` or `path`, is a source.
+        videos: One video or any nesting of lists of them, or of other sequences, as the columns of `datasets`, whose
+            rows are all read; a five-dimensional array is a batch. What `datasets` gives for a video or picture that is
+            not decoded, a dict with `bytes` or `path`, is a source.
 
     Raises:
         ValueError: It is empty, a single picture, or of a type that no video has.
@@ -50,23 +53,30 @@ def flatten_videos(videos: Any) -> list[Any]:
         return [videos]
     if _is_array(videos):
         return list(videos) if videos.ndim == 5 else [videos]
-    if not isinstance(videos, (list, tuple)):
-        hint = (
-            " A pipeline takes a list for several videos: pass it `[frames]` where `frames` are one video. For a video "
-            "of one frame pass `[image]`."
-        )
-        hint = hint if isinstance(videos, Image) else ""
-        if getattr(videos, "is_animated", False):
-            hint = " Pass the path of an animation, or `[frame.copy() for frame in ImageSequence.Iterator(image)]`."
-        raise ValueError(f"A `{type(videos).__name__}` is not a video.{hint} {ACCEPTED}")
+    if not isinstance(videos, Sequence):
+        raise ValueError(f"A `{type(videos).__name__}` is not a video.{_way_out(videos)} {ACCEPTED}")
+    videos = list(videos)  # once: a column of `datasets` reads and decodes a row whenever it is asked for it
     if not videos:
         raise ValueError(f"`videos` holds an empty list: there is no video or no frame in it. {ACCEPTED}")
     if _is_frame(videos[0]):
-        return [list(videos)]
+        return [videos]
     items = [_source_of(item) if isinstance(item, Mapping) else item for item in videos]
     if are_pictures(items):
         return [Pictures(items)]
     return [video for item in items for video in flatten_videos(item)]
+
+
+def _way_out(value: Any) -> str:
+    """What may be done about something that is no video and no list."""
+    # of an animation, `list` would give the last frame again and again
+    if getattr(value, "is_animated", False) or isinstance(value, ImageSequence.Iterator):
+        return " Pass the path of an animation, or `[frame.copy() for frame in ImageSequence.Iterator(image)]`."
+    if isinstance(value, Image):
+        return (
+            " A pipeline takes a list for several videos: pass it `[frames]` where `frames` are one video. For a video "
+            "of one frame pass `[image]`."
+        )
+    return LISTED if isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1 else ""
 
 
 def _source_of(video: Mapping[str, Any]) -> Any:
@@ -139,6 +149,8 @@ def _missing_axis(shape: tuple[int, ...]) -> str:
     """What may be done about an array that has too few axes."""
     if len(shape) == 3 and (shape[0] == 3 or shape[2] in COLOUR_CHANNELS):
         return " A picture is a video of one frame as `[picture]`."
+    if len(shape) == 1:
+        return LISTED
     return " Grey frames need an axis for their channel: `frames[..., None]`." if len(shape) in (2, 3) else ""
 
 

@@ -4,6 +4,8 @@
 
 import io
 import json
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tvF
-from PIL import Image
+from PIL import Image, ImageSequence
 from transformers.video_utils import VideoMetadata
 
 from modeling_videomae_v2.video_processing_videomae_v2 import VideoMAEv2VideoProcessor
@@ -167,6 +169,8 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
         "list of arrays, channels first": list(video.transpose(0, 3, 1, 2)),
         "list of videos": [video],
         "nested": [[video]],
+        "another sequence of frames": deque(images),
+        "another sequence of videos": deque([video]),
         "batch": video[None],
         "int64": video.astype(np.int64),
         "uint16": video.astype(np.uint16),
@@ -340,6 +344,24 @@ def test_decoders_give_only_the_frames_that_are_needed(small):
         small(Decoder(video, num_frames=0))
 
 
+class SequenceDecoder(Decoder, Sequence):
+    """A decoder that gives single frames, too, as torchcodec's does."""
+
+    def __len__(self):
+        return self.metadata.num_frames
+
+    def __getitem__(self, index):
+        pytest.fail("the frames were read one by one")
+
+
+def test_a_decoder_that_is_a_sequence_is_a_video(small):
+    video = noise(20, 32, 40, 3)
+    expected = small(video, return_tensors="pt")["pixel_values"]
+    assert torch.equal(small(SequenceDecoder(video), return_tensors="pt")["pixel_values"], expected)
+    both = small([SequenceDecoder(video)] * 2, return_tensors="pt")["pixel_values"]
+    assert torch.equal(both, expected.expand(2, -1, -1, -1, -1))
+
+
 def test_a_list_of_pictures_is_one_video(small, tmp_path):
     video = noise(20, 32, 40, 3)
     paths = [tmp_path / f"{i}.png" for i in range(20)]
@@ -413,7 +435,7 @@ def test_bytes_of_pictures_are_read_like_their_files(small, tmp_path, kind):
 @pytest.mark.parametrize("start", [b"II+\0", b"MM\0*", b"MM\0+", b"P2\n", b"P3 ", b"P5\t", b"\xff\xd8\xff\xe1"])
 def test_damaged_bytes_of_pictures_are_named_by_their_size(small, start):
     content = [encoded(frame) for frame in noise(4, 32, 32, 3)]
-    content[1] = start.ljust(10, b"\xff")
+    content[1] = start.ljust(10, b"\0")
     with pytest.raises(ValueError, match=r"The picture <10 bytes>, frame 1 of 4, cannot be read"):
         small(content)
 
@@ -468,6 +490,13 @@ def test_bytes_that_begin_like_no_picture_are_videos(small, start):
         ({"video": "a.mp4"}, r"must hold the `bytes` or `path` of a video, got \['video'\]"),
         (["a.png", {"bytes": None, "path": None}], r"must hold the `bytes` or `path` of a video, got None: leave out"),
         ([7], "A `int` is not a video"),
+        (deque(), "empty list"),
+        (range(3), "A `int` is not a video"),
+        ((path for path in ["a.mp4"]), r"A `generator` is not a video\. If it holds .*, pass `list\(\.\.\.\)` of it\."),
+        (map(str, [1]), r"A `map` is not a video\. If it holds videos, or the frames of one, pass `list\(\.\.\.\)`"),
+        (np.array(["a.mp4", "b.mp4"]), r"an array of shape \(2,\)\. If it holds videos, .*, pass `list\(\.\.\.\)`"),
+        (np.array(["a.mp4", Path("b")], object), r"an array of shape \(2,\)\. If it holds .*, pass `list\(\.\.\.\)`"),
+        (ImageSequence.Iterator(animation()), r"A `Iterator` is not a video\. Pass the path .*, or `\[frame\.copy"),
     ],
 )
 def test_what_is_not_a_video_is_refused(small, videos, message):

@@ -205,6 +205,39 @@ def test_sources_may_be_mixed(small, video_file):
     assert all(torch.equal(got[0], got[i]) for i in (1, 2, 3, 5, 6))
 
 
+def test_columns_of_datasets_are_lists_of_videos(small, tmp_path, video_file):
+    datasets = pytest.importorskip("datasets")
+    films = datasets.Dataset.from_dict({"video": [str(video_file)] * 3})
+    expected = small([str(video_file)] * 3, return_tensors="pt")["pixel_values"]
+    assert expected.shape == (3, 4, 3, 32, 32)
+    for column in (films["video"], films.cast_column("video", datasets.Video(decode=False))["video"]):
+        assert not isinstance(column, list)
+        assert torch.equal(small(column, return_tensors="pt")["pixel_values"], expected)
+    with pytest.raises(ValueError, match=r"A `IterableColumn` is not a video\. .* pass `list\(\.\.\.\)` of it\."):
+        small(films.to_iterable_dataset()["video"])
+
+    videos = random_videos(2)
+    paths = [[str(tmp_path / f"{i}-{j}.png") for j in range(len(video))] for i, video in enumerate(videos)]
+    for video, names in zip(videos, paths, strict=True):
+        for frame, name in zip(video, names, strict=True):
+            Image.fromarray(frame).save(name)
+    expected = small(videos, return_tensors="pt")["pixel_values"]
+    assert expected.shape == (2, 4, 3, 32, 32)
+    for feature in (datasets.Value("string"), datasets.Image(), datasets.Image(decode=False)):
+        features = datasets.Features({"video": datasets.List(feature)})
+        rows = datasets.Dataset.from_dict({"video": paths}, features=features)
+        assert torch.equal(small(rows["video"], return_tensors="pt")["pixel_values"], expected)
+        one = small(rows[0]["video"], return_tensors="pt")["pixel_values"]
+        assert torch.equal(one, expected[:1])
+
+
+def test_series_of_pandas_name_the_way_out(small, video_file):
+    series = pytest.importorskip("pandas").Series([str(video_file)] * 2)
+    with pytest.raises(ValueError, match=r"A `Series` is not a video\. If it holds .*, pass `list\(\.\.\.\)` of it\."):
+        small(series)
+    assert small(list(series), return_tensors="pt")["pixel_values"].shape == (2, 4, 3, 32, 32)
+
+
 def test_bad_files_are_named(small, tmp_path, video_file):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"nothing")
