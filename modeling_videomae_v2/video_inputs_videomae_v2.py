@@ -23,6 +23,7 @@ ACCEPTED = (
 )
 LISTED = " If it holds videos, or the frames of one, pass `list(...)` of it."  # a series, a generator
 COLOUR_CHANNELS = (1, 3, 4)
+PIPELINE_SETTINGS = {"num_frames", "do_sample_frames", "return_tensors"}  # all that transformers' pipeline ever passes
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
@@ -87,6 +88,28 @@ def _source_of(video: Mapping[str, Any]) -> Any:
     if video.keys() & {"bytes", "path"}:
         raise ValueError("A dict must hold the `bytes` or `path` of a video, got None: leave out rows without a video.")
     raise ValueError(f"A dict must hold the `bytes` or `path` of a video, got {sorted(map(str, video))}. {ACCEPTED}")
+
+
+def refuse_for_pipeline(videos: Any, count: int, settings: Mapping[str, Any]) -> None:
+    """Refuse several videos for which a pipeline would show the answer for the first one alone.
+
+    It goes through a list by itself, and hands on whatever else there is, a column of `datasets`, as if it were one.
+
+    Args:
+        videos: What was passed.
+        count: Videos in it.
+        settings: Those of the call, by which a pipeline is known.
+
+    Raises:
+        ValueError: There are several in something that is no list, in a call as a pipeline makes it.
+    """
+    several = count > 1 and isinstance(videos, Sequence) and not isinstance(videos, list)
+    if several and settings.keys() == PIPELINE_SETTINGS and settings["do_sample_frames"]:
+        name = type(videos).__name__
+        raise ValueError(
+            f"A pipeline, which calls like this, takes a `{name}` for one video, and would answer for the first of "
+            f"{count} alone. Pass `list(...)` of it."
+        )
 
 
 def flatten_metadata(metadata: Any, count: int) -> list[VideoMetadata | None]:

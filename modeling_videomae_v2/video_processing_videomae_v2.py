@@ -26,7 +26,7 @@ from .foreign_settings_videomae_v2 import PROCESSOR_TYPES, is_foreign_processor,
 from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
 from .processor_settings_videomae_v2 import LOADING, check_pixels, check_sampling, plain_numbers, refuse_unknown
 from .video_decoding_videomae_v2 import read_video
-from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor
+from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor, refuse_for_pipeline
 from .video_sources_videomae_v2 import is_video_source
 from .video_views_videomae_v2 import crop_views, dense_indices, uniform_indices
 
@@ -228,6 +228,7 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         """
         settings = self._settings_of_call(kwargs)
         items = flatten_videos(videos)
+        refuse_for_pipeline(videos, len(items), kwargs)
         given_metadata = flatten_metadata(settings["video_metadata"], len(items))
         outputs, metadata = [], []
         for i, (item, known) in enumerate(zip(items, given_metadata, strict=True)):

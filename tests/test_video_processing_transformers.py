@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The video processor as transformers uses it: saved, loaded, in a pipeline, on files."""
 
+import io
 import json
 import logging
 import subprocess
@@ -261,6 +262,23 @@ def test_pipeline_without_a_warning(small, video_file, caplog, monkeypatch):
     assert len(single) == 2
     assert [len(result) for result in batched] == [1, 1]
     assert sum(entry["score"] for entry in views) == pytest.approx(1, abs=1e-3)
+
+
+def test_pipeline_refuses_several_videos_of_which_it_would_answer_for_one(small, video_file):
+    datasets = pytest.importorskip("datasets")
+    classify = pipeline("video-classification", model=tiny_classifier(), video_processor=small)
+    column = datasets.Dataset.from_dict({"video": [str(video_file)] * 3})["video"]
+    for videos, name in ((column, "Column"), (tuple(column), "tuple")):
+        with pytest.raises(ValueError, match=rf"takes a `{name}` for one video, .* first of 3 alone\. Pass `list"):
+            classify(videos, top_k=1)
+    assert [len(result) for result in classify(list(column), top_k=1)] == [1, 1, 1]
+    # a tuple that is one video, and a list of encoded pictures beside another
+    picture = io.BytesIO()
+    Image.fromarray(random_videos(1)[0][0]).save(picture, "png")
+    pictures = [{"bytes": picture.getvalue(), "path": None}] * 4
+    assert len(classify(tuple(pictures), top_k=1)) == 1
+    assert [len(result) for result in classify([pictures, pictures], top_k=1)] == [1, 1]
+    assert small(column, num_frames=4, return_tensors="pt")["pixel_values"].shape[0] == 3
 
 
 def tiny_classifier():
