@@ -54,17 +54,31 @@ class Pictures(tuple):
 
 
 def are_pictures(sources: Sequence[Any]) -> bool:
-    """Whether all items of a list are pictures: paths by their suffix, bytes by how they begin. No file is opened."""
+    """Whether all items of a list are pictures: paths by their suffix, bytes by how they begin. No file is opened.
+
+    Bytes of an animated PNG are a video of their own, as those of a GIF. JPEGs in a row (raw MJPEG) look like one.
+    """
     return all(map(_is_picture, sources))
 
 
 def _is_picture(source: Any) -> bool:
     if _is_bytes(source):
-        return PICTURE_START.match(bytes(source[:LONGEST_START])) is not None
+        return bool(PICTURE_START.match(bytes(source[:LONGEST_START]))) and not _is_animated_png(source)
     if not isinstance(source, (str, os.PathLike)):
         return False
     path = os.fsdecode(source)
     return "://" not in path and path.lower().endswith(PICTURE_SUFFIXES)
+
+
+def _is_animated_png(source: Any) -> bool:
+    """Whether it has the chunk for animation, which stands before the pixels; only the heads of chunks are read."""
+    place = 8 if source[:4] == b"\x89PNG" else len(source)
+    while place < len(source):
+        length, kind = source[place : place + 4], source[place + 4 : place + 8]
+        if kind in (b"acTL", b"IDAT"):
+            return kind == b"acTL"
+        place += 12 + int.from_bytes(length, "big")
+    return False
 
 
 def _is_bytes(source: Any) -> bool:

@@ -432,6 +432,16 @@ def test_bytes_of_pictures_are_read_like_their_files(small, tmp_path, kind):
     assert torch.equal(small(content, return_tensors="pt")["pixel_values"], from_files)
 
 
+def test_bytes_of_animated_png_stay_videos_of_their_own(small):
+    first, *others = (Image.fromarray(frame) for frame in noise(9, 32, 40, 3))
+    file = io.BytesIO()
+    first.save(file, "png", save_all=True, append_images=others, dpi=(72, 72))  # which stands before the frames
+    content = file.getvalue()
+    for videos in ([content] * 2, [memoryview(content)] * 2, [{"bytes": content, "path": None}] * 2):
+        got = small(videos, return_tensors="pt", return_metadata=True)
+        assert [about.total_num_frames for about in got["video_metadata"]] == [9, 9]
+
+
 @pytest.mark.parametrize("start", [b"II+\0", b"MM\0*", b"MM\0+", b"P2\n", b"P3 ", b"P5\t", b"\xff\xd8\xff\xe1"])
 def test_damaged_bytes_of_pictures_are_named_by_their_size(small, start):
     content = [encoded(frame) for frame in noise(4, 32, 32, 3)]
