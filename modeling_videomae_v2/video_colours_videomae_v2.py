@@ -14,6 +14,8 @@ import numpy as np
 
 
 BT709, BT601 = 1, 5  # FFmpeg's numbers of these colour matrices
+# Their colour profiles have names, which PyAV frees once with what it gives as `side_data`, and again with the frame.
+CODECS_OF_NAMED_PROFILES = ("png", "apng")
 
 
 class Orientation(NamedTuple):
@@ -24,8 +26,22 @@ class Orientation(NamedTuple):
     flip_columns: bool = False
 
 
-def orientation_of(frame: Any) -> Orientation:
-    """Orientation by the display matrix of a PyAV frame."""
+# By the degrees that a picture is to be turned counterclockwise.
+TURNED = {
+    90: Orientation(True, True, False), -90: Orientation(True, False, True),
+    180: Orientation(False, True, True), -180: Orientation(False, True, True),
+}  # fmt: skip
+
+
+def orientation_of(frame: Any, codec: str) -> Orientation:
+    """Orientation by the display matrix of a PyAV frame.
+
+    Args:
+        frame: The frame.
+        codec: FFmpeg's name of what it was encoded with.
+    """
+    if codec in CODECS_OF_NAMED_PROFILES:
+        return TURNED.get(frame.rotation, Orientation())
     try:
         data = bytes(frame.side_data["DISPLAYMATRIX"])
     except (AttributeError, KeyError, TypeError):

@@ -251,7 +251,7 @@ class VideoReader:
                     reason = f"its frames of {frame.width} x {frame.height} pixels are larger than {MAX_AREA} pixels"
                     raise VideoDecodingError(self.name, reason, "Scale it down.")
                 frames = np.empty((len(wanted), frame.height, frame.width, 3), dtype=np.uint8)
-                orientation = orientation_of(frame)
+                orientation = orientation_of(frame, self._stream.codec_context.name)
             try:
                 frames[i] = to_rgb(reformatter, frame, frames.shape[2], frames.shape[1]).to_ndarray()
             except (self._av.error.FFmpegError, ValueError) as error:

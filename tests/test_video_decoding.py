@@ -5,6 +5,8 @@
 import io
 import random
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageCms
 
 
 av = pytest.importorskip("av")
@@ -218,6 +221,32 @@ def test_rotation_metadata_is_applied(tmp_path, degrees, flip):
     assert tuple(frames.shape) == (4, 3, 48, 80)
     assert (metadata.height, metadata.width) == (48, 80)
     assert read_numbers(frames) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_picture_with_a_named_colour_profile_that_is_turned(tmp_path, degrees):
+    """In a process of its own, which PyAV would end as soon as the name is freed for the second time."""
+    read = (
+        "import gc, sys\n"
+        "from modeling_videomae_v2.video_decoding_videomae_v2 import read_video\n"
+        "for _ in range(3):\n"
+        "    frames = read_video(sys.argv[1])[0]\n"
+        "    gc.collect()\n"
+        "print(*frames[0, 0, :, :].flatten().tolist())\n"
+    )
+    upright = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+    exif = Image.Exif()
+    exif[0x0112] = {0: 1, 90: 6, 180: 3, 270: 8}[degrees]  # how the stored picture is to be turned, clockwise
+    stored = Image.fromarray(np.rot90(upright, degrees // 90).copy()).convert("RGB")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stored.save(tmp_path / "a.png", exif=exif, icc_profile=profile)
+    result = subprocess.run(
+        [sys.executable, "-c", read, str(tmp_path / "a.png")], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    found = [int(word) for word in result.stdout.split()]
+    # FFmpeg reads how a PNG is to be turned since 8.1; before, pictures are shown as they are stored
+    assert found in (upright.flatten().tolist(), np.asarray(stored)[..., 0].flatten().tolist())
 
 
 def test_titles_need_not_be_utf8(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from modeling_videomae_v2.video_colours_videomae_v2 import Orientation, convert, orientation_of
+from modeling_videomae_v2.video_colours_videomae_v2 import Orientation, convert
 
 
 PIXELS = "yuv420p"
@@ -21,6 +21,7 @@ class SmallerPictures:
     Args:
         av: PyAV.
         first: The first picture.
+        orientation: How to show them upright.
         size: The shorter side, in pixels, where that of `first` is longer. Sides become even.
         time_base: Of the pictures.
 
@@ -29,13 +30,12 @@ class SmallerPictures:
         matrix: FFmpeg's number of the colour matrix, None where the video names none. The range is 16 to 235.
     """
 
-    def __init__(self, av: Any, first: Any, size: int, time_base: Fraction) -> None:
+    def __init__(self, av: Any, first: Any, orientation: Orientation, size: int, time_base: Fraction) -> None:
         self._av, self._time_base = av, time_base
         self._reformatter = av.video.reformatter.VideoReformatter()
         scale = min(1.0, size / min(first.width, first.height))
         self._coded = tuple(max(round(side * scale / 2), 1) * 2 for side in (first.width, first.height))
         self.matrix = None if first.colorspace in (UNSPECIFIED, RGB) else int(first.colorspace)
-        orientation = orientation_of(first)
         self.size = self._coded[::-1] if orientation.swap else self._coded
         self._upright = None
         if orientation != Orientation():

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from modeling_videomae_v2.video_colours_videomae_v2 import orientation_of
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video
 from modeling_videomae_v2.video_sources_videomae_v2 import import_av, open_container, read_packets, resolve_source
 from modeling_videomae_v2.writing import written_aside
@@ -135,9 +136,10 @@ class _Writer:
 
     def _begin(self, output: Any, source: Any, frame: Any) -> None:
         """Make the stream that frames such as this one go to."""
+        orientation = orientation_of(frame, source.codec_context.name)
         rate = source.average_rate or source.guessed_rate or USUAL_RATE
         with self._as_failure("they cannot be scaled", OSError):
-            self._smaller = SmallerPictures(self._av, frame, self._size, source.time_base)
+            self._smaller = SmallerPictures(self._av, frame, orientation, self._size, source.time_base)
         options = {**OPTIONS, "crf": str(self._crf), "threads": "1"}
         stream = self._stream = output.add_stream(CODEC, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = *self._smaller.size, PIXELS
