@@ -180,6 +180,32 @@ def test_a_teacher_gets_its_own_normalisation(tmp_path: Path) -> None:
     torch.testing.assert_close(made(folder)((frames - mean) / std), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [127.5] * 3},
+        {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3, "image_std": [1.0] * 3},
+        {"do_normalize": False},
+        {"image_mean": 0.5, "image_std": [0.25]},
+    ],
+    ids=["0 to 255", "0 to 2", "not normalised", "a number"],
+)
+def test_a_teacher_answers_as_behind_its_own_processor(tmp_path: Path, own: dict[str, Any]) -> None:
+    """Not only with a mean and a deviation of its own; and so does the student's processor count."""
+    folder = make_teacher(tmp_path, image_size=16, patch_size=4, num_frames=4)
+    sizes = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}, "do_sample_frames": False}
+    theirs, ours = VideoMAEv2VideoProcessor(**sizes, **own), VideoMAEv2VideoProcessor(**sizes)
+    theirs.save_pretrained(folder)
+    frames = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    made_by = [processor(list(frames), return_tensors="pt").pixel_values for processor in (theirs, ours)]
+    model = VideoMAEv2ForVideoClassification.from_pretrained(folder)
+    with torch.no_grad():
+        expected = model(made_by[0]).logits
+        assert (model(made_by[1]).logits - expected).abs().max() > 1e-3
+    torch.testing.assert_close(made(folder)(made_by[1]), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(made(folder, processor=theirs)(made_by[0]), expected)  # nothing need be done
+
+
 def test_in_half_precision_a_teacher_computes_as_under_autocast(teacher: Path) -> None:
     found = made(teacher, dtype=torch.bfloat16)
     assert found.model.classifier.weight.dtype == torch.bfloat16

@@ -377,6 +377,12 @@ def test_pixels_as_targets_need_the_statistics_that_the_model_undoes(tmp_path: P
     VideoMAEv2VideoProcessor(image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(start)
     with pytest.raises(RecipeError, match=r"model\.config\.norm_pix_loss: false .*\[0\.5, 0\.5, 0\.5\]"):
         PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options))
+    same = {"do_rescale": False, "image_mean": [123.675, 116.28, 103.53], "image_std": [58.395, 57.12, 57.375]}
+    VideoMAEv2VideoProcessor(**same).save_pretrained(start)  # ImageNet's too, of frames from 0 to 255
+    PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options))
+    VideoMAEv2VideoProcessor(do_normalize=False).save_pretrained(start)
+    with pytest.raises(RecipeError, match=r"are \[0\.0, 0\.0, 0\.0\] and \[1\.0, 1\.0, 1\.0\]"):
+        PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options))
     PreTrainingTask(tiny_recipe(PreTrainingRecipe, tmp_path, **options, model__config__norm_pix_loss=True))
 
 

@@ -1,7 +1,8 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The video processor of a checkpoint, or the knowledge that it has none."""
+"""The video processor of a checkpoint, or the knowledge that it has none, and what it makes of pixel values."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from transformers.utils import PROCESSOR_NAME
 
 from modeling_videomae_v2 import VideoMAEv2VideoProcessor
 from modeling_videomae_v2.model_files import PROCESSOR_FILES, read_json
+
+
+CHANNELS = 3  # of the frames in training
 
 
 def find_processor(start: str, **settings: Any) -> VideoMAEv2VideoProcessor | None:
@@ -35,6 +39,38 @@ def find_processor(start: str, **settings: Any) -> VideoMAEv2VideoProcessor | No
             "again when the Hub can be reached and the files can be read, or download the repository and name its "
             f"folder. ({str(error).splitlines()[0]})"
         ) from error
+
+
+def pixel_statistics(processor: VideoMAEv2VideoProcessor) -> dict[str, list[float]]:
+    """What a processor does to pixel values, as one mean and one deviation of frames in [0, 1].
+
+    Args:
+        processor: Its `do_rescale`, `rescale_factor`, `do_normalize`, `image_mean` and `image_std` count; where it
+            rescales by 1/255 and normalises, its own numbers come back.
+
+    Returns:
+        `image_mean` and `image_std` of a processor that does rescale by 1/255 and does normalise, a number for each
+        colour: with them it makes the same of uint8 frames.
+
+    Raises:
+        ValueError: There are numbers for other channels than the three colours.
+    """
+    factor = 255 * processor.rescale_factor if processor.do_rescale else 255.0  # of pixels in [0, 1]
+    if math.isclose(factor, 1.0, rel_tol=1e-6):  # files have 1/255 in fp32, or with fewer digits
+        factor = 1.0
+    found = {}
+    for name, unused in (("image_mean", 0.0), ("image_std", 1.0)):
+        value = getattr(processor, name) if processor.do_normalize else unused
+        values = list(value) if isinstance(value, (list, tuple)) else [value]
+        if len(values) not in (1, CHANNELS):
+            raise ValueError(f"`{name}` must have {CHANNELS} numbers, one for each colour, got {value!r}.")
+        found[name] = [_divided(number, factor) for number in values] * (CHANNELS // len(values))
+    return found
+
+
+def _divided(number: float, factor: float) -> float:
+    """A quotient without the rounding of floats: 57.12 / 255 is 0.224, and compared with it; 1 leaves all digits."""
+    return float(number) if factor == 1.0 else float(f"{number / factor:.12g}")
 
 
 def _holds_none(start: str, name: str) -> bool:

@@ -17,7 +17,7 @@ from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
 from modeling_videomae_v2.loading_videomae_v2 import advising
 from modeling_videomae_v2.places import errors_in_words
 
-from ..processors import find_processor
+from ..processors import find_processor, pixel_statistics
 from ..recipe import Recipe, RecipeError
 from ..transfer import FrameTransfer
 
@@ -144,7 +144,7 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
 
 
 def statistics_of(start: str | None, key: str = "model.init_from") -> dict[str, list[float]]:
-    """Mean and standard deviation that a model is used to, as its video processor says; else nothing.
+    """Mean and standard deviation of frames in [0, 1] that a model is used to by its video processor; else nothing.
 
     Args:
         start: Folder or Hub repository of the model.
@@ -157,10 +157,8 @@ def statistics_of(start: str | None, key: str = "model.init_from") -> dict[str, 
         return {}
     try:
         processor = find_processor(start)
+        return {} if processor is None else pixel_statistics(processor)
     except OSError as error:
         raise RecipeError(f"{key}: {error}") from error
     except ValueError as error:
         raise RecipeError(f"The video processor of {key} ({start}) cannot be used: {error}") from error
-    if processor is None:
-        return {}
-    return {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}

@@ -14,6 +14,7 @@ from modeling_videomae_v2.places import check_place
 
 from ..class_names import are_names, names_of
 from ..heads import load_trained
+from ..processors import pixel_statistics
 from ..recipe_parsing import RecipeError
 from ..recipe_stages import TeacherRecipe
 from .base import statistics_of
@@ -163,7 +164,7 @@ def renormalisation(path: str, processor: VideoMAEv2VideoProcessor) -> tuple[tor
 
     Args:
         path: Folder or Hub repository of the teacher. Without a video processor there, it is used to the student's.
-        processor: How the student's clips are normalised.
+        processor: How the student's clips are rescaled and normalised.
 
     Returns:
         Factors and summands, each fp32 `(3, 1, 1)`; None: nothing need be done.
@@ -172,7 +173,7 @@ def renormalisation(path: str, processor: VideoMAEv2VideoProcessor) -> tuple[tor
         RecipeError: The teacher has a video processor that cannot be used.
     """
     theirs = statistics_of(path, "teacher.path")
-    ours = {"image_mean": list(processor.image_mean), "image_std": list(processor.image_std)}
+    ours = pixel_statistics(processor)
     if theirs in ({}, ours):
         return None
     values = (*ours.values(), *theirs.values())
