@@ -109,7 +109,7 @@ def _check_choice(name: str, value: Any) -> None:
     if choices is None or not isinstance(value, str) or value in choices:
         return
     words = [choice for choice in choices if choice is not None]
-    nearest = difflib.get_close_matches(value, words, n=1, cutoff=0.4)
+    nearest = difflib.get_close_matches(value, words, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     listed = ", ".join(repr(choice) for choice in choices)
     raise ValueError(f"`{name}` must be one of {listed}, got {value!r}{hint}")

@@ -49,7 +49,8 @@ class Pictures(tuple):
             except FileNotFoundError:
                 raise FileNotFoundError(f"There is no picture {name}, frame {i} of {len(self)}.") from None
             except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, its own
-                raise ValueError(f"The picture {name}, frame {i} of {len(self)}, cannot be read: {error}") from error
+                reason = str(error).replace(repr(source), name) if name is not source else error
+                raise ValueError(f"The picture {name}, frame {i} of {len(self)}, cannot be read: {reason}") from error
         return frames
 
 

@@ -484,9 +484,10 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
                 of the mean of the views' softmax (multi-view test), or the mean of the views' logits where classes do
                 not exclude each other.
             labels (`torch.Tensor`, *optional*):
-                Class ids, `(batch_size,)`, or soft targets, `(batch_size, num_labels)`: cross entropy either way.
-                With `config.problem_type` `"regression"` (squared error) or `"multi_label_classification"` (binary
-                cross entropy), `(batch_size, num_labels)`; a single output is regression.
+                Class ids, `(batch_size,)` or `(batch_size, 1)`, or soft targets, `(batch_size, num_labels)`: cross
+                entropy either way. With `config.problem_type` `"regression"` (squared error) or
+                `"multi_label_classification"` (binary cross entropy), `(batch_size, num_labels)`; a single output is
+                regression.
 
         Returns:
             `ImageClassifierOutput` with `logits` of shape `(batch_size, num_labels)`, and `loss` if there are labels.
@@ -547,7 +548,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
             return self.loss_function(labels.to(logits.dtype).view_as(logits), logits, self.config)
         if labels.is_floating_point() and labels.shape == logits.shape:
             return nn.functional.cross_entropy(logits, labels.to(logits.dtype))
-        if not labels.is_floating_point() and labels.shape in ((), (logits.shape[0], 1)):
+        if not labels.is_floating_point() and labels.numel() == logits.shape[0] and labels.shape[1:] in ((), (1,)):
             labels = labels.reshape(-1)  # of data sets whose labels are tensors of one number
         if labels.is_floating_point() or labels.shape != logits.shape[:1]:
             raise ValueError(

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures that come out of the decoder as upright RGB.
 
-Rotation and mirroring in the metadata are applied, an alpha channel is dropped, the colour matrix and range named in
-the stream are respected (BT.601, limited range where it names none, as FFmpeg does), HDR is not tone-mapped and pixels
-are taken as square.
+Rotation and mirroring in the metadata are applied (of PNG rotation alone), an alpha channel is dropped, the colour
+matrix and range named in the stream are respected (BT.601, limited range where it names none, as FFmpeg does), HDR is
+not tone-mapped and pixels are taken as square.
 """
 
 import struct

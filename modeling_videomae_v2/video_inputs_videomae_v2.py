@@ -19,7 +19,7 @@ from .video_sources_videomae_v2 import is_video_source
 
 ACCEPTED = (
     "Pass a path, a URL, bytes, a (frames, height, width, channels) or (frames, channels, height, width) array or "
-    "tensor, a list of PIL images or of picture files, a decoder, or a list of these."
+    "tensor, a list of PIL images or of encoded pictures, a decoder, or a list of these."
 )
 LISTED = " If it holds videos, or the frames of one, pass `list(...)` of it."  # a series, a generator
 COLOUR_CHANNELS = (1, 3, 4)
@@ -93,7 +93,8 @@ def _source_of(video: Mapping[str, Any]) -> Any:
 def refuse_for_pipeline(videos: Any, count: int, settings: Mapping[str, Any]) -> None:
     """Refuse several videos for which a pipeline would show the answer for the first one alone.
 
-    It goes through a list by itself, and hands on whatever else there is, a column of `datasets`, as if it were one.
+    It goes through a list by itself, and hands on whatever else there is as if it were one video: a column of
+    `datasets`, an array of several clips.
 
     Args:
         videos: What was passed.
@@ -103,8 +104,8 @@ def refuse_for_pipeline(videos: Any, count: int, settings: Mapping[str, Any]) ->
     Raises:
         ValueError: There are several in something that is no list, in a call as a pipeline makes it.
     """
-    several = count > 1 and isinstance(videos, Sequence) and not isinstance(videos, list)
-    if several and settings.keys() == PIPELINE_SETTINGS and settings["do_sample_frames"]:
+    taken_for_one = _is_array(videos) or (isinstance(videos, Sequence) and not isinstance(videos, list))
+    if count > 1 and taken_for_one and settings.keys() == PIPELINE_SETTINGS and settings["do_sample_frames"]:
         name = type(videos).__name__
         raise ValueError(
             f"A pipeline, which calls like this, takes a `{name}` for one video, and would answer for the first of "

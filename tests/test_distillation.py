@@ -317,7 +317,7 @@ def test_a_teacher_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture) -
         begin(tmp_path / "run", tmp_path / "pretrained")
     model = tiny_model(VideoMAEv2ForVideoClassification, num_labels=3, problem_type="regression")
     model.save_pretrained(tmp_path / "numbers")
-    with pytest.raises(RecipeError, match=r"numbers\) cannot be loaded: its `problem_type` is 'regression'; here"):
+    with pytest.raises(RecipeError, match=r"numbers cannot teach classes: its `problem_type` is 'regression'; here"):
         begin(tmp_path / "run", tmp_path / "numbers")
     make_teacher(tmp_path / "other")
     for wrong in ({"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"intermediate_size": 64}):

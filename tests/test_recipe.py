@@ -117,7 +117,7 @@ def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:
         (["--schedule.epochs", ".inf", "--schedule.max_steps", "null"], "schedule.epochs must be above 0, got inf"),
         (["--seed.deep", "1"], "`seed` must be a whole number, got {'deep': 1}"),
         (["--batch_size.deep", "1"], "`--batch_size.deep` leads into 2, which has no keys"),
-        (["--optimizer.eps", "0"], "optimizer.eps must be above 0, got 0"),
+        (["--optimizer.eps", "0"], "optimizer.eps must be above 0 and finite, got 0"),
         (["--optimizer.clip_grad", "0"], "optimizer.clip_grad must be above 0, got 0"),
         (["--optimizer.betas", "[0.9, 1.5]"], "optimizer.betas must be two numbers in [0, 1)"),
         (["--total_batch_size", "10"], "batch_size 2 x 2 views x 1 processes = 4"),

@@ -245,8 +245,9 @@ def test_a_picture_with_a_named_colour_profile_that_is_turned(tmp_path, degrees)
     )
     assert result.returncode == 0, result.stderr
     found = [int(word) for word in result.stdout.split()]
-    # FFmpeg reads how a PNG is to be turned since 8.1; before, pictures are shown as they are stored
-    assert found in (upright.flatten().tolist(), np.asarray(stored)[..., 0].flatten().tolist())
+    reads_turns = av.library_versions["libavcodec"] >= (62, 28)  # of PNG, as FFmpeg 8.1 does
+    shown = upright if reads_turns else np.asarray(stored)[..., 0]
+    assert found == shown.flatten().tolist()
 
 
 def test_titles_need_not_be_utf8(tmp_path):

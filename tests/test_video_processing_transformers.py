@@ -268,7 +268,8 @@ def test_pipeline_refuses_several_videos_of_which_it_would_answer_for_one(small,
     datasets = pytest.importorskip("datasets")
     classify = pipeline("video-classification", model=tiny_classifier(), video_processor=small)
     column = datasets.Dataset.from_dict({"video": [str(video_file)] * 3})["video"]
-    for videos, name in ((column, "Column"), (tuple(column), "tuple")):
+    several = np.stack(random_videos(1) * 3)
+    for videos, name in ((column, "Column"), (tuple(column), "tuple"), (several, "ndarray")):
         with pytest.raises(ValueError, match=rf"takes a `{name}` for one video, .* first of 3 alone\. Pass `list"):
             classify(videos, top_k=1)
     assert [len(result) for result in classify(list(column), top_k=1)] == [1, 1, 1]

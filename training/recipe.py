@@ -78,7 +78,7 @@ class OptimizerRecipe:
         if self.clip_grad is not None and not self.clip_grad > 0:
             found.append(f"optimizer.clip_grad must be above 0, got {self.clip_grad}; null turns clipping off")
         if not 0.0 < self.eps < math.inf:
-            found.append(f"optimizer.eps must be above 0, got {self.eps}: a weight without a gradient would become NaN")
+            found.append(f"optimizer.eps must be above 0 and finite, got {self.eps}; 1e-8 is usual")
         return found + below_zero("optimizer", self, "base_lr", "weight_decay")
 
 

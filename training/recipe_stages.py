@@ -103,7 +103,7 @@ class EvalRecipe:
                 f"The number of videos is not known, so that eval.every_epochs ({self.every_epochs:g}) has no meaning: "
                 "set eval.every, in steps, or data.sources.N.num_videos."
             )
-        return math.ceil(round(self.every_epochs * steps_per_epoch, 6))  # or a tenth of 110 would be 12
+        return max(1, math.ceil(round(self.every_epochs * steps_per_epoch, 6)))  # or a tenth of 110 would be 12
 
 
 def eval_data(data: DataRecipe, sources: list[SourceRecipe]) -> DataRecipe:

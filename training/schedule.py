@@ -33,6 +33,11 @@ def warmup_cosine(
     return floor + 0.5 * (peak - floor) * (1.0 + math.cos(math.pi * share))
 
 
+def whole_steps(steps: float) -> int:
+    """Steps that a product of decimals comes to: 0.29 epochs of 100 are 29, and 28.999999999999996 as a float."""
+    return int(round(steps, 6))
+
+
 @dataclass(frozen=True)
 class Plan:
     """A recipe in numbers, once it is known how many processes and videos there are.
@@ -84,13 +89,14 @@ class Plan:
                     "The number of videos is not known, so that schedule.epochs has no meaning: set "
                     "schedule.max_steps and schedule.warmup_steps."
                 )
-            return int(round(epochs * samples / total, 6))  # or 0.29 epochs of 100 would be 28
+            return whole_steps(epochs * samples / total)
 
         max_steps = schedule.max_steps if schedule.max_steps is not None else steps(schedule.epochs)
         if schedule.warmup_steps is not None:
             warmup_steps = schedule.warmup_steps
         elif schedule.max_steps is not None:  # another length of the same run has as long a warm-up in proportion
-            warmup_steps = int(max_steps * schedule.warmup_epochs / schedule.epochs) if schedule.warmup_epochs else 0
+            share = schedule.warmup_epochs / schedule.epochs if schedule.warmup_epochs else 0.0
+            warmup_steps = whole_steps(max_steps * share)
         else:
             warmup_steps = steps(schedule.warmup_epochs) if schedule.warmup_epochs else 0
         if max_steps < 1 or warmup_steps > max_steps:

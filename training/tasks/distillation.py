@@ -10,7 +10,9 @@ from torch import nn
 from modeling_videomae_v2 import VideoMAEv2Config
 
 from ..class_names import are_names, names_of
+from ..heads import refuse_other_problems
 from ..launch import DTYPES, whole_weights
+from ..recipe_parsing import RecipeError
 from ..recipe_stages import DistillationRecipe
 from .base import Batch
 from .classification import ClassificationTask
@@ -31,6 +33,10 @@ class DistillationTask(ClassificationTask):
 
     def __init__(self, recipe: DistillationRecipe) -> None:
         self.teacher_config = teacher_config(recipe.teacher.path)
+        try:
+            refuse_other_problems(self.teacher_config)
+        except ValueError as error:
+            raise RecipeError(f"The teacher {recipe.teacher.path} cannot teach classes: {error}") from error
         self.default_names = names_of(self.teacher_config)
         super().__init__(recipe)
         same_classes(self.teacher_config, self.config, recipe.teacher.path)
