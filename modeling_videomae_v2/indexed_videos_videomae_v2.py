@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from transformers.video_utils import VideoMetadata
 
+from .video_sources_videomae_v2 import is_bytes
+
 
 # Modes of PIL with more than 8 bits, of which `convert("RGB")` makes white all that is above 255.
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -41,7 +43,7 @@ class Pictures(tuple):
         frames = []
         for i in indices:
             source, name = self[i], self[i]
-            if _is_bytes(source):
+            if is_bytes(source):
                 source, name = io.BytesIO(source), f"<{len(source)} bytes>"
             try:
                 with Image.open(source) as picture:
@@ -63,7 +65,7 @@ def are_pictures(sources: Sequence[Any]) -> bool:
 
 
 def _is_picture(source: Any) -> bool:
-    if _is_bytes(source):
+    if is_bytes(source):
         return bool(PICTURE_START.match(bytes(source[:LONGEST_START]))) and not _is_animated_png(source)
     if not isinstance(source, (str, os.PathLike)):
         return False
@@ -80,10 +82,6 @@ def _is_animated_png(source: Any) -> bool:
             return kind == b"acTL"
         place += 12 + int.from_bytes(length, "big")
     return False
-
-
-def _is_bytes(source: Any) -> bool:
-    return isinstance(source, (bytes, bytearray, memoryview))
 
 
 def is_decoder(value: Any) -> bool:

@@ -27,9 +27,14 @@ class VideoDecodingError(ValueError):
         super().__init__(f"Cannot decode {name}: {reason.rstrip('.')}. {way_out}")
 
 
+def is_bytes(value: Any) -> bool:
+    """Whether `value` is the content of a file in memory."""
+    return isinstance(value, (bytes, bytearray, memoryview))
+
+
 def is_video_source(value: Any) -> bool:
     """Whether `value` is something to decode (path, URL, bytes, binary file object) rather than frames."""
-    return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
+    return isinstance(value, (str, os.PathLike)) or is_bytes(value) or hasattr(value, "read")
 
 
 def download(url: str, timeout: float = 30.0, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
@@ -95,7 +100,7 @@ def fetch(address: str, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
 
 def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]:
     """Name for messages, and what to open: an absolute path, bytes, or a seekable binary file object."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if is_bytes(source):
         return f"<{len(source)} bytes>", bytes(source)
     if hasattr(source, "read"):
         name = str(getattr(source, "name", None) or f"<{type(source).__name__}>")

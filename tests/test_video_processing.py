@@ -33,12 +33,18 @@ def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def encoded(frames, kind="png", **options):
+    """A file of one picture, or of an animation, as bytes."""
+    file = io.BytesIO()
+    first, *others = map(Image.fromarray, frames)
+    more = {"save_all": True, "append_images": others} if others else {}
+    first.save(file, kind, **more, **options)
+    return file.getvalue()
+
+
 def animation():
     """A picture of PIL with two frames."""
-    file = io.BytesIO()
-    first, second = (Image.fromarray(noise(32, 32, 3, seed=seed)) for seed in range(2))
-    first.save(file, "gif", save_all=True, append_images=[second])
-    return Image.open(file)
+    return Image.open(io.BytesIO(encoded([noise(32, 32, 3, seed=seed) for seed in range(2)], "gif")))
 
 
 @pytest.fixture
@@ -385,16 +391,10 @@ def test_a_list_of_pictures_is_one_video(small, tmp_path):
         small(paths[8:9])
 
 
-def encoded(frame, kind="png"):
-    file = io.BytesIO()
-    Image.fromarray(frame).save(file, kind)
-    return file.getvalue()
-
-
 def test_a_list_of_encoded_pictures_is_one_video(small, tmp_path):
     video = noise(4, 32, 40, 3)
     expected = small(video, return_tensors="pt")["pixel_values"]
-    content = [encoded(frame) for frame in video]
+    content = [encoded([frame]) for frame in video]
     paths = [str(tmp_path / f"{i}.png") for i in range(4)]
     for path, data in zip(paths, content, strict=True):
         Path(path).write_bytes(data)
@@ -416,14 +416,14 @@ def test_a_list_of_encoded_pictures_is_one_video(small, tmp_path):
     assert [about.frames_indices for about in longer] == [[3, 7, 11, 15]]
     # one picture that is no list stays a video of its own, and so does an animation
     assert small(content[0], return_tensors="pt")["pixel_values"].shape[:2] == (1, 4)
-    gif = encoded(video[0], "gif")
+    gif = encoded(video[:1], "gif")
     assert small([gif, gif], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
     assert small([gif, content[0]], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "tiff", "ppm"])
 def test_bytes_of_pictures_are_read_like_their_files(small, tmp_path, kind):
-    content = [encoded(frame, kind) for frame in noise(4, 32, 40, 3)]
+    content = [encoded([frame], kind) for frame in noise(4, 32, 40, 3)]
     paths = [tmp_path / f"{i}.{kind}" for i in range(4)]
     for path, data in zip(paths, content, strict=True):
         path.write_bytes(data)
@@ -433,10 +433,7 @@ def test_bytes_of_pictures_are_read_like_their_files(small, tmp_path, kind):
 
 
 def test_bytes_of_animated_png_stay_videos_of_their_own(small):
-    first, *others = (Image.fromarray(frame) for frame in noise(9, 32, 40, 3))
-    file = io.BytesIO()
-    first.save(file, "png", save_all=True, append_images=others, dpi=(72, 72))  # which stands before the frames
-    content = file.getvalue()
+    content = encoded(noise(9, 32, 40, 3), dpi=(72, 72))  # which stands before the frames
     for videos in ([content] * 2, [memoryview(content)] * 2, [{"bytes": content, "path": None}] * 2):
         got = small(videos, return_tensors="pt", return_metadata=True)
         assert [about.total_num_frames for about in got["video_metadata"]] == [9, 9]
@@ -444,7 +441,7 @@ def test_bytes_of_animated_png_stay_videos_of_their_own(small):
 
 @pytest.mark.parametrize("start", [b"II+\0", b"MM\0*", b"MM\0+", b"P2\n", b"P3 ", b"P5\t", b"\xff\xd8\xff\xe1"])
 def test_damaged_bytes_of_pictures_are_named_by_their_size(small, start):
-    content = [encoded(frame) for frame in noise(4, 32, 32, 3)]
+    content = [encoded([frame]) for frame in noise(4, 32, 32, 3)]
     content[1] = start.ljust(10, b"\0")
     with pytest.raises(ValueError, match=r"The picture <10 bytes>, frame 1 of 4, cannot be read") as error:
         small(content)
