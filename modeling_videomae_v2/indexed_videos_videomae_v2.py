@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers.video_utils import VideoMetadata
 
-from .video_sources_videomae_v2 import is_bytes
+from .video_sources_videomae_v2 import is_bytes, resolve_source
 
 
 # Modes of PIL with more than 8 bits, of which `convert("RGB")` makes white all that is above 255.
@@ -23,6 +23,7 @@ PICTURE_START = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|BM|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|P[2356]\s", flags=re.DOTALL
 )
 LONGEST_START = 12
+DOWNLOAD_TIMEOUT = 30.0  # seconds without an answer
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -31,21 +32,24 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 class Pictures(tuple):
-    """Encoded pictures, paths or bytes, that are the frames of one video, in order."""
+    """Encoded pictures, paths, addresses or bytes, that are the frames of one video, in order."""
 
     def open(self, indices: Sequence[int]) -> list[Image.Image]:
         """Read some of the pictures, as RGB; those with more than 8 bits as they are.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is no picture, or a damaged one.
+            ValueError: It is no picture, or a damaged one, or an address does not give it.
         """
         frames = []
         for i in indices:
             source, name = self[i], self[i]
             if is_bytes(source):
-                source, name = io.BytesIO(source), f"<{len(source)} bytes>"
+                name = f"<{len(source)} bytes>"
+            elif "://" in os.fsdecode(source):
+                source = resolve_source(source, DOWNLOAD_TIMEOUT)[1]
             try:
+                source = io.BytesIO(source) if is_bytes(source) else source
                 with Image.open(source) as picture:
                     frames.append(to_rgb(picture))
             except FileNotFoundError:
@@ -57,9 +61,10 @@ class Pictures(tuple):
 
 
 def are_pictures(sources: Sequence[Any]) -> bool:
-    """Whether all items of a list are pictures: paths by their suffix, bytes by how they begin. No file is opened.
+    """Whether all items of a list are pictures: paths and addresses by their suffix, bytes by how they begin.
 
-    Bytes of an animated PNG are a video of their own, as those of a GIF. JPEGs in a row (raw MJPEG) look like one.
+    No file is opened. Bytes of an animated PNG are a video of their own, as those of a GIF. JPEGs in a row (raw MJPEG)
+    look like one picture.
     """
     return all(map(_is_picture, sources))
 
@@ -70,7 +75,9 @@ def _is_picture(source: Any) -> bool:
     if not isinstance(source, (str, os.PathLike)):
         return False
     path = os.fsdecode(source)
-    return "://" not in path and path.lower().endswith(PICTURE_SUFFIXES)
+    if "://" in path:  # `zip://a.png::films.zip`; `https://host/a.png?size=large`
+        path = path.partition("::")[0].partition("?")[0]
+    return path.lower().endswith(PICTURE_SUFFIXES)
 
 
 def _is_animated_png(source: Any) -> bool:

@@ -66,11 +66,11 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     """Turns videos into `pixel_values` for VideoMAE V2.
 
     Videos are paths, `file://`, http(s) and fsspec addresses (`hf://`, `s3://`), bytes, binary file objects, arrays,
-    tensors, lists of frames or of encoded pictures (paths or bytes: PNG, JPEG, WebP, BMP, TIFF, PPM), what `datasets`
-    gives (decoders, dicts of bytes or path, whole columns), or lists of these. Frames are sampled, the shorter side is
-    resized to `size["shortest_edge"]` (bilinear, antialiased), the centre or several places are cropped, and ImageNet
-    mean and standard deviation are applied. Every setting can be given here, to `from_pretrained` or in a call, and is
-    saved with `save_pretrained`.
+    tensors, lists of frames or of encoded pictures (given as files are: PNG, JPEG, WebP, BMP, TIFF, PPM), what
+    `datasets` gives (decoders, dicts of bytes or path, whole columns), or lists of these. Frames are sampled, the
+    shorter side is resized to `size["shortest_edge"]` (bilinear, antialiased), the centre or several places are
+    cropped, and ImageNet mean and standard deviation are applied. Every setting can be given here, to `from_pretrained`
+    or in a call, and is saved with `save_pretrained`.
 
     Frames in memory and encoded pictures that are exactly one clip (`num_frames` of them, `num_clips` 1) are used as
     they are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are

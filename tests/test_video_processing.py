@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The video processor: which frames, which pixels, which views, and what it refuses."""
 
+import functools
+import http.server
 import io
 import json
+import threading
+import zipfile
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +55,21 @@ def animation():
 def small():
     """A processor that works on few pixels."""
     return VideoMAEv2VideoProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, num_frames=4)
+
+
+@pytest.fixture
+def picture_server(tmp_path):
+    """Loopback server of the files in `tmp_path`."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
 
 
 # --- which frames
@@ -419,6 +438,32 @@ def test_a_list_of_encoded_pictures_is_one_video(small, tmp_path):
     gif = encoded(video[:1], "gif")
     assert small([gif, gif], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
     assert small([gif, content[0]], return_tensors="pt")["pixel_values"].shape[:2] == (2, 4)
+
+
+def test_a_list_of_addresses_of_pictures_is_one_video(small, tmp_path, picture_server):
+    video = noise(4, 32, 40, 3)
+    expected = small(video, return_tensors="pt")["pixel_values"]
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for i, frame in enumerate(video):
+            (tmp_path / f"{i}.png").write_bytes(encoded([frame]))
+            archive.write(tmp_path / f"{i}.png", f"inside/{i}.png")
+    for start, end in (
+        (picture_server, "?size=large"),
+        (tmp_path.as_uri(), ""),
+        ("zip://inside", f"::{tmp_path / 'pictures.zip'}"),
+    ):
+        addresses = [f"{start}/{i}.png{end}" for i in range(4)]
+        assert torch.equal(small(addresses, return_tensors="pt")["pixel_values"], expected), start
+        both = small([addresses, addresses], return_tensors="pt")["pixel_values"]
+        assert torch.equal(both, expected.expand(2, -1, -1, -1, -1)), start
+    with pytest.raises(ValueError, match=r"4\.png: the server answered 404"):
+        small([f"{picture_server}/4.png"] * 4)
+    with pytest.raises(FileNotFoundError, match=r"4\.png: the file does not exist"):
+        small([tmp_path.as_uri() + "/4.png"] * 4)
+    (tmp_path / "4.png").write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=r"The picture http://.*/4\.png, frame 0 of 4, cannot be read: ") as error:
+        small([f"{picture_server}/4.png"] * 4)
+    assert "BytesIO" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "tiff", "ppm"])
