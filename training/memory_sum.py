@@ -147,7 +147,7 @@ def activation_bytes(recipe: Recipe, config: VideoMAEv2Config, half: bool = True
     if isinstance(recipe, PreTrainingRecipe):
         depths["decoder_num_hidden_layers"] = config.decoder_num_hidden_layers
 
-    def kept(checkpointing: bool) -> tuple[int, dict[str, int]]:
+    def kept(checkpointing: bool) -> tuple[float, dict[str, float]]:
         shallow = replace(recipe, gradient_checkpointing=checkpointing)
         return by_block(lambda layers: _kept(shallow, _with(config, layers), half, cast), list(depths))
 
