@@ -5,6 +5,7 @@
 import dataclasses
 import difflib
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
+from transformers.utils import CONFIG_NAME
 
 from .foreign_settings_videomae_v2 import translate_config
 from .masking_videomae_v2 import MASKS, RUNNING_CELL_RATIOS
@@ -86,7 +88,7 @@ FROM_WHERE = frozenset({
 })  # fmt: skip
 
 
-def where_from(keywords: dict[str, Any]) -> dict[str, Any]:
+def where_from(keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Those keywords of a `from_pretrained` that say where to load from."""
     return {name: keywords[name] for name in FROM_WHERE if name in keywords}
 
@@ -257,8 +259,17 @@ class VideoMAEv2Config(PreTrainedConfig):
     def get_config_dict(
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As in `PreTrainedConfig`, for other VideoMAE repositories too: OpenGVLab's and those of transformers."""
+        """As in `PreTrainedConfig`, for other VideoMAE repositories too: OpenGVLab's and those of transformers.
+
+        Raises:
+            OSError: There is no `config.json`, or an empty one, which transformers takes for the default settings.
+        """
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        if not config_dict:
+            raise OSError(
+                f"{pretrained_model_name_or_path} has no {CONFIG_NAME}, or an empty one. Name a folder that "
+                "`save_pretrained` of a whole model wrote (that of an adapter names its model), or pass `config`."
+            )
         return cls._translate(config_dict), kwargs
 
     @classmethod

@@ -29,6 +29,10 @@ QUANTISED = (
     "They were saved quantised, by another model: load the checkpoint that they were made from, and pass "
     "`quantization_config`."
 )
+ADVICE_ON_ADAPTERS = (
+    "The adapter was trained on another model than its adapter_config.json names (`base_model_name_or_path`), or with "
+    "a head for other classes: pass as many (`num_labels`), or load the model that it was merged into."
+)
 # to those who only use a checkpoint
 TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
 
@@ -70,8 +74,8 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
 
     A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
     reports it as new), or be left over where the model has no such part. What a subclass adds may be missing, too.
-    Anything else is a checkpoint of another architecture. Where a model was loaded with an adapter there is nothing to
-    go by.
+    Anything else is a checkpoint of another architecture. A model that was loaded with an adapter is left alone: it was
+    checked before it got the adapter.
 
     Args:
         model: A model of this package, loaded.
@@ -83,15 +87,10 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
     Raises:
         UnfitWeightsError: With the list of the weights.
     """
-    if _is_of_adapter(model):
+    if is_of_adapter(model):
         return
     mismatched = {entry[0]: entry for entry in info.get("mismatched_keys", ())}
-    problems = []
-    if not allow_mismatch:
-        problems += [
-            f"{key}: {tuple(there)} in the checkpoint, {tuple(here)} in the model"
-            for key, there, here in sorted(mismatched.values())
-        ]
+    problems = [] if allow_mismatch else _other_shapes(mismatched.values())
     prefix = model.base_model_prefix
     owned = _by_part(model.state_dict(), prefix)
     missing = _by_part((key for key in info.get("missing_keys", ()) if key not in mismatched), prefix)
@@ -108,6 +107,41 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
         other_names = any(part is not None and part not in PARTS for part in unexpected)
         problem = unfit_message(source, type(model).__name__, problems)
         raise UnfitWeightsError(problem, QUANTISED if quantised and other_names else ADVICE)
+
+
+def refuse_unfit_adapter(model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool) -> None:
+    """Raise if weights of an adapter are missing, left over, or of another shape than in the model.
+
+    A head of the adapter may be left over where the model has none.
+
+    Args:
+        model: A model of this package with the adapter.
+        info: What loading the adapter gives: lists of its own weights alone.
+        source: Name of the adapter, for the message.
+        allow_mismatch: Whether the caller asked for weights of another shape to be drawn anew.
+
+    Raises:
+        UnfitWeightsError: With the list of the weights.
+    """
+    mismatched = {entry[0]: entry for entry in info.get("mismatched_keys", ())}
+    problems = [] if allow_mismatch else _other_shapes(mismatched.values())
+    missing = set(info.get("missing_keys", ())) - mismatched.keys()
+    problems += [f"{key}: not in the adapter" for key in sorted(missing)]
+    parts = {part_of(key, model.base_model_prefix) for key in model.state_dict()}
+    for key in sorted(info.get("unexpected_keys", ())):
+        part = part_of(key, model.base_model_prefix)
+        if part not in PARTS or part in parts:
+            problems.append(f"{key}: not in the model")
+    if problems:
+        raise UnfitWeightsError(f"{unfit_message(source, type(model).__name__, problems)}\n{ADVICE_ON_ADAPTERS}")
+
+
+def _other_shapes(mismatched: Iterable[tuple[str, Any, Any]]) -> list[str]:
+    """Lines about weights of another shape."""
+    return [
+        f"{key}: {tuple(there)} in the checkpoint, {tuple(here)} in the model"
+        for key, there, here in sorted(mismatched)
+    ]
 
 
 def unfit_message(source: str, model_name: str, problems: list[str], most: int = 12) -> str:
@@ -129,7 +163,7 @@ def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, 
     Raises:
         UnfitWeightsError: The numbers of heads differ.
     """
-    if trained is None or _is_of_adapter(model):
+    if trained is None or is_of_adapter(model):
         return
     new = set(info.get("missing_keys", ()))
     has_decoder = "encoder_to_decoder.weight" in model.state_dict().keys() - new  # and not one of its own
@@ -142,8 +176,8 @@ def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, 
             )
 
 
-def _is_of_adapter(model: nn.Module) -> bool:
-    """Whether what loading tells of is the weights of an adapter, which transformers loads last."""
+def is_of_adapter(model: nn.Module) -> bool:
+    """Whether it was loaded with an adapter, so that what loading tells of are the adapter's weights."""
     return getattr(model, "_hf_peft_config_loaded", False)
 
 

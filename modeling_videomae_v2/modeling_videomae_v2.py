@@ -31,6 +31,7 @@ from transformers.utils import ModelOutput, TransformersKwargs, logging
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .adapters_videomae_v2 import adapter_and_base, add_adapter
 from .blocks_videomae_v2 import (
     VideoMAEv2Attention,
     VideoMAEv2Layer,
@@ -41,7 +42,7 @@ from .blocks_videomae_v2 import (
 from .configuration_videomae_v2 import VideoMAEv2Config, where_from
 from .constants_videomae_v2 import VideoMAEv2Constants
 from .embeddings_videomae_v2 import VideoMAEv2CubeProjection, VideoMAEv2Embeddings
-from .loading_videomae_v2 import refuse_other_heads, refuse_unfit_weights
+from .loading_videomae_v2 import is_of_adapter, refuse_other_heads, refuse_unfit_adapter, refuse_unfit_weights
 from .masking_videomae_v2 import MASKS
 from .patching_videomae_v2 import host_values, kept_indices, num_reconstructed, num_visible, token_grid
 from .reconstruction_videomae_v2 import VideoMAEv2Decoder, VideoMAEv2ReconstructionLoss, at_least_fp32
@@ -138,7 +139,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         other weight that is missing, left over or of another shape is an error that lists it; with
         `output_loading_info=True` the lists of what is missing and left over are returned instead. The model is built
         with as many heads as were trained, and for clips of another size (`num_frames`, `image_size`) it interpolates
-        the positions that were trained (`config.position_grid`).
+        the positions that were trained (`config.position_grid`). The folder of an adapter (PEFT) gives the model that
+        it was trained on, with the adapter in it, of which every weight must fit.
 
         Raises:
             UnfitWeightsError: See above; a `ValueError` and a `RuntimeError`.
@@ -148,6 +150,17 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         source = str(pretrained_model_name_or_path)
         allow_mismatch = kwargs.pop("ignore_mismatched_sizes", False)
         with_info = kwargs.pop("output_loading_info", False)
+        found = adapter_and_base(source, kwargs)
+        if found is not None:
+            # one after the other: of both together, transformers tells what became of the adapter's weights alone
+            adapter, base = found
+            options = {name: kwargs.pop(name) for name in ("adapter_name", "adapter_kwargs") if name in kwargs}
+            model, info = cls.from_pretrained(
+                base, *model_args, ignore_mismatched_sizes=allow_mismatch, output_loading_info=True, **kwargs
+            )
+            refuse_unfit_weights(model, info, base, allow_mismatch)
+            info = add_adapter(model, info, adapter, allow_mismatch, where_from(kwargs), **options)
+            return (model, info) if with_info else model
         trained = cls._trained_config(source, kwargs)
         if trained is not None:
             kwargs |= cls._trained_positions(trained, kwargs)
@@ -155,6 +168,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
             source, *model_args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
         )
         lists = {**info, "missing_keys": (), "unexpected_keys": ()} if with_info else info
+        if is_of_adapter(model):  # one that lies beside the weights
+            refuse_unfit_adapter(model, info, source, allow_mismatch)
         refuse_unfit_weights(model, lists, source, allow_mismatch)
         refuse_other_heads(model, info, trained, source)
         return (model, info) if with_info else model
