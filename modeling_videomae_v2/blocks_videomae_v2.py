@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from transformers.activations import ACT2FN
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
@@ -111,12 +112,13 @@ class VideoMAEv2Attention(nn.Module):
     def _attention_function(self, query: torch.Tensor) -> Callable[..., tuple[torch.Tensor, torch.Tensor | None]]:
         """The configured implementation; for "sdpa" on a CPU, what is faster there."""
         implementation = self.config._attn_implementation
-        if implementation == "sdpa":
+        function = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
+        if function is sdpa_attention_forward:  # and not what a user has put in its place
             if self.training and trains_with_plain_products(query):
                 return eager_attention_forward
             if not self.training and suits_head_by_head(query):
                 return head_by_head_attention
-        return ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
+        return function
 
 
 class VideoMAEv2MLP(nn.Module):

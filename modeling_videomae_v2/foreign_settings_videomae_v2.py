@@ -3,6 +3,7 @@
 """Settings of other VideoMAE repositories in ours: `config.json` and `preprocessor_config.json` as plain dicts."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,8 @@ _PROCESSOR_FIELDS = (
 )  # fmt: skip
 # Keys by which a saved file names the class of its processor.
 PROCESSOR_TYPES = ("video_processor_type", "image_processor_type", "feature_extractor_type")
+# Those of transformers; ours, and others' subclasses of it, may begin in the same way.
+FOREIGN_PROCESSORS = re.compile("VideoMAE(FeatureExtractor|ImageProcessor(Fast|Pil)?|VideoProcessor)")
 _PROCESSOR_DEFAULTS = {"image_mean": list(IMAGENET_STANDARD_MEAN), "image_std": list(IMAGENET_STANDARD_STD)}
 
 
@@ -118,7 +121,7 @@ def translate_config(config_dict: dict[str, Any], own_type: str) -> dict[str, An
 def is_foreign_processor(settings: Mapping[str, Any], own_type: str) -> bool:
     """Whether the content of a processor's file is that of one of transformers' VideoMAE processors."""
     kinds = [settings[name] for name in PROCESSOR_TYPES if isinstance(settings.get(name), str)]
-    return own_type not in kinds and any(kind.startswith("VideoMAE") for kind in kinds)
+    return own_type not in kinds and any(FOREIGN_PROCESSORS.fullmatch(kind) for kind in kinds)
 
 
 def translate_processor(settings: dict[str, Any], own_type: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers.video_utils import VideoMetadata
 
-from .video_sources_videomae_v2 import is_bytes, resolve_source
+from .video_sources_videomae_v2 import WEBP_HEAD, is_animated_webp, is_bytes, resolve_source
 
 
 # Modes of PIL with more than 8 bits, of which `convert("RGB")` makes white all that is above 255.
@@ -35,11 +35,11 @@ class Pictures(tuple):
     """Encoded pictures, paths, addresses or bytes, that are the frames of one video, in order."""
 
     def open(self, indices: Sequence[int]) -> list[Image.Image]:
-        """Read some of the pictures, as RGB; those with more than 8 bits as they are.
+        """Read some of the pictures, upright and as RGB; those with more than 8 bits as they are.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is no picture, or a damaged one, or an address does not give it.
+            ValueError: It is no picture, a damaged or an animated one, or an address does not give it.
         """
         frames = []
         for i in indices:
@@ -51,7 +51,8 @@ class Pictures(tuple):
             try:
                 source = io.BytesIO(source) if is_bytes(source) else source
                 with Image.open(source) as picture:
-                    frames.append(to_rgb(picture))
+                    _refuse_animation(picture)
+                    frames.append(to_rgb(ImageOps.exif_transpose(picture)))
             except FileNotFoundError:
                 raise FileNotFoundError(f"There is no picture {name}, frame {i} of {len(self)}.") from None
             except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, its own
@@ -63,15 +64,16 @@ class Pictures(tuple):
 def are_pictures(sources: Sequence[Any]) -> bool:
     """Whether all items of a list are pictures: paths and addresses by their suffix, bytes by how they begin.
 
-    No file is opened. Bytes of an animated PNG are a video of their own, as those of a GIF. JPEGs in a row (raw MJPEG)
-    look like one picture.
+    No file is opened. Bytes of an animated PNG or WebP are a video of their own, as those of a GIF. JPEGs in a row (raw
+    MJPEG) look like one picture.
     """
     return all(map(_is_picture, sources))
 
 
 def _is_picture(source: Any) -> bool:
     if is_bytes(source):
-        return bool(PICTURE_START.match(bytes(source[:LONGEST_START]))) and not _is_animated_png(source)
+        animated = _is_animated_png(source) or is_animated_webp(bytes(source[:WEBP_HEAD]))
+        return bool(PICTURE_START.match(bytes(source[:LONGEST_START]))) and not animated
     if not isinstance(source, (str, os.PathLike)):
         return False
     path = os.fsdecode(source)
@@ -89,6 +91,16 @@ def _is_animated_png(source: Any) -> bool:
             return kind == b"acTL"
         place += 12 + int.from_bytes(length, "big")
     return False
+
+
+def _refuse_animation(picture: Image.Image) -> None:
+    """Refuse a file that would be a video of its own (`ValueError`), but for its suffix."""
+    if picture.format in ("PNG", "WEBP") and getattr(picture, "is_animated", False):
+        way_out = "Name it .apng" if picture.format == "PNG" else "Write it as GIF or mp4"
+        raise ValueError(
+            f"it is an animation of {picture.n_frames} frames, and a list of pictures is one video. {way_out} to have "
+            "it as a video."
+        )
 
 
 def is_decoder(value: Any) -> bool:

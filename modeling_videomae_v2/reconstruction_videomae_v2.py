@@ -77,10 +77,11 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
 
     def constants(self) -> dict[str, torch.Tensor]:
         if self.config.num_channels != len(IMAGENET_DEFAULT_MEAN):  # statistics unknown: take the values as they are
-            mean, std = torch.zeros(self.config.num_channels), torch.ones(self.config.num_channels)
+            mean, std = [0.0] * self.config.num_channels, [1.0] * self.config.num_channels
         else:
-            mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
-        return {"pixel_mean": mean.float(), "pixel_std": std.float()}
+            mean, std = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+        # not in the default type, which is the model's where it is made for half precision
+        return {name: torch.tensor(x, dtype=torch.float32) for name, x in (("pixel_mean", mean), ("pixel_std", std))}
 
     def forward(self, pixel_values: torch.Tensor, index: torch.LongTensor) -> torch.FloatTensor:
         """Targets `(B, M, P)` of the cubes `index` `(B, M)`; values are ordered frame, row, column, channel."""

@@ -46,6 +46,8 @@ def orientation_of(frame: Any, codec: str) -> Orientation:
         data = bytes(frame.side_data["DISPLAYMATRIX"])
     except (AttributeError, KeyError, TypeError):
         return Orientation()
+    except ValueError:  # PyAV has no name for other data beside it, such as Exif of newer FFmpeg
+        return TURNED.get(frame.rotation, Orientation())
     a, b, _, c, d = struct.unpack("=9i", data[:36])[:5]
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(True, b < 0, c < 0)

@@ -90,6 +90,11 @@ def _source_of(video: Mapping[str, Any]) -> Any:
     raise ValueError(f"A dict must hold the `bytes` or `path` of a video, got {sorted(map(str, video))}. {ACCEPTED}")
 
 
+def is_call_of_pipeline(settings: Mapping[str, Any]) -> bool:
+    """Whether the settings of a call of the processor are those that transformers' pipeline passes."""
+    return settings.keys() == PIPELINE_SETTINGS and bool(settings["do_sample_frames"])
+
+
 def refuse_for_pipeline(videos: Any, count: int, settings: Mapping[str, Any]) -> None:
     """Refuse several videos for which a pipeline would show the answer for the first one alone.
 
@@ -105,7 +110,7 @@ def refuse_for_pipeline(videos: Any, count: int, settings: Mapping[str, Any]) ->
         ValueError: There are several in something that is no list, in a call as a pipeline makes it.
     """
     taken_for_one = _is_array(videos) or (isinstance(videos, Sequence) and not isinstance(videos, list))
-    if count > 1 and taken_for_one and settings.keys() == PIPELINE_SETTINGS and settings["do_sample_frames"]:
+    if count > 1 and taken_for_one and is_call_of_pipeline(settings):
         name = type(videos).__name__
         raise ValueError(
             f"A pipeline, which calls like this, takes a `{name}` for one video, and would answer for the first of "

@@ -26,13 +26,23 @@ from .foreign_settings_videomae_v2 import PROCESSOR_TYPES, is_foreign_processor,
 from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
 from .processor_settings_videomae_v2 import LOADING, check_pixels, check_sampling, plain_numbers, refuse_unknown
 from .video_decoding_videomae_v2 import read_video
-from .video_inputs_videomae_v2 import flatten_metadata, flatten_videos, frames_to_tensor, refuse_for_pipeline
+from .video_inputs_videomae_v2 import (
+    flatten_metadata,
+    flatten_videos,
+    frames_to_tensor,
+    is_call_of_pipeline,
+    refuse_for_pipeline,
+)
 from .video_sources_videomae_v2 import is_video_source
 from .video_views_videomae_v2 import crop_views, dense_indices, uniform_indices
 
 
 logger = logging.get_logger(__name__)
 
+PIPELINE_WITHOUT_RATE = (
+    "`fps` ({fps}) of the video processor is not used, since the call has `num_frames` ({num_frames}): a pipeline "
+    "passes that of the model. For frames by `fps`, call processor and model yourself."
+)
 BOTH_RATES = "`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other. Pass one of them."
 
 
@@ -264,6 +274,8 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
         if "num_frames" in kwargs and "fps" in kwargs:
             raise ValueError(BOTH_RATES.format(**kwargs))
         if "num_frames" in kwargs:
+            if self.fps is not None and is_call_of_pipeline(kwargs):
+                logger.warning_once(PIPELINE_WITHOUT_RATE.format(fps=self.fps, num_frames=kwargs["num_frames"]))
             settings["fps"] = None
         check_sampling(settings)
         try:

@@ -17,6 +17,7 @@ from typing import Any
 COVER_PICTURE = 0x400  # FFmpeg's flag of a stream that is only the cover of a sound file
 MAX_DOWNLOAD_BYTES = 4 * 1024**3
 # Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
+WEBP_HEAD = 21  # bytes that say whether a WebP is animated
 REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
 
 
@@ -30,6 +31,11 @@ class VideoDecodingError(ValueError):
 def is_bytes(value: Any) -> bool:
     """Whether `value` is the content of a file in memory."""
     return isinstance(value, (bytes, bytearray, memoryview))
+
+
+def is_animated_webp(head: bytes) -> bool:
+    """Whether a file that begins like this is an animated WebP."""
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) >= WEBP_HEAD and bool(head[20] & 0x02)
 
 
 def is_video_source(value: Any) -> bool:
@@ -176,6 +182,8 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
     reason = ""
     if container.format.name in REFUSED_FORMATS:
         reason = f"it is not a video (but {container.format.name})"
+    elif container.format.name == "webp_pipe" and is_animated_webp(head):
+        reason = "this build of FFmpeg does not decode animated WebP"
     elif not streams:
         kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
         reason = f"it has no video stream (it holds {', '.join(kinds)})"
@@ -183,7 +191,7 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
         reason = "this build of FFmpeg has no decoder for it"
     if reason:
         container.close()
-        raise VideoDecodingError(name, reason, "Pass a video file, for example H.264 in mp4.")
+        raise VideoDecodingError(name, reason, "Pass a video file, for example H.264 in mp4, or an animated GIF.")
     return container, streams[0]
 
 
@@ -198,7 +206,7 @@ def read_packets(container: Any, *streams: Any) -> Iterator[Any]:
         yield from container.demux(*streams)
 
 
-def _first_bytes(target: Any, count: int = 12) -> bytes:
+def _first_bytes(target: Any, count: int = WEBP_HEAD) -> bytes:
     """First bytes of what is going to be opened."""
     if isinstance(target, bytes):
         return target[:count]

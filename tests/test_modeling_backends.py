@@ -34,6 +34,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2Model,
     modeling_videomae_v2,
 )
+from modeling_videomae_v2 import cpu_attention_videomae_v2 as cpu_attention
 
 
 each_model = pytest.mark.parametrize("model_class", MODEL_CLASSES)
@@ -86,6 +87,23 @@ def test_sdpa_is_the_default_and_is_what_runs(model_class: type[PreTrainedModel]
     model.set_attn_implementation("eager")
     main_outputs(model, **inputs_for(model_class))
     assert calls == []
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_function_of_ones_own_in_the_place_of_sdpa(training: bool, dtype: str, monkeypatch: pytest.MonkeyPatch):
+    """Is what runs, where a CPU would have something faster as well."""
+    calls = []
+    original = ALL_ATTENTION_FUNCTIONS["sdpa"]
+    monkeypatch.setitem(
+        ALL_ATTENTION_FUNCTIONS._global_mapping, "sdpa", lambda *a, **k: calls.append(k) or original(*a, **k)
+    )
+    monkeypatch.setattr(cpu_attention, "FAST_HALF_TYPES", {torch.bfloat16})
+    monkeypatch.setattr(cpu_attention, "HAS_AMX", False)
+    model = tiny_model(VideoMAEv2Model).to(getattr(torch, dtype)).train(training)
+    with torch.no_grad():
+        model(**with_dtype(inputs_for(VideoMAEv2Model), getattr(torch, dtype)))
+    assert len(calls) == 2
 
 
 @each_model

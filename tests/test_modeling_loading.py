@@ -170,6 +170,18 @@ def test_tables_are_exact_after_a_time_in_half_precision(model_class: type[PreTr
         assert torch.equal(table, exact[name]), f"{name} went through {dtype}"
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@each_model
+def test_tables_are_exact_in_a_model_that_is_made_in_half_precision(
+    model_class: type[PreTrainedModel], dtype: torch.dtype
+):
+    settings: dict[str, Any] = {"num_frames": 8, "position_grid": [2, 4, 4], "drop_path_rate": 0.3}
+    exact = dict(tiny_model(model_class, **settings).named_buffers())
+    made = model_class._from_config(tiny_config(**settings), dtype=dtype)
+    for name, table in made.float().named_buffers():
+        assert torch.equal(table, exact[name]), f"{name} was made in {dtype}"
+
+
 # ---- from one kind of model to another
 
 

@@ -250,6 +250,22 @@ def test_a_picture_with_a_named_colour_profile_that_is_turned(tmp_path, degrees)
     assert found == shown.flatten().tolist()
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "tiff"])
+def test_pictures_with_exif(kind):
+    """Of which PyAV may know no name; the turn that it holds is told by FFmpeg 8.1."""
+    stored = np.zeros((32, 48), np.uint8)
+    stored[:16, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    file = io.BytesIO()
+    Image.fromarray(stored).convert("RGB").save(file, kind, exif=exif)
+    frames, _ = read_video(file.getvalue())
+    reads_turns = av.library_versions["libavcodec"] >= (62, 28)
+    shown = np.rot90(stored, -1) if reads_turns or kind == "jpeg" else stored
+    assert frames.shape[-2:] == shown.shape
+    assert np.abs(frames[0, 0].numpy().astype(int) - shown).max() < 32
+
+
 def test_titles_need_not_be_utf8(tmp_path):
     path = encode(tmp_path / "a.flv", num_frames=6)
     path.write_bytes(path.read_bytes().replace(b"Lavf", b"L\xe4vf"))  # the tag of the writer, in Latin-1

@@ -484,6 +484,38 @@ def test_bytes_of_animated_png_stay_videos_of_their_own(small):
         assert [about.total_num_frames for about in got["video_metadata"]] == [9, 9]
 
 
+def test_animated_webp_is_no_picture(small, tmp_path):
+    content = encoded(noise(9, 32, 40, 3), "webp")
+    for videos in (content, [content] * 2, [memoryview(content)] * 2):
+        with pytest.raises(ValueError, match=r"does not decode animated WebP\. .* animated GIF"):
+            small(videos)
+    still = [encoded([frame], "webp", icc_profile=b"x" * 20) for frame in noise(4, 32, 40, 3)]  # in the same container
+    assert small(still, return_tensors="pt")["pixel_values"].shape[:2] == (1, 4)
+    for kind, way_out in (("webp", "as GIF or mp4"), ("png", r"it \.apng")):
+        (tmp_path / f"a.{kind}").write_bytes(encoded(noise(9, 32, 40, 3), kind))
+        with pytest.raises(ValueError, match=rf"a\.{kind}, frame 0 of 2, .* an animation of 9 frames.* {way_out}"):
+            small([tmp_path / f"a.{kind}"] * 2)
+    (tmp_path / "a.png").rename(tmp_path / "a.apng")
+    got = small([tmp_path / "a.apng"] * 2, return_tensors="pt", return_metadata=True)
+    assert [about.total_num_frames for about in got["video_metadata"]] == [9, 9]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
+def test_pictures_are_turned_as_their_exif_says(small, tmp_path, kind):
+    upright = noise(4, 1, 1, 3).repeat(64, axis=1).repeat(32, axis=2)
+    upright[:, :32] //= 2
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    options = {"exif": exif, **({"lossless": True} if kind == "webp" else {})}
+    stored = [encoded([np.rot90(frame).copy()], kind, **options) for frame in upright]
+    expected = small(upright, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(small(stored, return_tensors="pt")["pixel_values"], expected, atol=0.1, rtol=0)
+    for i, content in enumerate(stored):
+        (tmp_path / f"{i}.{kind}").write_bytes(content)
+    from_files = small(sorted(tmp_path.iterdir()), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(from_files, expected, atol=0.1, rtol=0)
+
+
 @pytest.mark.parametrize("start", [b"II+\0", b"MM\0*", b"MM\0+", b"P2\n", b"P3 ", b"P5\t", b"\xff\xd8\xff\xe1"])
 def test_damaged_bytes_of_pictures_are_named_by_their_size(small, start):
     content = [encoded([frame]) for frame in noise(4, 32, 32, 3)]

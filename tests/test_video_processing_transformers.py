@@ -264,6 +264,32 @@ def test_pipeline_without_a_warning(small, video_file, caplog, monkeypatch):
     assert sum(entry["score"] for entry in views) == pytest.approx(1, abs=1e-3)
 
 
+def test_pipeline_says_that_it_takes_no_rate(small, video_file, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    small.num_frames, small.fps = None, 5.0
+    classify = pipeline("video-classification", model=tiny_classifier(), video_processor=small)
+    small(str(video_file), num_frames=8, return_tensors="pt")  # asked for
+    assert not caplog.records
+    classify(str(video_file))
+    assert "`fps` (5.0) of the video processor is not used, since the call has `num_frames` (4)" in caplog.text
+
+
+def test_subclasses_share_their_files(tmp_path):
+    class VideoMAEv2MyProcessor(VideoMAEv2VideoProcessor):
+        """Of somebody else."""
+
+    class Own(VideoMAEv2VideoProcessor):
+        """Of another name."""
+
+    settings = {"sampling": "uniform", "sampling_rate": 2, "num_clips": 2, "num_crops": 3, "num_frames": 8}
+    for written in (VideoMAEv2VideoProcessor, VideoMAEv2MyProcessor, Own):
+        written(**settings).save_pretrained(tmp_path)
+        for read in (VideoMAEv2VideoProcessor, VideoMAEv2MyProcessor, Own):
+            processor = read.from_pretrained(tmp_path)
+            assert type(processor) is read
+            assert {name: getattr(processor, name) for name in settings} == settings, (written, read)
+
+
 def test_pipeline_refuses_several_videos_of_which_it_would_answer_for_one(small, video_file):
     datasets = pytest.importorskip("datasets")
     classify = pipeline("video-classification", model=tiny_classifier(), video_processor=small)
