@@ -502,8 +502,8 @@ def test_animated_webp_is_no_picture(small, tmp_path):
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
 def test_pictures_are_turned_as_their_exif_says(small, tmp_path, kind):
-    upright = noise(4, 1, 1, 3).repeat(64, axis=1).repeat(32, axis=2)
-    upright[:, :32] //= 2
+    upright = noise(4, 1, 1, 1).repeat(64, axis=1).repeat(32, axis=2).repeat(3, axis=3)
+    upright[:, :32] = 255 - upright[:, :32]
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     options = {"exif": exif, **({"lossless": True} if kind == "webp" else {})}
