@@ -3,6 +3,7 @@
 """What `from_pretrained` must not pass over: weights that do not fit the model."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,6 +33,10 @@ QUANTISED = (
 ADVICE_ON_ADAPTERS = (
     "The adapter was trained on another model than its adapter_config.json names (`base_model_name_or_path`), or with "
     "a head for other classes: pass as many (`num_labels`), or load the model that it was merged into."
+)
+LOADS_NO_HEADS = (
+    "This version of transformers leaves out whole layers of an adapter (`modules_to_save`): take 5.18 or later, or "
+    "load the model, and the adapter with `PeftModel.from_pretrained`."
 )
 # to those who only use a checkpoint
 TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
@@ -126,14 +131,17 @@ def refuse_unfit_adapter(model: nn.Module, info: Mapping[str, Any], source: str,
     mismatched = {entry[0]: entry for entry in info.get("mismatched_keys", ())}
     problems = [] if allow_mismatch else _other_shapes(mismatched.values())
     missing = set(info.get("missing_keys", ())) - mismatched.keys()
+    left_over = set(info.get("unexpected_keys", ()))
     problems += [f"{key}: not in the adapter" for key in sorted(missing)]
     parts = {part_of(key, model.base_model_prefix) for key in model.state_dict()}
-    for key in sorted(info.get("unexpected_keys", ())):
+    for key in sorted(left_over):
         part = part_of(key, model.base_model_prefix)
         if part not in PARTS or part in parts:
             problems.append(f"{key}: not in the model")
     if problems:
-        raise UnfitWeightsError(f"{unfit_message(source, type(model).__name__, problems)}\n{ADVICE_ON_ADAPTERS}")
+        not_renamed = any(re.sub(r"\.modules_to_save\.[^.]+\.", ".", key) in left_over for key in missing)
+        advice = LOADS_NO_HEADS if not_renamed else ADVICE_ON_ADAPTERS
+        raise UnfitWeightsError(f"{unfit_message(source, type(model).__name__, problems)}\n{advice}")
 
 
 def _other_shapes(mismatched: Iterable[tuple[str, Any, Any]]) -> list[str]:

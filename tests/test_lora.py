@@ -9,6 +9,7 @@ import pytest
 import torch
 from fake_clips import build_loader, tiny_recipe
 from processes import forget_processes
+from systems import LOADS_HEADS_OF_ADAPTERS
 from tiny import clips, tiny_model
 
 from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification
@@ -61,9 +62,10 @@ def test_adapter_and_merged_model(tmp_path: Path, pre_trained: Path, checkpointi
     assert saved.base_model_name_or_path == str(pre_trained)
     assert (saved.r, saved.lora_alpha, saved.lora_dropout) == (2, 5.0, 0.25)
     torch.testing.assert_close(adapted.eval()(clips()).logits, merged(clips()).logits, atol=1e-5, rtol=1e-5)
-    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model" / "adapter", config=merged.config)
-    assert list(model.peft_config) == ["default"]
-    torch.testing.assert_close(model(clips()).logits, merged(clips()).logits, atol=1e-5, rtol=1e-5)
+    if LOADS_HEADS_OF_ADAPTERS:
+        model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model" / "adapter", config=merged.config)
+        assert list(model.peft_config) == ["default"]
+        torch.testing.assert_close(model(clips()).logits, merged(clips()).logits, atol=1e-5, rtol=1e-5)
 
 
 def test_the_cost_of_a_clip_leaves_out_what_is_frozen(tmp_path: Path) -> None:
