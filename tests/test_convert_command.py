@@ -280,6 +280,19 @@ def test_transformers_folder(old: bool, tmp_path: Path) -> None:
     assert list(VideoMAEVideoProcessor.from_pretrained(tmp_path / "back").image_mean) == MEAN
 
 
+def test_clips_are_as_long_as_the_processor_of_the_folder_says(tmp_path: Path) -> None:
+    """Where it says it: a model interpolates the positions of longer clips than it was made for."""
+    config = VideoMAEv2Config(**asdict(Arch(num_frames=4)))
+    VideoMAEv2ForVideoClassification(config).save_pretrained(tmp_path / "own")
+    VideoMAEv2VideoProcessor(num_frames=8).save_pretrained(tmp_path / "own")
+    write_transformers(tmp_path / "foreign", VideoMAEForVideoClassification(stock_config(num_frames=4)))
+    for source, expected in (("own", 8), ("foreign", 4)):
+        run(tmp_path / source, tmp_path / f"{source} here")
+        assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path / f"{source} here").num_frames == expected
+    convert_checkpoint(tmp_path / "own", tmp_path / "changed", processing={"num_frames": 6})
+    assert VideoMAEv2VideoProcessor.from_pretrained(tmp_path / "changed").num_frames == 6
+
+
 def test_hub_repository_that_was_downloaded(finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = tmp_path / "hub/models--OpenGVLab--VideoMAEv2-Base"
     (repository / "refs").mkdir(parents=True)

@@ -241,7 +241,6 @@ def _named(source: WeightSource) -> Iterator[None]:
 
 def _processor(folder: Path | None, config: VideoMAEv2Config, settings: Mapping[str, Any]) -> VideoMAEv2VideoProcessor:
     """The checkpoint's own, else the one that its architecture asks for, with ImageNet statistics."""
-    settings = {"num_frames": config.num_frames, **settings}
     if folder is not None:
         try:
             return VideoMAEv2VideoProcessor.from_pretrained(folder, **settings)
@@ -250,7 +249,8 @@ def _processor(folder: Path | None, config: VideoMAEv2Config, settings: Mapping[
         except ValueError as error:
             raise ValueError(f"The video processor of {folder} cannot be used: {error}") from error
     side = config.image_size
-    return VideoMAEv2VideoProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **settings)
+    sizes = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    return VideoMAEv2VideoProcessor(**{"num_frames": config.num_frames, **sizes, **settings})
 
 
 def _set_classes(draft: Draft, files: LabelFiles) -> None:
