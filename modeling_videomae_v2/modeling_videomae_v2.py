@@ -272,6 +272,9 @@ def warn_without_weights(implementation: str) -> None:
 
 
 def init_truncated_normal(tensor: torch.Tensor, std: float) -> None:
+    if not std:  # which torch would divide by
+        init.zeros_(tensor)
+        return
     # cut where it is never seen, yet near enough that the sampling by inversion cannot return the bound itself
     init.trunc_normal_(tensor, std=std, a=-5 * std, b=5 * std)
 

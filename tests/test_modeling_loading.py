@@ -425,6 +425,15 @@ def test_initialisation_follows_initializer_range(model_class: type[PreTrainedMo
         assert round(parameter.mean().item(), 8) in (0.0, 1.0), name
 
 
+def test_a_range_of_zero_starts_from_zeros():
+    model = VideoMAEv2ForVideoClassification(tiny_config(initializer_range=0))
+    weights = [parameter for name, parameter in model.named_parameters() if "norm" not in name]
+    assert weights
+    assert not any(weight.any() for weight in weights)
+    decoder = VideoMAEv2ForPreTraining(tiny_config(initializer_range=0.0)).decoder
+    assert not decoder.mask_token.any()
+
+
 def test_loading_a_whole_checkpoint_draws_no_random_number(tmp_path: Path):
     tiny_model(VideoMAEv2ForVideoClassification).save_pretrained(tmp_path)
     torch.manual_seed(5)
