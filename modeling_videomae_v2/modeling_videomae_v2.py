@@ -430,11 +430,11 @@ class VideoMAEv2ForPreTraining(VideoMAEv2PreTrainedModel):
             draw = MASKS[config.decoder_mask_type]
             decoder_bool_masked_pos = draw(batch, grid, config.decoder_mask_ratio, device=device)
 
-        if decoder_bool_masked_pos is None:
-            decoder_bool_masked_pos = ~bool_masked_pos
         visible = kept_indices(
             "bool_masked_pos", bool_masked_pos, pixel_values, grid, partial(num_visible, config, grid)
         )
+        if decoder_bool_masked_pos is None:
+            decoder_bool_masked_pos = ~bool_masked_pos
         if return_loss and config.decoder_loss_on == "invisible" and visible.shape[1] == math.prod(grid):
             raise ValueError(
                 f"`bool_masked_pos` hides nothing of the {visible.shape[1]} tokens from the encoder: there is no loss "

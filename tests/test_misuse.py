@@ -93,10 +93,13 @@ def test_pixel_values_that_are_no_clips_are_refused(pixel_values: object, words:
         tiny_model(VideoMAEv2Model)(pixel_values)
 
 
-@pytest.mark.parametrize("mask", [[[True]], np.zeros((2, 32), dtype=bool)], ids=["list", "array"])
-def test_mask_that_is_no_tensor_is_refused(mask: object) -> None:
-    with pytest.raises(ValueError, match=r"bool_masked_pos.*must be a bool tensor"):
-        tiny_model(VideoMAEv2ForPreTraining)(clips(), bool_masked_pos=mask)
+@pytest.mark.parametrize("decoder_mask_type", ["running_cell", None])
+@pytest.mark.parametrize(
+    "mask", [[[True]], np.zeros((2, 32), dtype=bool), torch.zeros(2, 32)], ids=["list", "array", "numbers"]
+)
+def test_mask_that_is_no_bool_tensor_is_refused(mask: object, decoder_mask_type: str | None) -> None:
+    with pytest.raises(ValueError, match=r"`bool_masked_pos` must be a bool tensor"):
+        tiny_model(VideoMAEv2ForPreTraining, decoder_mask_type=decoder_mask_type)(clips(), bool_masked_pos=mask)
 
 
 def test_wrong_decoder_mask_is_refused_before_the_encoder_runs(monkeypatch: pytest.MonkeyPatch) -> None:
