@@ -88,15 +88,16 @@ def _with_our_processor(from_pretrained: Any) -> Any:
 
     @functools.wraps(from_pretrained)
     def wrapper(pretrained_model_name_or_path: Any, *inputs: Any, **kwargs: Any) -> Any:
-        processor = from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
+        found = from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
+        processor = found[0] if kwargs.get("return_unused_kwargs") else found
         if type(processor) is not VideoMAEVideoProcessor:
-            return processor
+            return found
         try:
             config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **where_from(kwargs))
         except (OSError, ValueError):  # a processor without a model
-            return processor
+            return found
         if not isinstance(config, VideoMAEv2Config):
-            return processor
+            return found
         kwargs = {name: value for name, value in kwargs.items() if name not in ("trust_remote_code", "backend")}
         return VideoMAEv2VideoProcessor.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
 

@@ -109,6 +109,15 @@ def test_opengvlab_auto_classes_run_no_code(official, trust_remote_code, tmp_pat
     assert not sentinel.exists()
 
 
+def test_auto_class_returns_what_is_no_setting(opengvlab: Path, tmp_path: Path) -> None:
+    processor, unused = AutoVideoProcessor.from_pretrained(opengvlab, foo=1, num_clips=2, return_unused_kwargs=True)
+    assert type(processor) is VideoMAEv2VideoProcessor
+    assert (list(processor.image_mean), processor.num_clips, unused["foo"]) == (MEAN, 2, 1)
+    VideoMAEVideoProcessor().save_pretrained(tmp_path)
+    processor, unused = AutoVideoProcessor.from_pretrained(tmp_path, foo=1, return_unused_kwargs=True)
+    assert (type(processor), unused["foo"]) == (VideoMAEVideoProcessor, 1)
+
+
 def test_opengvlab_as_classifier_reports_the_head(official, tmp_path: Path) -> None:
     write_opengvlab(tmp_path, official)
     assert missing(VideoMAEv2ForVideoClassification, tmp_path, num_labels=5) == HEAD
