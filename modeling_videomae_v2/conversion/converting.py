@@ -119,7 +119,9 @@ def convert_checkpoint(
     revision: str | None = None,
     shard_size: str = SHARD_SIZE,
 ) -> Converted:
-    """Convert a checkpoint. Nothing that it contains is run, and hardly more than a shard of it is held in memory.
+    """Convert a checkpoint. Nothing that it contains is run.
+
+    Hardly more than a shard of it is held in memory; with `to="official"`, whose file is written at once, all weights.
 
     Args:
         source: File of the research code (`.pth`), folder or Hub repository of OpenGVLab, of transformers or of ours.
