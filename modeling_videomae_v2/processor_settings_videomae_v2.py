@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from .configuration_videomae_v2 import FROM_WHERE
 
 
 SAMPLINGS = ("dense", "uniform")
 RESAMPLINGS = range(4)  # of Pillow's six, those that torchvision can do with tensors
+BRIGHTEST = 2.0  # of pixels from 0 to 1: resizing may go above 1, by less than half of it
 # What people call settings that have a longer name.
 ALIASES = {
     "clips": "num_clips", "crops": "num_crops", "frames": "num_frames", "mean": "image_mean", "std": "image_std",
@@ -106,6 +108,21 @@ def check_pixels(settings: Mapping[str, Any]) -> None:
             _check_statistics(name, settings[name], bool(settings["do_convert_rgb"]))
 
 
+def check_scale(
+    pixels: torch.Tensor, do_rescale: bool | None, do_normalize: bool | None, image_mean: Any, image_std: Any
+) -> None:
+    """Refuse pixels from 0 to 255 that are to be normalised with statistics of pixels from 0 to 1 (`ValueError`)."""
+    if do_rescale or not do_normalize or np.abs(np.hstack([image_mean, image_std])).max() > 1:
+        return
+    highest = pixels.max().item() if pixels.is_floating_point() else 255
+    if highest > BRIGHTEST:
+        raise ValueError(
+            f"The pixels go up to {highest:.3g} and `do_rescale` is {do_rescale!r}, but `image_mean` {image_mean!r} "
+            f"and `image_std` {image_std!r} are those of pixels from 0 to 1. Set `do_rescale` to True, give mean and "
+            "deviation of pixels from 0 to 255, or set `do_normalize` to False."
+        )
+
+
 def _check_statistics(name: str, value: Any, colour: bool) -> None:
     """A number, or one for each channel; a deviation is not 0."""
     values = list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
@@ -121,4 +138,4 @@ def _is_number(value: Any, nonzero: bool) -> bool:
     return is_number and math.isfinite(value) and not (nonzero and value == 0)
 
 
-__all__ = ["LOADING", "check_pixels", "check_sampling", "plain_numbers", "refuse_unknown"]
+__all__ = ["LOADING", "check_pixels", "check_sampling", "check_scale", "plain_numbers", "refuse_unknown"]

@@ -24,7 +24,14 @@ from transformers.video_utils import VideoMetadata
 from .configuration_videomae_v2 import VideoMAEv2Config, where_from
 from .foreign_settings_videomae_v2 import PROCESSOR_TYPES, is_foreign_processor, translate_processor
 from .indexed_videos_videomae_v2 import Pictures, is_decoder, read_decoder
-from .processor_settings_videomae_v2 import LOADING, check_pixels, check_sampling, plain_numbers, refuse_unknown
+from .processor_settings_videomae_v2 import (
+    LOADING,
+    check_pixels,
+    check_sampling,
+    check_scale,
+    plain_numbers,
+    refuse_unknown,
+)
 from .video_decoding_videomae_v2 import read_video
 from .video_inputs_videomae_v2 import (
     flatten_metadata,
@@ -86,7 +93,8 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
     they are; otherwise they are sampled like a video file. With `do_sample_frames=False` all frames of every video are
     used as one clip. `fps` samples that many frames a second, instead of `num_frames`; frames in memory need
     `video_metadata={"fps": ...}` for it. Colours are RGB, which those of OpenCV are not; an alpha channel is dropped.
-    Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`.
+    Floating-point pixels go from 0 to 255, or from 0 to 1 with `do_rescale=False`; with that and pixels from 0 to 255,
+    as files have them, mean and deviation must be those of such pixels.
 
     Raises:
         ValueError: A setting or a video is not valid; the message names it and says what would be.
@@ -374,6 +382,19 @@ class VideoMAEv2VideoProcessor(BaseVideoProcessor):
             index = torch.from_numpy(places).to(frames.device)
             views = frames[:, index].transpose(0, 1).flatten(0, 1)
         return (views if len(views) > 1 else views[0]).contiguous()
+
+    def rescale_and_normalize(
+        self,
+        images: torch.Tensor,
+        do_rescale: bool | None,
+        rescale_factor: float,
+        do_normalize: bool | None,
+        image_mean: float | list[float],
+        image_std: float | list[float],
+    ) -> torch.Tensor:
+        """As in `BaseVideoProcessor`; pixels of another scale than mean and deviation are refused (`ValueError`)."""
+        check_scale(images, do_rescale, do_normalize, image_mean, image_std)
+        return super().rescale_and_normalize(images, do_rescale, rescale_factor, do_normalize, image_mean, image_std)
 
 
 __all__ = ["VideoMAEv2VideoProcessor", "VideoMAEv2VideoProcessorKwargs"]

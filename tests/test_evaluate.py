@@ -114,13 +114,27 @@ def test_views_are_those_of_the_processor(sampling: str, num_clips: int, num_cro
         torch.testing.assert_close(found, torch.cat([many, single[None]]), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("own", [{"do_rescale": False}, {"rescale_factor": 1 / 128}, {"do_normalize": False}])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [60.0] * 3}, {"rescale_factor": 1 / 128},
+        {"do_normalize": False},
+    ],
+)  # fmt: skip
 def test_values_are_those_of_the_processor(own: dict[str, float], tmp_path: Path) -> None:
     processor = VideoMAEv2VideoProcessor(num_frames=4, crop_size={"height": 16, "width": 16}, **own)
     path = str(encode(tmp_path / "video.mp4", num_frames=20, width=32, height=24))
     make_views = ViewMaker(processor, 1, 1, multi_view=False)
     expected = processor(path, return_tensors="pt").pixel_values[0][None]
     torch.testing.assert_close(make_views.normalise(make_views(Video(path, path))), expected, rtol=0, atol=0)
+
+
+def test_views_of_another_scale_than_mean_and_deviation_are_refused(tmp_path: Path) -> None:
+    processor = VideoMAEv2VideoProcessor(num_frames=4, crop_size={"height": 16, "width": 16}, do_rescale=False)
+    path = str(encode(tmp_path / "video.mp4", num_frames=20, width=32, height=24))
+    make_views = ViewMaker(processor, 1, 1, multi_view=False)
+    with pytest.raises(ValueError, match="The pixels go up to 255 and `do_rescale` is False"):
+        make_views.normalise(make_views(Video(path, path)))
 
 
 @pytest.mark.parametrize("own", [{"fps": 5.0}, {"num_clips": 2, "num_crops": 3}])

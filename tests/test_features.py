@@ -300,6 +300,9 @@ def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, a
     assert "Choose another folder" in result.stderr
 
 
+OF_BYTES = {"do_rescale": False, "image_mean": 127.5, "image_std": 60.0}  # settings for pixels from 0 to 255
+
+
 @pytest.mark.parametrize(
     ("arguments", "before", "now", "difference"),
     [
@@ -314,7 +317,7 @@ def test_other_settings_are_refused(model: Path, videos: Path, tmp_path: Path, a
         ((), {}, {"num_crops": 3, "num_clips": 2, "do_convert_rgb": False}, None),
         ((), {}, {"image_mean": 0.5}, "processor.image_mean"),
         ((), {"do_normalize": False}, {"do_normalize": False, "image_mean": 0.5}, None),
-        ((), {"do_rescale": False}, {"do_rescale": False, "rescale_factor": 1 / 127.5}, None),
+        ((), OF_BYTES, OF_BYTES | {"rescale_factor": 1 / 127.5}, None),
         ((), {}, {"resample": 3}, "processor.resample"),
     ],
 )

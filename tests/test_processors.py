@@ -148,6 +148,13 @@ def test_training_makes_of_frames_what_the_processor_of_the_checkpoint_makes(
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_statistics_of_pixels_that_are_not_rescaled(tmp_path: Path) -> None:
+    """What the processor refuses of files is refused of frames in training, which are from files, too."""
+    VideoMAEv2VideoProcessor(do_rescale=False).save_pretrained(tmp_path)
+    with pytest.raises(RecipeError, match=r"^The video processor of model\.init_from \(.*\) .*`do_rescale` is False"):
+        statistics_of(str(tmp_path))
+
+
 def test_statistics_of_other_channels_than_colours(tmp_path: Path) -> None:
     VideoMAEv2VideoProcessor(do_convert_rgb=False, image_std=[0.5] * 4).save_pretrained(tmp_path)
     with pytest.raises(RecipeError, match=r"^The video processor of model\.init_from \(.*\) .*`image_std` must have 3"):

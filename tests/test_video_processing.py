@@ -222,6 +222,29 @@ def test_every_form_of_frames_gives_the_same_pixels(small):
     torch.testing.assert_close(black, (-MEAN / STD).expand_as(black))
 
 
+def test_pixels_of_another_scale_than_mean_and_deviation_are_refused(small, tmp_path):
+    video = noise(4, 40, 48, 3)
+    (tmp_path / "0.png").write_bytes(encoded(video[:1]))
+    small.do_rescale = False
+    for pixels in (video, video.astype(np.float32), [tmp_path / "0.png"] * 4, [Image.fromarray(f) for f in video]):
+        with pytest.raises(ValueError, match=r"pixels go up to \d+ and `do_rescale` is False, but `image_mean`"):
+            small(pixels)
+    own = {"image_mean": (MEAN * 255).flatten().tolist(), "image_std": (STD * 255).flatten().tolist()}
+    expected = small(video, do_rescale=True, return_tensors="pt")["pixel_values"]
+    for pixels in (video, video.astype(np.float32)):
+        found = small(pixels, **own, return_tensors="pt")["pixel_values"]
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.03)
+    raw = small(video, do_normalize=False, return_tensors="pt")["pixel_values"]
+    assert raw.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("resample", [1, 3])
+def test_pixels_from_zero_to_one_may_go_above_it_when_they_are_resized(small, resample):
+    edges = np.repeat(np.repeat(noise(4, 12, 12, 3) // 128, 4, axis=1), 4, axis=2).astype(np.float32)
+    found = small(edges, do_rescale=False, size={"shortest_edge": 40}, resample=resample, return_tensors="pt")
+    assert (found["pixel_values"] * STD + MEAN).max() > 1.1
+
+
 def test_grey_and_alpha(small):
     grey = noise(4, 40, 48, 1)
     expected = small(grey.repeat(3, axis=3), return_tensors="pt")["pixel_values"]

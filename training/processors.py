@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import RemoteEntryNotFoundError
 from transformers.utils import PROCESSOR_NAME
 
 from modeling_videomae_v2 import VideoMAEv2VideoProcessor
 from modeling_videomae_v2.model_files import PROCESSOR_FILES, read_json
+from modeling_videomae_v2.processor_settings_videomae_v2 import check_scale
 
 
 CHANNELS = 3  # of the frames in training
@@ -53,8 +55,12 @@ def pixel_statistics(processor: VideoMAEv2VideoProcessor) -> dict[str, list[floa
         colour: with them it makes the same of uint8 frames.
 
     Raises:
-        ValueError: There are numbers for other channels than the three colours.
+        ValueError: There are numbers for other channels than the three colours, or it would refuse uint8 frames.
     """
+    check_scale(
+        torch.zeros(1, dtype=torch.uint8), processor.do_rescale, processor.do_normalize, processor.image_mean,
+        processor.image_std,
+    )  # fmt: skip
     factor = 255 * processor.rescale_factor if processor.do_rescale else 255.0  # of pixels in [0, 1]
     if math.isclose(factor, 1.0, rel_tol=1e-6):  # files have 1/255 in fp32, or with fewer digits
         factor = 1.0
