@@ -153,10 +153,14 @@ def is_linear(layer: nn.Module) -> bool:
     return type(layer) is nn.Linear and not hasattr(layer.weight, "__tensor_flatten__")
 
 
+def has_hooks(layer: nn.Module) -> bool:
+    """Whether functions were registered to be called with what goes through it, or comes back."""
+    return any((layer._forward_pre_hooks, layer._forward_hooks, layer._backward_pre_hooks, layer._backward_hooks))
+
+
 def is_plain(layer: nn.Module) -> bool:
     """Whether a linear layer is just that, without hooks, too (one may bring its weight)."""
-    hooks = (layer._forward_pre_hooks, layer._forward_hooks, layer._backward_pre_hooks, layer._backward_hooks)
-    return is_linear(layer) and not any(hooks) and not hasattr(layer, "_hf_hook")
+    return is_linear(layer) and not has_hooks(layer) and not hasattr(layer, "_hf_hook")
 
 
 class VideoMAEv2LayerScale(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .blocks_videomae_v2 import is_linear
+from .blocks_videomae_v2 import has_hooks, is_linear
 
 
 SMALLEST = 1e-20  # keeps what a token or channel of zeros is divided by from being zero
@@ -57,8 +57,8 @@ class QuantizedLinear(nn.Module):
 
 
 def is_replaceable(layer: nn.Module) -> bool:
-    """Whether it is a linear layer, without adapter and not quantised yet, whose weight is there (not offloaded)."""
-    return is_linear(layer) and not layer.weight.is_meta
+    """Whether it is a linear layer, without adapter or hooks, not quantised yet, whose weight is not offloaded."""
+    return is_linear(layer) and not has_hooks(layer) and not layer.weight.is_meta
 
 
 def steps_of(values: torch.Tensor, levels: float) -> torch.Tensor:

@@ -29,8 +29,8 @@ def quantize_linear_layers(model: nn.Module) -> nn.Module:
         model: Any model of this package: on an x86 CPU with AVX2, in what is fast there (bf16, or fp32 where the CPU
             has no instructions for bf16), which becomes int8; or in bf16 on an NVIDIA GPU of the Ada or Hopper
             generation or later, which becomes float8. On a GPU it pays with `torch.compile` alone, and layers whose
-            sizes are no multiples of 16 stay as they are. So do layers with adapters (merge these first), and weights
-            that are offloaded or quantised already.
+            sizes are no multiples of 16 stay as they are. So do layers with adapters (merge these first) or with hooks
+            (remove these first), and weights that are offloaded or quantised already.
 
     Returns:
         The same model.
@@ -48,8 +48,8 @@ def quantize_linear_layers(model: nn.Module) -> nn.Module:
     if not any(isinstance(module, QuantizedLinear) for module in model.modules()):
         raise ValueError(
             f"No linear layer of {type(model).__name__} can be an 8-bit one: they have adapters (merge them first, "
-            "with `merge_and_unload()`), are offloaded or quantised, or, on a GPU, have sizes that are no multiples "
-            "of 16. Use the model as it is."
+            "with `merge_and_unload()`) or hooks, are offloaded or quantised, or, on a GPU, have sizes that are no "
+            "multiples of 16. Use the model as it is."
         )
     return model.eval().requires_grad_(False)
 

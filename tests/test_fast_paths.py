@@ -382,6 +382,21 @@ def test_int8_leaves_adapters_and_what_is_offloaded() -> None:
 
 
 @needs_avx2
+def test_8_bit_layers_do_not_take_the_place_of_layers_with_hooks() -> None:
+    model = tiny_model(VideoMAEv2Model, intermediate_size=48)
+    first, second = model.layers
+    called: list[nn.Module] = []
+    first.mlp.fc2.register_forward_hook(lambda layer, *_: called.append(layer))
+    first.attention.q_proj.register_forward_pre_hook(lambda layer, *_: called.append(layer))
+    hooked = [first.attention.q_proj, first.mlp.fc2]
+    quantize_linear_layers(model)
+    model(clips())
+    assert called == hooked
+    assert isinstance(first.mlp.fc1, Int8Linear)
+    assert isinstance(second.attention.qkv_proj, Int8Linear)
+
+
+@needs_avx2
 def test_a_model_none_of_whose_layers_can_be_8_bit_is_refused() -> None:
     model = tiny_model(VideoMAEv2Model)
     for block in model.layers:
