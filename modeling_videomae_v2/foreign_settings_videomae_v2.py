@@ -39,6 +39,11 @@ _TRANSFORMERS_FIELDS = {
     },
 }  # fmt: skip
 _TRANSFORMERS_DEFAULTS = {"layer_norm_eps": 1e-12}  # where leaving it out means something else than with us
+NO_NORM = (
+    "The checkpoint is a `VideoMAEForPreTraining` with `use_mean_pooling`, which has no norm after its encoder. An "
+    "autoencoder of this package always has one, which starts new: what it reconstructs differs from transformers' "
+    "until it has been trained. Fine-tuning is not concerned."
+)
 
 # OpenGVLab's `model_config` -> ours.
 _OPENGVLAB_FIELDS = {
@@ -146,9 +151,10 @@ def _translate_transformers(config_dict: Mapping[str, Any]) -> dict[str, Any]:
     known = {ours: config_dict[name] for name, ours in _TRANSFORMERS_FIELDS.items() if name in config_dict}
     fields = {**_TRANSFORMERS_DEFAULTS, **known, "decoder_mask_type": None}
     if config_dict.get("architectures") == ["VideoMAEForPreTraining"]:
-        fields["use_mean_pooling"] = (
-            True  # its False only says that the autoencoder norms its tokens: ours does, always
-        )
+        if config_dict.get("use_mean_pooling", True):
+            logger.warning_once(NO_NORM)
+        # its False only says that the autoencoder norms its tokens: ours does, always
+        fields["use_mean_pooling"] = True
     for name in ("image_size", "patch_size"):
         if name in fields:
             fields[name] = _one_side(name, fields[name])

@@ -298,6 +298,27 @@ def test_transformers_autoencoder(old: bool, tmp_path: Path) -> None:
     torch.testing.assert_close(ours.loss, theirs.loss, rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("stock_class", "settings", "expected"),
+    [
+        (VideoMAEForPreTraining, {}, True),  # as no published repository is
+        (VideoMAEForPreTraining, {"use_mean_pooling": False}, False),
+        (VideoMAEForVideoClassification, {}, False),
+    ],
+)
+def test_transformers_autoencoder_without_a_norm_is_told(
+    stock_class: Any, settings: dict[str, bool], expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("modeling_videomae_v2.foreign_settings_videomae_v2.logger.warning_once", said.append)
+    write_transformers(tmp_path, stock_class(stock_config(**settings)))
+    VideoMAEv2Config.from_pretrained(tmp_path)
+    assert any("no norm after its encoder" in line for line in said) == expected
+    if expected:
+        norm = {"videomae_v2.layernorm.weight", "videomae_v2.layernorm.bias"}
+        assert missing(VideoMAEv2ForPreTraining, tmp_path) == norm
+
+
 def test_transformers_autoencoder_as_classifier_reports_head_and_norm(tmp_path: Path) -> None:
     stock = randomised(VideoMAEForPreTraining(stock_config(use_mean_pooling=False)))
     write_transformers(tmp_path, stock, old=True)
