@@ -33,8 +33,8 @@ def compile_model(
         model: Not wrapped yet.
         parts: "blocks": embedding, every block and the loss, each by itself. Blocks of a size share one graph, so it
             takes seconds whatever the depth; in training, gradients of a block are exchanged between processes while
-            the blocks below still compute. "model": one graph, which also fuses across blocks; its gradients come all
-            at the end. "no" leaves it as it is.
+            the blocks below still compute. Where `output_attentions` are asked for, they run uncompiled. "model": one
+            graph, which also fuses across blocks; its gradients come all at the end. "no" leaves it as it is.
         regions: What "blocks" compiles.
         options: Of `torch.compile`.
     """

@@ -14,6 +14,7 @@ import copy
 import difflib
 import math
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -271,6 +272,16 @@ def warn_without_weights(implementation: str) -> None:
         )
 
 
+def seen_by_hooks(layers: nn.ModuleList) -> AbstractContextManager:
+    """Within it, blocks that were compiled one by one run as they are written.
+
+    transformers collects attention weights by hooks inside of the blocks, which it adds when it is first asked for
+    them; a graph that was made before does not know of them, and torch does not look.
+    """
+    is_compiled = any(layer._compiled_call_impl is not None for layer in layers)
+    return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
+
+
 def init_truncated_normal(tensor: torch.Tensor, std: float) -> None:
     if not std:  # which torch would divide by
         init.zeros_(tensor)
@@ -349,13 +360,16 @@ class VideoMAEv2Model(VideoMAEv2PreTrainedModel):
         >>> outputs.last_hidden_state.shape, outputs.pooler_output.shape
         (torch.Size([1, 1568, 384]), torch.Size([1, 384]))
         ```"""
+        wants_weights = False
         if not torch.compiler.is_compiling():
             refuse_misspelt(kwargs)
-            if kwargs.get("output_attentions"):
+            wants_weights = kwargs.get("output_attentions", self.config.output_attentions)
+            if wants_weights:
                 warn_without_weights(self.config._attn_implementation)
         hidden_states = self.embeddings(pixel_values, bool_masked_pos)
-        for layer in self.layers:
-            hidden_states = layer(hidden_states)
+        with seen_by_hooks(self.layers) if wants_weights else nullcontext():
+            for layer in self.layers:
+                hidden_states = layer(hidden_states)
         if self.layernorm is not None:
             hidden_states = self.layernorm(hidden_states)
             feature = hidden_states[:, 0]

@@ -52,6 +52,37 @@ def test_blocks_share_graphs(
         assert graphs.frame_count == expected
 
 
+@compiles
+@pytest.mark.parametrize("mode", ["blocks", "model"])
+@pytest.mark.parametrize("by_config", [False, True])
+def test_attention_weights_are_asked_for_after_compiling(mode: CompileMode, by_config: bool) -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification, attn_implementation="eager")
+    inputs = inputs_for(VideoMAEv2ForVideoClassification)
+    expected = tiny_model(VideoMAEv2ForVideoClassification, attn_implementation="eager")(
+        **inputs, output_attentions=True, output_hidden_states=True
+    )
+    compile_model(model, mode, backend="eager")
+    torch._dynamo.reset()
+    with torch.no_grad():
+        model(**inputs)
+        model.config.output_attentions = by_config
+        found = model(**inputs, output_hidden_states=True, **({} if by_config else {"output_attentions": True}))
+    for name in ("attentions", "hidden_states", "logits"):
+        torch.testing.assert_close(found[name], expected[name])
+
+
+@compiles
+def test_passes_without_attention_weights_stay_compiled(graphs: CompileCounter) -> None:
+    model = tiny_model(VideoMAEv2ForVideoClassification, attn_implementation="eager")
+    compile_model(model, "blocks")
+    with pytest.raises(ValueError, match="pixel_values"):
+        model(None, output_attentions=True)
+    model(**inputs_for(VideoMAEv2ForVideoClassification), output_attentions=True)
+    assert graphs.frame_count == 1  # the embedding
+    model(**inputs_for(VideoMAEv2ForVideoClassification))
+    assert graphs.frame_count == 2  # and the blocks, which are alike
+
+
 @pytest.mark.parametrize(("parts", "expected"), [("model", 1), ("blocks", 4), ("no", 0)])
 def test_options_are_those_of_torch(parts: CompileMode, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, object]] = []
