@@ -520,6 +520,67 @@ def test_another_video_of_a_shard_is_another_evaluation(
     assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("keys", "other_keys", "other_first"),
+    [
+        ("", "", 3), (", video_column: bytes", ", video_column: bytes", 3),
+        (", video_column: parts", ", video_column: parts", 3), ("", ", split: test", 0),
+        ("", ", video_column: bytes", 0), (", path_pattern: '/0[0-2]'", ", path_pattern: '/0[3-5]'", 0),
+        ("", ", pattern: '{}.jpg'", 0),
+    ],
+)  # fmt: skip
+def test_other_rows_of_a_data_set_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, keys: str, other_keys: str,
+    other_first: int,
+) -> None:  # fmt: skip
+    """With the same labels, so that nothing but the videos tells them apart."""
+    import datasets
+
+    paths = sorted(videos.rglob("*.mp4"), key=lambda path: path.name)[:9]
+    argv = arguments(model, videos, tmp_path / "output")
+    for status, first, more in ((0, 0, keys), (0, 0, keys), (2, other_first, other_keys)):
+        chosen = [*paths[first:], *paths[:first]]
+        contents = [path.read_bytes() for path in chosen]
+        columns = {
+            "video": list(map(str, chosen)), "bytes": contents, "label": [0, 1, 2] * 3,
+            "parts": [{"path": None, "bytes": content} for content in contents],
+        }  # fmt: skip
+        rows_of_split = datasets.Dataset.from_dict(columns)
+        folder = tmp_path / f"written-{len(list(tmp_path.iterdir()))}"
+        datasets.DatasetDict({"train": rows_of_split, "test": rows_of_split}).save_to_disk(folder)
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        folder.rename(tmp_path / "data")
+        sources = f"[{{kind: datasets, path: {tmp_path / 'data'}{more}}}]"
+        assert main([*argv, "--data.sources", sources]) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
+def test_a_data_set_whose_files_have_moved_is_the_same_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """As they do where `datasets` keeps them in a cache; but other files in the same places are not the same."""
+    lines = labelled(videos)
+    moved = [line.replace(str(videos), str(tmp_path / "moved" / "twice")) for line in lines]
+    others = [lines[3], *lines[1:3], lines[0], *lines[4:]]  # with the same labels
+    for status, content in ((0, lines), (0, moved), (2, others)):
+        source = f"[{{kind: datasets, path: {write_source('datasets', tmp_path, content)}}}]"
+        assert main(arguments(model, videos, tmp_path / "output", "--data.sources", source)) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
+def test_other_parts_of_the_videos_of_a_data_set_are_another_evaluation(
+    model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    import datasets
+
+    path, source = str(next(videos.rglob("*.mp4"))), f"[{{kind: datasets, path: {tmp_path / 'a.parquet'}}}]"
+    for status, start in ((0, 0), (2, 2)):
+        columns = {"video": [path], "label": [0], "start": [start], "total": [2]}
+        datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "a.parquet")
+        assert main(arguments(model, videos, tmp_path / "output", "--data.sources", source)) == status
+    assert "predictions of another evaluation (other videos)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["list", "tar", "datasets"])
 def test_corrected_labels_are_another_evaluation(
     model: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, kind: str

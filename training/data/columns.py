@@ -51,6 +51,10 @@ def is_text(feature: Any) -> bool:
     return getattr(feature, "dtype", "") in ("string", "large_string")
 
 
+def _is_binary(feature: Any) -> bool:
+    return getattr(feature, "dtype", "") in ("binary", "large_binary")
+
+
 def _may_be(kind: Callable[[Any], bool], feature: Any) -> bool:
     return feature is None or kind(feature)  # some streams know no types
 
@@ -94,6 +98,37 @@ def matching_rows(dataset: "Dataset", column: str, path_pattern: str) -> Iterato
             if wanted.search(path_of(path)):
                 yield row
             row += 1
+
+
+def row_marks(dataset: "Dataset", video_column: str) -> Iterator[str]:
+    """What tells the rows apart, without reading a video: their paths, else sizes of their bytes, and their parts.
+
+    Paths are those below the folder that all of them share: where that lies is another matter on each machine, since
+    `datasets` keeps files in a cache and makes relative paths absolute ones.
+    """
+    flat = dataset.flatten()  # paths and bytes as columns of their own, so that the bytes stay where they are
+    paths = _column_of(flat, is_text, f"{video_column}.path", video_column)
+    contents = _column_of(flat, _is_binary, f"{video_column}.bytes", video_column)
+    marks = [None] * len(flat) if paths is None else list(_values(flat, paths))
+    # addresses and paths that are not absolute may be among them, which `commonpath` refuses
+    folder = os.path.dirname(os.path.commonprefix([path for path in marks if path]))  # noqa: RUF071
+    marks = [path[len(folder) :] if path else None for path in marks]
+    if contents is not None and None in marks:
+        from pyarrow.compute import binary_length
+
+        sizes = (size for batch in batches_of(flat, contents) for size in binary_length(batch).to_pylist())
+        marks = [size if mark is None else mark for mark, size in zip(marks, sizes)]
+    parts = [_values(flat, column) for column in PART_COLUMNS if column in flat.column_names]
+    yield from map(repr, zip(marks, *parts))
+
+
+def _column_of(dataset: "Dataset", kind: Callable[[Any], bool], *names: str) -> str | None:
+    """The first of these columns that is there and of this kind."""
+    return next((name for name in names if kind(dataset.features.get(name))), None)
+
+
+def _values(dataset: "Dataset", column: str) -> Iterator[Any]:
+    return (value for batch in batches_of(dataset, column) for value in batch.to_pylist())
 
 
 def video_of(

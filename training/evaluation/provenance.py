@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data.files import FolderSource, ListSource
-from ..data.relabel import RelabelledSource
-from ..data.sources import IndexedSource, Source
+from ..data.identity import describe_sources, digest_of
+from ..data.sources import Source
 from .classes import ClassMap
 from .recipe import EvaluationRecipe
 from .views import ViewMaker
@@ -43,8 +42,8 @@ def describe_run(
     about = {
         "format": FORMAT,
         "model": _digest_of_weights(model),
-        "videos": [_digest_of_source(source) for source in sources],
-        "classes": _digest(repr((classes.names, classes.columns, classes.targets))),
+        "videos": describe_sources(sources, recipe.data.sources),
+        "classes": digest_of(repr((classes.names, classes.columns, classes.targets))),
         "views": {"tests": views.tests, "keep_views": recipe.keep_views, **settings},
         "precision": precision + (" tf32" if recipe.tf32 else ""),
     }
@@ -58,13 +57,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _digest(*texts: str) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
-    return digest.hexdigest()
-
-
 def _digest_of_weights(model: nn.Module) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps(model.config.to_diff_dict(), sort_keys=True, default=str).encode())
@@ -72,18 +64,3 @@ def _digest_of_weights(model: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _digest_of_source(source: Source) -> dict[str, Any]:
-    """Which videos with which labels a source has; no video is read."""
-    if isinstance(source, RelabelledSource):
-        return {**_digest_of_source(source.source), "classes": _digest(*source.classes)}
-    known: dict[str, Any] = {"videos": source.length, "sampling_rate": source.sampling_rate}
-    if isinstance(source, (ListSource, FolderSource)):
-        videos = (source.get(i, 0) for i in range(source.length))
-        return {**known, "digest": _digest(*(repr(video) for video in videos))}
-    if isinstance(source, IndexedSource):
-        labels = [] if source.labels is None else source.labels.tolist()
-        return {**known, "digest": _digest(source.name, repr(labels), *source.paths)}
-    # a `DatasetSource`: the recipe refuses streams
-    return {**known, "digest": _digest(source.name, repr(source.classes), repr(source.labels))}

@@ -1,0 +1,54 @@
+# Copyright 2026 The VideoMAE V2 for Transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which videos a source has, in a form that can be kept and compared; no video is read."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .columns import row_marks
+from .files import FolderSource, ListSource
+from .hub import DatasetSource
+from .relabel import RelabelledSource
+from .sources import IndexedSource, Source
+
+
+if TYPE_CHECKING:
+    from ..recipe import SourceRecipe
+
+
+def digest_of(*texts: str) -> str:
+    """A short text that is another one for other texts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+def describe_sources(sources: Sequence[Source], recipes: Sequence["SourceRecipe"]) -> list[dict[str, Any]]:
+    """Which videos with which labels sources have, as JSON has it: the same in every process for the same files.
+
+    Args:
+        sources: The sources.
+        recipes: What each was opened from.
+    """
+    return [_describe(source, recipe) for source, recipe in zip(sources, recipes)]
+
+
+def _describe(source: Source, recipe: "SourceRecipe") -> dict[str, Any]:
+    if isinstance(source, RelabelledSource):
+        return {**_describe(source.source, recipe), "classes": digest_of(*source.classes)}
+    known: dict[str, Any] = {"videos": source.length, "sampling_rate": source.sampling_rate}
+    if isinstance(source, (ListSource, FolderSource)):
+        videos = (source.get(i, 0) for i in range(source.length))
+        return {**known, "digest": digest_of(*(repr(video) for video in videos))}
+    if isinstance(source, IndexedSource):
+        labels = [] if source.labels is None else source.labels.tolist()
+        return {**known, "digest": digest_of(source.name, repr(labels), *source.paths)}
+    if isinstance(source, DatasetSource):
+        marks = row_marks(source._dataset, recipe.video_column)
+        known["digest"] = digest_of(source.name, repr(source.classes), repr(source.labels), *marks)
+    else:  # a stream, whose rows cannot be looked at without reading it
+        known["digest"] = digest_of(source.name)
+    taken = {name: getattr(recipe, name) for name in ("split", "video_column", "path_pattern", "pattern")}
+    return {**known, **taken}
