@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ from video_files import encode
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["falls", "rises", "turns left"]
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(-1, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(-1, 1, 1)
 
 
 pytestmark = pytest.mark.usefixtures("fresh_processes")
@@ -319,6 +321,46 @@ def test_evaluation_may_be_asked_for_later(config_file: Path, videos: Path, tmp_
     assert [line["step"] for line in found] == [4, 6]
 
 
+def said(model: VideoMAEv2ForVideoClassification, path: Path) -> torch.Tensor:
+    """Logits of one video, cut as in an evaluation on the way."""
+    data = DataRecipe(num_frames=4, sampling_rate=1, image_size=16, multi_scale_crop=False, workers=0)
+    data.sources = [SourceRecipe(path=str(path.parent.parent), kind="folder", path_pattern=f"/{path.name}$")]
+    (batch,) = build_loader(data, batch_size=1, training=False)
+    return model((batch["pixel_values"] / 255 - MEAN) / STD).logits[0].detach()
+
+
+def test_a_finished_run_is_measured_on_videos_that_it_has_not_seen(
+    config_file: Path, videos: Path, tmp_path: Path
+) -> None:
+    run, best, known = tmp_path / "run", tmp_path / "run" / "best", ["--schedule.max_steps", "2"]
+    assert run_here(config_file, "--output_dir", str(run), *known) == 0
+    model = VideoMAEv2ForVideoClassification.from_pretrained(run / "model").eval()
+    paths = sorted((videos / "val").rglob("*.mp4"))
+    for path in paths:
+        labels = f"{path} {int(said(model, path).argmax())}\n"
+        with open(tmp_path / "right.txt", "a") as right, open(tmp_path / "wrong.txt", "a") as wrong:
+            right.write(labels)
+            wrong.write(f"{path} {(int(labels.split()[-1]) + 1) % 3}\n")
+
+    def shares(name: str) -> list[float]:
+        shutil.rmtree(best, ignore_errors=True)
+        source = f"[{{path: {tmp_path / name}}}]"
+        assert run_here(config_file, "--output_dir", str(run), *known, "--data_eval", source) == 0
+        return [line["eval_top1"] for line in lines(run / "evaluation.jsonl")]
+
+    assert shares("right.txt") == [1.0]
+    assert best.exists()
+    assert shares("right.txt") == [1.0]  # once is enough
+    assert not best.exists()
+    assert shares("wrong.txt") == [1.0, 0.0]
+    (checkpoint,) = complete_checkpoints(run / "checkpoints")
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["progress"]["evaluated_step"], state["progress"]["evaluated_on"]  # as older code wrote it
+    (checkpoint / "state.json").write_text(json.dumps(state))
+    assert shares("wrong.txt") == [1.0, 0.0, 0.0]
+    assert not best.exists()
+
+
 def test_validation_videos_are_not_augmented() -> None:
     strong = AugmentRecipe(crop="random_resized", rand_augment=True)
     data = DataRecipe(sources=[SourceRecipe(path="x")], image_size=32, views=2, flip=True, augment=strong)
@@ -335,10 +377,9 @@ def accuracy(model: VideoMAEv2ForVideoClassification, videos: Path) -> float:
         sources=[SourceRecipe(path=str(videos / "val"), kind="folder")], num_frames=4, sampling_rate=1, image_size=16,
         multi_scale_crop=False, workers=0,
     )  # fmt: skip
-    mean, std = torch.tensor([0.485, 0.456, 0.406]).view(-1, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(-1, 1, 1)
     right = 0
     for batch in build_loader(data, batch_size=1, labelled=True, training=False):
-        logits = model.eval()((batch["pixel_values"] / 255 - mean) / std).logits
+        logits = model.eval()((batch["pixel_values"] / 255 - MEAN) / STD).logits
         right += int(logits.argmax() == batch["labels"][0])
     return right / 7
 

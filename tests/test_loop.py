@@ -218,6 +218,8 @@ def test_losses_are_looked_at_before_a_model_is_measured(tmp_path: Path) -> None
     measured = []
 
     class Watching:
+        videos = None
+
         def measure(self, model: nn.Module, asked: Callable[[], bool]) -> dict[str, float]:
             measured.append(run.progress.step)
             return {"eval_top1": 0.5}

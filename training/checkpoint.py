@@ -67,11 +67,16 @@ class Progress:
         step: Optimizer steps since the start.
         samples_seen: Videos taken by all processes together.
         owes_evaluation: An evaluation was due after this step and has not taken place.
+        evaluated_step: Step after which the newest evaluation took place; None: there was none, or older code wrote
+            the checkpoint.
+        evaluated_on: Digest of the videos of that evaluation, where it is known.
     """
 
     step: int = 0
     samples_seen: int = 0
     owes_evaluation: bool = False
+    evaluated_step: int | None = None
+    evaluated_on: str | None = None
 
 
 class Stateful(Protocol):

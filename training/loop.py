@@ -72,6 +72,13 @@ class Run:
         step, every = self.progress.step, self.evaluate_every
         return step == self.plan.max_steps or (every is not None and step % every == 0)
 
+    def evaluation_missing(self) -> bool:
+        """Whether the training is at its end and the model was not measured there on the videos of now."""
+        validation, progress = self.validation, self.progress
+        if validation is None or progress.step != self.plan.max_steps:
+            return False
+        return (progress.evaluated_step, progress.evaluated_on) != (progress.step, validation.videos)
+
 
 def fit(run: Run) -> bool:
     """Train until `plan.max_steps`; every process calls it.
@@ -87,8 +94,11 @@ def fit(run: Run) -> bool:
     asked = StopSignal()
     agreed = Agreement(run.accelerator, asked, recipe.tracking.log_every)
     run.model.train()
-    if progress.owes_evaluation and not evaluate(run, asked):  # the run before was asked to stop, and so is this one
-        return False
+    if progress.owes_evaluation or run.evaluation_missing():  # the run before was asked to stop, or had no such videos
+        if not evaluate(run, asked):  # so is this one
+            return False
+        if progress.step == plan.max_steps:  # no other checkpoint will know of it
+            run.keeper.save(progress)
     while progress.step < plan.max_steps:
         values, inputs = train_step(run)
         run.monitor.add(values)
@@ -166,6 +176,7 @@ def evaluate(run: Run, asked: StopSignal) -> bool:
         if values is None:
             return False
         run.monitor.evaluation(values)
+        run.progress.evaluated_step, run.progress.evaluated_on = run.progress.step, validation.videos
     run.progress.owes_evaluation = False
     return True
 

@@ -34,10 +34,14 @@ class Validation:
         task: Normalises the clips.
         loader: Each video once, a part of them on each process.
         recipe: When, and what to keep.
+        videos: Digest of the videos, the same on all processes; None where it is not known.
     """
 
-    def __init__(self, accelerator: Accelerator, task: "Task", loader: Any, recipe: EvalRecipe) -> None:
+    def __init__(
+        self, accelerator: Accelerator, task: "Task", loader: Any, recipe: EvalRecipe, videos: str | None = None
+    ) -> None:
         self.accelerator, self.task, self.loader, self.recipe = accelerator, task, loader, recipe
+        self.videos = videos
         self.best = -1.0
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -16,6 +17,7 @@ from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassificat
 
 from ..adapters import add_lora, save_lora
 from ..class_names import are_names, check_labels, find_class_names, names_of, placeholders
+from ..data.identity import describe_sources, digest_of
 from ..erasing import RandomErasing
 from ..heads import load_classifier, say
 from ..mixing import Mixing
@@ -110,7 +112,9 @@ class ClassificationTask(Task):
             num_labels=self.config.num_labels,
         )
         self.check_data(loader)
-        return Validation(accelerator, self, loader, recipe.eval)
+        videos = describe_sources(loader.mixture.sources, recipe.data_eval) if hasattr(loader, "mixture") else None
+        digest = None if videos is None else digest_of(json.dumps(videos))
+        return Validation(accelerator, self, loader, recipe.eval, broadcast_object_list([digest])[0])
 
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
         clips = self.erase(self.normalise(batch["pixel_values"], device), first_clip)
