@@ -330,8 +330,9 @@ def said(model: VideoMAEv2ForVideoClassification, path: Path) -> torch.Tensor:
 
 
 def test_a_finished_run_is_measured_on_videos_that_it_has_not_seen(
-    config_file: Path, videos: Path, tmp_path: Path
+    config_file: Path, videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And what was best on others before does not count: the second ones are all wrong."""
     run, best, known = tmp_path / "run", tmp_path / "run" / "best", ["--schedule.max_steps", "2"]
     assert run_here(config_file, "--output_dir", str(run), *known) == 0
     model = VideoMAEv2ForVideoClassification.from_pretrained(run / "model").eval()
@@ -343,6 +344,7 @@ def test_a_finished_run_is_measured_on_videos_that_it_has_not_seen(
             wrong.write(f"{path} {(int(labels.split()[-1]) + 1) % 3}\n")
 
     def shares(name: str) -> list[float]:
+        caplog.clear()
         shutil.rmtree(best, ignore_errors=True)
         source = f"[{{path: {tmp_path / name}}}]"
         assert run_here(config_file, "--output_dir", str(run), *known, "--data_eval", source) == 0
@@ -350,9 +352,13 @@ def test_a_finished_run_is_measured_on_videos_that_it_has_not_seen(
 
     assert shares("right.txt") == [1.0]
     assert best.exists()
+    assert "data_eval: [] -> [" in caplog.text
     assert shares("right.txt") == [1.0]  # once is enough
     assert not best.exists()
+    assert "counts no more" not in caplog.text
     assert shares("wrong.txt") == [1.0, 0.0]
+    assert best.exists()
+    assert "The videos of data_eval, or their places, are others than before" in caplog.text
     (checkpoint,) = complete_checkpoints(run / "checkpoints")
     state = json.loads((checkpoint / "state.json").read_text())
     del state["progress"]["evaluated_step"], state["progress"]["evaluated_on"]  # as older code wrote it

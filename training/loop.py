@@ -243,6 +243,8 @@ def _set_up(
         accelerator, model, optimizer, recipe, plan, extras=extras, per_process={"faults": loader.faults}
     )
     progress = keeper.resume()
+    if validation is not None:
+        validation.go_on(progress.evaluated_on)
     loader.set_position(progress.samples_seen)
     monitor = Monitor(accelerator, task, recipe, plan, progress)
     return Run(

@@ -15,7 +15,7 @@ _TOLD = (
     "optimizer.weight_decay", "optimizer.layer_decay", "optimizer.betas", "optimizer.eps",
 )  # fmt: skip
 _WITHOUT_EFFECT = (
-    "output_dir", "tracking.", "checkpoint.", "eval.", "data_eval", "data.workers", "data.prefetch", "data.cache_gib",
+    "output_dir", "tracking.", "checkpoint.", "eval.", "data.workers", "data.prefetch", "data.cache_gib",
     "gradient_checkpointing", "device", "compile",
 )  # fmt: skip
 LONGEST_VALUE = 100
