@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameter-efficient fine-tuning: what is trained, what is saved, and what it costs."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def test_adapter_and_merged_model(tmp_path: Path, pre_trained: Path, checkpointi
         model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model" / "adapter", config=merged.config)
         assert list(model.peft_config) == ["default"]
         torch.testing.assert_close(model(clips()).logits, merged(clips()).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_adapters_on_random_weights_are_told(
+    tmp_path: Path, pre_trained: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for model, told in (({"init_from": str(pre_trained)}, False), ({}, True)):
+        ClassificationTask(tiny_recipe(FineTuningRecipe, tmp_path, num_labels=3, peft="lora", model=model))
+        assert ("Name the model to adapt in model.init_from." in caplog.text) == told
 
 
 def test_the_cost_of_a_clip_leaves_out_what_is_frozen(tmp_path: Path) -> None:

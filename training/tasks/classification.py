@@ -54,6 +54,11 @@ class ClassificationTask(Task):
                 f"Videos are mixed two by two: of an odd batch_size ({recipe.batch_size}), one is left over and takes "
                 "another clip of its batch."
             )
+        if recipe.peft == "lora" and recipe.model.init_from is None:
+            say(
+                "peft: lora without model.init_from: the blocks are frozen with random weights, and adapters on them "
+                "learn next to nothing. Name the model to adapt in model.init_from."
+            )
 
     def make_config(self) -> VideoMAEv2Config:
         recipe = self.recipe
