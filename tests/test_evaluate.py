@@ -137,7 +137,7 @@ def test_views_of_another_scale_than_mean_and_deviation_are_refused(tmp_path: Pa
         make_views.normalise(make_views(Video(path, path)))
 
 
-@pytest.mark.parametrize("own", [{"fps": 5.0}, {"num_clips": 2, "num_crops": 3}])
+@pytest.mark.parametrize("own", [{"fps": 5.0}, {"do_sample_frames": False}, {"num_clips": 2, "num_crops": 3}])
 def test_the_recipe_says_how_many_views_and_not_the_processor(tmp_path: Path, own: dict[str, float]) -> None:
     sizes = {"num_frames": 4, "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
     VideoMAEv2VideoProcessor(**sizes, **own).save_pretrained(tmp_path)
@@ -160,6 +160,8 @@ def test_a_size_that_nothing_is_cut_to_need_not_fit_the_model(tmp_path: Path) ->
     [
         ({"crop_size": {"height": 18, "width": 16}}, "is 18; it must be a multiple of the model's patch_size, 4"),
         ({"crop_size": {"height": 16, "width": 18}}, "is 18; it must be a multiple of the model's patch_size, 4"),
+        ({"fps": 5.0}, r"has fps: 5, so that its clips differ in length; .* Set data.num_frames, or"),
+        ({"do_sample_frames": False}, "has do_sample_frames: false, so that its clips differ in length"),
         ({"sampling": "sideways"}, r"^The video processor of .* cannot be used: `sampling` must be"),
     ],
 )

@@ -30,8 +30,8 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
         config: Configuration of the model, for the frames and the size of the default.
 
     Raises:
-        RecipeError: It cannot be had, its settings have no meaning, clips of that size do not fit the model, or their
-            views the memory.
+        RecipeError: It cannot be had, its settings have no meaning, it makes clips of no fixed number of frames where
+            the recipe says none, clips of that size do not fit the model, or their views the memory.
     """
     data = recipe.data
     given = {name: getattr(data, name) for name in ("num_frames", "sampling", "sampling_rate")}
@@ -51,6 +51,8 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
         raise RecipeError(str(error)) from error
     except ValueError as error:
         raise RecipeError(f"The video processor of {recipe.model} cannot be used: {error}") from error
+    if data.num_frames is None:
+        _demand_frames(processor, recipe.model)
     sides = (processor.crop_size.height, processor.crop_size.width) if processor.do_center_crop else ()
     for name, values, unit in (
         ("num_frames", (processor.num_frames,), "tubelet_size"),
@@ -67,6 +69,17 @@ def processor_of(recipe: EvaluationRecipe, config: VideoMAEv2Config) -> VideoMAE
     except ValueError as error:
         raise RecipeError(str(error)) from error
     return processor
+
+
+def _demand_frames(processor: VideoMAEv2VideoProcessor, model: str) -> None:
+    """Refuse a processor whose clips are as long as the video: views of `num_frames` would not be what it gives."""
+    own = [f"fps: {processor.fps:g}"] if processor.fps else []
+    own += ["do_sample_frames: false"] if not processor.do_sample_frames else []
+    if own:
+        raise RecipeError(
+            f"The video processor of {model} has {' and '.join(own)}, so that its clips differ in length; those of an "
+            "evaluation have one. Set data.num_frames, or save the processor without that with the model."
+        )
 
 
 def _square(side: int) -> dict[str, dict[str, int]]:
