@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.state import PartialState
 from full_disk import full_disk
 from processes import ask_to_stop
 from tiny import tiny_config, tiny_model
@@ -1070,13 +1071,18 @@ def test_an_engine_that_does_not_evaluate(
 
 
 def test_processes_part_where_they_have_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not within an evaluation around, and also where one cannot be set up."""
-    recipe = EvaluationRecipe(device="cpu")
+    """Not within an evaluation around; after an error, without a wait for the others."""
+    recipe, parted = EvaluationRecipe(device="cpu"), []
+    monkeypatch.setattr(PartialState, "destroy_process_group", lambda *_: parted.append("group"))
     with joined(recipe) as state:
         with joined(recipe):
             pass
         assert state.initialized
+        assert not parted
     assert not state.initialized
+    with pytest.raises(FloatingPointError), joined(recipe):
+        raise FloatingPointError("No.")
+    assert parted == ["group"]
 
     def fail(recipe: EvaluationRecipe) -> None:
         assert state.initialized
@@ -1086,6 +1092,7 @@ def test_processes_part_where_they_have_met(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(RuntimeError, match=r"^No\.$"), joined(recipe):
         pass
     assert not state.initialized
+    assert parted == ["group"]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ def check_launch(recipe: EvaluationRecipe) -> None:
 def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
     """Join the other processes, if there are any, and part from them at the end, unless they had been joined before.
 
+    After an error it does not wait for them: this process is to say what is wrong and to end.
+
     Raises:
         RecipeError: As `check_launch`.
     """
@@ -48,9 +50,10 @@ def joined(recipe: EvaluationRecipe) -> Iterator[PartialState]:
             raise RuntimeError(f"The launcher started {expected} processes, accelerate joined {state.num_processes}.")
         set_up_torch(recipe)
         yield state
+        if not before:  # and not after an error, for the reason that `loop.train` has
+            state.destroy_process_group()
     finally:
         if not before:
-            state.destroy_process_group()
             PartialState._reset_state()  # or the next one would take the group for alive
 
 
