@@ -544,6 +544,27 @@ def test_labels_of_validation_videos_number_the_classes_of_the_run(videos: Path,
     assert torch.cat([batch["labels"] for batch in loader]).tolist() == [2, 2, 2, 1, 1, 0, 0]
 
 
+def test_classes_that_only_the_validation_videos_name(
+    videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who knows whether the run numbers them as the folders do."""
+    caplog.set_level(logging.INFO)
+
+    def validation_of(**classes: Any) -> Validation:
+        caplog.clear()
+        data_eval = [{"path": str(videos / "val"), "kind": "folder"}]
+        return task_of(tmp_path, data_eval=data_eval, **classes).make_validation(Accelerator(cpu=True), build_loader)
+
+    validation_of(num_labels=3)
+    assert "the run only numbers them: 0 is taken for 'falls', 2 for 'turns left'." in caplog.text
+    with pytest.raises(
+        RecipeError, match=r"data_eval names 3 classes, the run numbers 4 without names, .* labels_file"
+    ):
+        validation_of(num_labels=4)
+    validation_of(num_labels=None, labels=["rests", *CLASSES])
+    assert "only numbers them" not in caplog.text
+
+
 def test_videos_that_cannot_be_read_do_not_count(
     videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -98,6 +98,24 @@ def check_labels(mixture: Mixture, num_labels: int) -> None:
             )
 
 
+def compared_by_number(names: Sequence[str], num_labels: int) -> str:
+    """What to say of validation videos whose classes have names, which those of the run have not.
+
+    Raises:
+        RecipeError: They are another number, so that the same number means another class.
+    """
+    way_out = "name the classes of the run in labels or labels_file, and they are found by name."
+    if len(names) != num_labels:
+        raise RecipeError(
+            f"data_eval names {len(names)} classes, the run numbers {num_labels} without names, so their numbers may "
+            f"mean different things: {way_out}"
+        )
+    return (
+        f"data_eval names its classes and the run only numbers them: 0 is taken for {names[0]!r}, {num_labels - 1} for "
+        f"{names[-1]!r}. If that is wrong, {way_out}"
+    )
+
+
 def names_of(config: VideoMAEv2Config) -> list[str]:
     """Names of the classes of a model, in the order of its outputs."""
     return [str(config.id2label[i]) for i in range(config.num_labels)]

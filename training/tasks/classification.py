@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 
 from ..adapters import add_lora, save_lora
-from ..class_names import are_names, check_labels, find_class_names, names_of, placeholders
+from ..class_names import are_names, check_labels, compared_by_number, find_class_names, names_of, placeholders
 from ..data.identity import describe_sources, digest_of
 from ..erasing import RandomErasing
 from ..heads import load_classifier, say
@@ -117,8 +117,11 @@ class ClassificationTask(Task):
             num_labels=self.config.num_labels,
         )
         self.check_data(loader)
-        videos = describe_sources(loader.mixture.sources, recipe.data_eval) if hasattr(loader, "mixture") else None
-        digest = None if videos is None else digest_of(json.dumps(videos))
+        digest, mixture = None, getattr(loader, "mixture", None)
+        if mixture is not None:
+            if self.classes is None and mixture.classes is not None:
+                say(compared_by_number(mixture.classes, self.config.num_labels))
+            digest = digest_of(json.dumps(describe_sources(mixture.sources, recipe.data_eval)))
         return Validation(accelerator, self, loader, recipe.eval, broadcast_object_list([digest])[0])
 
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
