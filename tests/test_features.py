@@ -204,6 +204,44 @@ def test_a_second_run_does_only_what_is_left(model: Path, videos: Path, tmp_path
     assert len(index_of(out)) == 3
 
 
+@pytest.mark.parametrize("frames", [12, 30])
+def test_another_video_of_the_same_name_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int
+) -> None:
+    for name, count in (("A", 12), ("B", frames)):  # of the same size, and of another one
+        (tmp_path / name).mkdir()
+        encode(tmp_path / name / "x.mp4", num_frames=count)
+    monkeypatch.chdir(tmp_path)
+    assert run(model, "A", "--out", "out").exit_code == 0
+    index = (tmp_path / "out" / "index.jsonl").read_bytes()
+    result = run(model, "B", "--out", "out")
+    assert result.exit_code == 1
+    assert (
+        f"out holds the features of {tmp_path / 'A' / 'x.mp4'}, and B/x.mp4 has the same name, x.mp4" in result.stderr
+    )
+    assert (tmp_path / "out" / "index.jsonl").read_bytes() == index
+    assert result.stderr.endswith("Choose another folder for --out.\n")
+
+
+def test_the_same_video_by_another_path_is_finished(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("few", "below/few"):  # where the relative path would lead from the other folder
+        (tmp_path / folder).mkdir(parents=True)
+        encode(tmp_path / folder / "x.mp4", num_frames=12)
+    monkeypatch.chdir(tmp_path)
+    assert run(model, "few", "--out", tmp_path / "out").exit_code == 0
+    monkeypatch.chdir(tmp_path / "below")
+    assert "finished already" in run(model, "../few", "--out", tmp_path / "out").stderr
+    os.rename(tmp_path / "few", tmp_path / "moved")
+    assert "finished already" in run(model, "../moved", "--out", tmp_path / "out").stderr
+    index = tmp_path / "out" / "index.jsonl"
+    record = json.loads(index.read_text())
+    del record["place"]  # of an older version, which does not say from where the path leads
+    index.write_text(json.dumps(record) + "\n")
+    assert "finished already" in run(model, "../moved", "--out", tmp_path / "out").stderr
+
+
 def test_a_run_that_breaks_off_leaves_whole_files(
     model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +433,7 @@ INDEX_LINE = {
         ("name", ["a.mp4"], "`name` must be text, got ['a.mp4']"),
         ("video", None, "`video` must be text, got None"),
         ("file", 7, "`file` must be text, got 7"),
+        ("place", 7, "`place` must be text or null, got 7"),
         ("bytes", "10", "`bytes` must be a whole number or null, got '10'"),
         ("bytes", True, "`bytes` must be a whole number or null, got True"),
         ("file_bytes", None, "`file_bytes` must be a whole number, got None"),

@@ -134,9 +134,26 @@ class FeatureStore:
         return path.is_file() and path.stat().st_size == record["file_bytes"]
 
     def is_finished(self, source: Source) -> bool:
-        """Whether the features of this video, of the same size in bytes, are there."""
+        """Whether the features of this video, of the same size in bytes, are there.
+
+        Raises:
+            ValueError: Those of another video are there, whose file still exists.
+        """
         record = self._records.get(source.name)
-        return record is not None and record["bytes"] == _size(source.address) and self._is_whole(record)
+        if record is None or not self._is_whole(record):
+            return False
+        self._refuse_another(record, source)
+        return record["bytes"] == _size(source.address)
+
+    def _refuse_another(self, record: dict[str, Any], source: Source) -> None:
+        """Refuse a video under whose name the features of another one stand (`ValueError`); it may have moved."""
+        place = record.get("place") or record["video"]  # a relative one, of an older version, began who knows where
+        both_there = os.path.isabs(place) and os.path.exists(place) and os.path.exists(source.address)
+        if both_there and not os.path.samefile(place, source.address):
+            raise ValueError(
+                f"{self._folder} holds the features of {place}, and {source.address} has the same name, {source.name}, "
+                "so that the results would be mixed up. Choose another folder for --out."
+            )
 
     def write(self, source: Source, video: VideoFeatures) -> None:
         """Write the features of a video, and then its line of the index."""
@@ -146,6 +163,7 @@ class FeatureStore:
         record = {
             "name": source.name,
             "video": printable(source.address),
+            "place": None if "://" in source.address else printable(os.path.abspath(source.address)),
             "file": path.relative_to(self._folder).as_posix(),
             "bytes": _size(source.address),
             "file_bytes": path.stat().st_size,
@@ -202,6 +220,7 @@ def _is_a(*types: type) -> Callable[[Any], bool]:
 # What is read again of a line of an index: what it must be, in words, and whether it is.
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("name", "video", "file"), ("text", _is_a(str))),
+    "place": ("text or null", _is_a(str, type(None))),  # where `video` lay, from whatever folder it was named
     "bytes": ("a whole number or null", _is_a(int, type(None))),
     "file_bytes": ("a whole number", _is_a(int)),
     **dict.fromkeys(("duration", "fps"), ("a number", _is_a(int, float))),
@@ -209,6 +228,7 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("start", "end"), ("a list of numbers", lambda value: _is_a(list)(value) and all(map(_is_a(int, float), value)))
     ),
 }
+LATER_FIELDS = frozenset({"place"})  # which folders of older versions lack
 
 
 def _check_record(record: Any) -> None:
@@ -216,9 +236,9 @@ def _check_record(record: Any) -> None:
     if not isinstance(record, dict):
         raise ValueError(f"it must be a JSON object, got {record!r}")
     for name, (kind, fits) in FIELDS.items():
-        if name not in record:
+        if name not in record and name not in LATER_FIELDS:
             raise ValueError(f"`{name}` is missing")
-        if not fits(record[name]):
+        if not fits(record.get(name)):
             raise ValueError(f"`{name}` must be {kind}, got {record[name]!r}")
     starts, ends = len(record["start"]), len(record["end"])
     if starts != ends:
