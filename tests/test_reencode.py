@@ -313,7 +313,7 @@ def test_one_bad_video_does_not_keep_the_others_from_being_written(
     monkeypatch.setattr(SmallerPictures, "__call__", fails_on_c)
     monkeypatch.setattr(VideoReader, "__init__", fails_on_d)
     assert run(tmp_path / "videos", tmp_path / "out", "--workers", 2).exit_code == 1
-    assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "e.mp4", "not_written.txt"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "e.mp4", "not_written.txt", "reencode.json"]
     reasons = dict(line.split("\t") for line in (tmp_path / "out" / "not_written.txt").read_text().splitlines())
     assert "cannot become H.264: they do not fit into mp4" in reasons["b.mp4"]
     assert "cannot become H.264: they cannot be encoded (9)" in reasons["c.mp4"]
@@ -329,7 +329,7 @@ def test_names_may_be_long_and_no_text(tmp_path: Path) -> None:
     result = run(tmp_path / "videos", tmp_path / "out")
     assert result.exit_code == 1, result.output
     assert "film-?.mp4" in said(result)
-    assert sorted(os.listdir(tmp_path / "out")) == [long, "not_written.txt"]
+    assert sorted(os.listdir(tmp_path / "out")) == [long, "not_written.txt", "reencode.json"]
     assert os.fsencode(odd) in (tmp_path / "out" / "not_written.txt").read_bytes()
     of_windows = CliRunner(charset="cp1252").invoke(app, [str(tmp_path / "videos"), str(tmp_path / "ф")])
     assert r"\u0444: 1 videos written" in of_windows.output
@@ -340,11 +340,58 @@ def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
         (tmp_path / "videos").mkdir(exist_ok=True)
         encode(tmp_path / "videos" / f"{name}.mp4", num_frames=5)
     assert "2 videos written" in said(run(tmp_path / "videos", tmp_path / "out", "--part", "1/2"))
-    assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "c.mp4"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "c.mp4", "reencode.json"]
     (tmp_path / "out" / "a.mp4").write_bytes(b"mine")
     assert "2 videos written" in said(run(tmp_path / "videos", tmp_path / "out"))
     assert "0 videos written, 4 were there." in said(run(tmp_path / "videos", tmp_path / "out"))
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"mine"
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    encode(tmp_path / "videos" / "a.mp4", num_frames=3)
+    assert run(tmp_path / "videos", tmp_path / "out", "--size", 32).exit_code == 0
+    before = (tmp_path / "out" / "a.mp4").read_bytes()
+    for options, changes in (
+        (["--size", 64], "size: 32 there, 64 now"),
+        (["--size", 32, "--crf", 30, "--part", "1/2"], "crf: 20 there, 30 now"),
+    ):
+        result = run(tmp_path / "videos", tmp_path / "out", *options)
+        assert result.exit_code == 1
+        assert f"out holds videos that were made otherwise ({changes}). Choose another folder for OUTPUT" in said(
+            result
+        )
+    assert (tmp_path / "out" / "a.mp4").read_bytes() == before
+
+
+def test_another_video_of_the_same_name_is_no_finished_one(tmp_path: Path) -> None:
+    for folder, frames in (("A", 5), ("B", 9)):
+        (tmp_path / folder).mkdir()
+        encode(tmp_path / folder / "x.mp4", num_frames=frames)
+    encode(tmp_path / "B" / "y.mp4", num_frames=4)
+    assert run(tmp_path / "A", tmp_path / "out").exit_code == 0
+    result = run(tmp_path / "B", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "1 videos written" in said(result)
+    sizes = [f"{(tmp_path / folder / 'x.mp4').stat().st_size:,}" for folder in "AB"]
+    reason = (tmp_path / "out" / "not_written.txt").read_text()
+    assert f"was made of another video, of {sizes[0]} bytes; this one has {sizes[1]}. Name another OUTPUT" in reason
+    assert numbers_of(tmp_path / "out" / "x.mp4") == list(range(5))
+    os.rename(tmp_path / "A", tmp_path / "moved")
+    assert "0 videos written, 1 were there." in said(run(tmp_path / "moved", tmp_path / "out"))
+
+
+def test_a_folder_of_an_older_version_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        encode(tmp_path / "videos" / name, num_frames=3)
+    monkeypatch.setattr("training.reencode.video.MADE_OF", "")
+    assert run(tmp_path / "videos", tmp_path / "out", "--part", "1/2", "--size", 32).exit_code == 0
+    monkeypatch.undo()
+    (tmp_path / "out" / "reencode.json").unlink()
+    encode(tmp_path / "videos" / "a.mp4", num_frames=9)
+    assert "1 videos written" in said(run(tmp_path / "videos", tmp_path / "out", "--size", 48))
+    assert run(tmp_path / "videos", tmp_path / "out", "--size", 32).exit_code == 1
 
 
 def test_videos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -366,7 +413,7 @@ def test_videos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("good.mp4\n")
     (tmp_path / "out" / "not_written-2-of-3.txt").write_text("bad.mp4\tits data is damaged\n")
     assert run(tmp_path / "list.txt", tmp_path / "out").exit_code == 0
-    assert os.listdir(tmp_path / "out") == ["good.mp4"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["good.mp4", "reencode.json"]
 
 
 def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,11 +423,13 @@ def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "videos").mkdir()
     for number in range(3):
         encode(tmp_path / "videos" / f"{number}.mp4", num_frames=3)
+    assert run(tmp_path / "videos", tmp_path / "out", "--part", "1/3").exit_code == 0
+    (tmp_path / "out" / "0.mp4").unlink()
     monkeypatch.setattr("os.fsync", full)
     result = run(tmp_path / "videos", tmp_path / "out", "--workers", 1)
     assert result.exit_code == 1
     assert "out/0.mp4 cannot be written: No space left on device" in said(result).replace("\n", "")
-    assert not list((tmp_path / "out").iterdir())
+    assert os.listdir(tmp_path / "out") == ["reencode.json"]
 
 
 def test_pyav_without_an_encoder_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

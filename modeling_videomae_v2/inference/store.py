@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 
 from ..folders import make_folder, refuse_address
-from ..model_files import read_json
 from ..writing import naming, written_aside
 from .parts import Part
+from .settings import keep_settings
 from .sources import Source, printable
 
 
@@ -83,25 +83,11 @@ class FeatureStore:
 
     def _check_settings(self) -> None:
         path = self._folder / SETTINGS
-        if not path.exists():
-            if any(self._folder.glob(INDEXES)):
-                raise ValueError(f"{self._folder} holds an index but no {SETTINGS}. Choose another folder for --out.")
-            text = json.dumps(self._settings, indent=2, sort_keys=True) + "\n"
-            with written_aside(path) as aside:
-                aside.write_text(text, encoding="utf-8")
-            return
-        try:
-            before = read_json(path)
-        except ValueError as error:
-            raise ValueError(f"{error} Choose another folder for --out.") from error
-        now = json.loads(json.dumps(self._settings))
-        names = sorted(name for name in {*before, *now} - {MADE_FROM} if before.get(name) != now.get(name))
-        if names:
-            changes = "; ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in names)
-            raise ValueError(
-                f"{self._folder} holds features that were made otherwise ({changes}). Choose another folder for --out, "
-                "or use the same model and settings to go on."
-            )
+        if not path.exists() and any(self._folder.glob(INDEXES)):
+            raise ValueError(f"{self._folder} holds an index but no {SETTINGS}. Choose another folder for --out.")
+        keep_settings(
+            path, self._settings, what="features", option="--out", same="model and settings", free={MADE_FROM}
+        )
 
     def _read_indexes(self) -> dict[str, dict[str, Any]]:
         """Records of all parts by name: the last one of a video whose file is there, our own part being the last."""

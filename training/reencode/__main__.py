@@ -37,8 +37,9 @@ def main(
 ) -> None:
     """Write videos again such that training decodes them fast: small, and with few frames needed for a clip.
 
-    Frame i stays frame i, so the list stays true. What is there already is left as it is. Exit code 1: some videos
-    cannot be decoded; not_written.txt in the folder names them.
+    Frame i stays frame i, so the list stays true. What is there already is left as it is; a folder that was begun with
+    another --size or --crf is refused. Exit code 1: some videos cannot be decoded, or other ones are there under their
+    names; not_written.txt in the folder names them.
     """
     with ending_in_words():
         # what imports PyTorch is imported where it is used: arguments are answered without it

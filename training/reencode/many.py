@@ -10,13 +10,17 @@ from pathlib import Path
 from threading import Event
 
 from modeling_videomae_v2.folders import refuse_address
+from modeling_videomae_v2.inference.settings import keep_settings
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
 from ..data.faults import Fault
 from ..data.files import FolderSource, ListSource
 from ..data.sources import IndexedSource
 from ..thread_pool import in_order
-from .video import demand_encoder, reencode
+from .video import bytes_of_source, demand_encoder, reencode
+
+
+SETTINGS = "reencode.json"
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ def write_all(
 ) -> Result:  # fmt: skip
     """Write those of the videos that are not there yet.
 
+    A file that is there was made with the same settings, for the folder keeps them, and of a video of the same size in
+    bytes, which it says itself; a folder or file of an older version, which says nothing, is taken for such a one.
+
     Args:
         videos: What there is.
         paths: Which of them.
@@ -104,8 +111,10 @@ def write_all(
     Raises:
         ImportError: PyAV is not installed, or cannot encode.
         OSError: Nothing can be written.
+        ValueError: The folder was begun with other settings.
     """
     demand_encoder()
+    keep_settings(output / SETTINGS, {"size": size, "crf": crf}, what="videos", option="OUTPUT")
     stopped, result = Event(), Result()
 
     def write(inside: str) -> tuple[str, str | int]:
@@ -116,7 +125,7 @@ def write_all(
         if os.path.isdir(video):
             return inside, "a folder of pictures, which is left as it is."
         if target.exists():
-            return inside, 0
+            return inside, _say_another(video, target) or 0
         try:
             reencode(video, target, size=size, crf=crf, stopped=stopped.is_set)
         except (FileNotFoundError, VideoDecodingError) as error:
@@ -134,3 +143,14 @@ def write_all(
                 result.there += 1
             done()
     return result
+
+
+def _say_another(video: str, target: Path) -> str | None:
+    """In words, that a file which is there was made of another video; None if it was not, or nobody knows."""
+    before, now = bytes_of_source(target), os.path.getsize(video) if os.path.exists(video) else None
+    if None in (before, now) or before == now:
+        return None
+    return (
+        f"{target} is there and was made of another video, of {before:,} bytes; this one has {now:,}. Name another "
+        "OUTPUT, or delete that file to have it written anew."
+    )

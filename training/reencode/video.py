@@ -7,6 +7,8 @@ needs, which are not decoded where they are not wanted; without arithmetic codin
 of the decoder's time.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -27,6 +29,7 @@ OPTIONS = {
     "g": str(KEY_FRAME_EVERY), "preset": "faster", "tune": "fastdecode",
     "x264-params": "bframes=3:b-adapt=0:b-pyramid=none:scenecut=0",
 }  # fmt: skip
+MADE_OF = "made of a file of {} bytes"  # the comment in what is written
 USUAL_RATE = Fraction(25)  # where a file names none
 WAY_OUT = "Export or download it again, or leave it out."
 
@@ -94,12 +97,25 @@ def _count_frames(path: str, name: str, to_the_end: bool = False) -> int:
         raise VideoDecodingError(name, f"it cannot be read ({error.strerror or error})", WAY_OUT) from error
 
 
+def bytes_of_source(target: Path) -> int | None:
+    """Size of the file that another one was made of by `reencode`; None: it does not say so."""
+    av = import_av()
+    try:
+        with av.open(str(target.absolute())) as container:
+            comment = container.metadata.get("comment", "")
+    except (av.error.FFmpegError, OSError):
+        return None
+    found = re.fullmatch(MADE_OF.format(r"(\d+)"), comment)
+    return None if found is None else int(found[1])
+
+
 class _Writer:
     """One file that becomes another."""
 
     def __init__(self, source: str, target: Path, size: int, crf: int) -> None:
         self._av, self._target, self._size, self._crf = import_av(), target, size, crf
         self._name, self._source = resolve_source(source, timeout=0)
+        self._bytes = os.path.getsize(source)
         self._stream: Any = None
         self._time: int | None = None
 
@@ -110,6 +126,7 @@ class _Writer:
             container,
             self._av.open(str(self._target), "w", format=FORMAT) as output,
         ):
+            output.metadata["comment"] = MADE_OF.format(self._bytes)
             source.thread_type = "NONE"
             packets = read_packets(container, source)
             while (frames := self._decode_next(packets)) is not None:
