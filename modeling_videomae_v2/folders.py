@@ -40,6 +40,14 @@ def walk_folders(folder: str, above: tuple[FolderId, ...] = ()) -> Iterator[tupl
         yield from walk_folders(os.path.join(folder, name), (*above, place))
 
 
+def given_path(text: str) -> Path:
+    """A path as a user gives it to a command: no shell replaces `~` in `--out=~/features`, or in quotes.
+
+    Options of text, which may be names of the Hub and addresses, take `os.path.expanduser` itself.
+    """
+    return Path(os.path.expanduser(text))  # before `Path`, which takes `./` away from the name of a folder `~`
+
+
 def refuse_address(place: Path, option: str) -> None:
     """Refuse to write to an address (`ValueError`), of which a folder `s3:` would become here.
 
@@ -72,4 +80,4 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-__all__ = ["folder_id", "make_folder", "refuse_address", "walk_folders"]
+__all__ = ["folder_id", "given_path", "make_folder", "refuse_address", "walk_folders"]

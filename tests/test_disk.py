@@ -17,7 +17,7 @@ import pytest
 from full_disk import full_disk
 
 from modeling_videomae_v2.writing import written_aside
-from training.disk import FolderInUse, claim, force_to_disk, remove_whole, replace_folder
+from training.disk import FolderInUse, claim, force_to_disk, local_path, remove_whole, replace_folder
 
 
 pytestmark = [  # no file is left open
@@ -33,6 +33,13 @@ def no_files_of_others() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+
+
+def test_a_place_may_begin_with_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    assert local_path("~/demo") == tmp_path / "demo"
+    assert local_path("runs/~/demo") == Path("runs/~/demo")
 
 
 def folder_with(path: Path, content: str) -> Path:

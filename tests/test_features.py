@@ -242,6 +242,19 @@ def test_the_same_video_by_another_path_is_finished(
     assert "finished already" in run(model, "../moved", "--out", tmp_path / "out").stderr
 
 
+def test_the_home_of_the_user_is_where_it_is(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    monkeypatch.chdir(videos)
+    shutil.copytree(model, tmp_path / "model")
+    result = run("~/model", "~/videos/a.mp4", "--out=~/out")
+    assert result.stderr.startswith(f"1 video written to {tmp_path / 'out'};")
+    assert index_of(tmp_path / "out")["a.mp4"]["video"] == str(videos / "a.mp4")
+    assert not Path("~").exists()
+
+
 def test_a_run_that_breaks_off_leaves_whole_files(
     model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

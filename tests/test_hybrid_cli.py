@@ -69,6 +69,25 @@ def test_kinetics710_from_the_command_line(tmp_path: Path) -> None:
     assert remark in said(run("kinetics710", "--train", f"400={train}", "-o", tmp_path / "without"))
 
 
+def test_the_home_of_the_user_is_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    write(tmp_path / "train.csv", GOOD)
+    write(tmp_path / "own.txt", "c.mp4\n")
+    write(tmp_path / "renames.json", "{}")
+    monkeypatch.chdir(tmp_path)
+    result = run("kinetics710", "--train=400=~/train.csv", "--renames=~/renames.json", "--output=~/k710")
+    assert result.exit_code == 0, result.output
+    result = run("unlabeled", "--self-collected=~/own.txt", "--count=self_collected=1", "-o", "~/hybrid",
+                 "--root=self_collected=~/v")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (tmp_path / "c.mp4").write_text("no video, but not empty")
+    result = run("check", "~/own.txt", "--root=~", "--good=~/good.txt", "--bad=~/bad.txt")
+    assert result.exit_code == 0, result.output
+    assert {"k710", "hybrid", "good.txt", "bad.txt"} < {path.name for path in tmp_path.iterdir()}
+    assert not (tmp_path / "~").exists()
+
+
 def test_unlabeled_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = write(tmp_path / "own.txt", "a b.mp4\nc.mp4\nd.mp4\n")
     monkeypatch.chdir(tmp_path)

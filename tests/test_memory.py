@@ -349,6 +349,7 @@ def test_command_knows_what_accelerate_is_told(capsys: pytest.CaptureFixture, tm
         (["pretrain", "--num_processes", "none"], "num_processes must be a whole number of at least 1, got none"),
         (["pretrain", "--num_processes", "3", "--total_batch_size", "64"], "8 x 1 views x 3 processes"),
         (["pretrain", "--config_file", "nowhere.yaml"], "config_file (nowhere.yaml) cannot be read"),
+        (["pretrain", "--config_file=~/no.yaml"], f"config_file ({os.path.expanduser('~/no.yaml')}) cannot be read"),
         (
             ["pretrain", "--config_file", str(ENGINES / "deepspeed_zero3.yaml")],
             "is not summed up: how much its buckets",

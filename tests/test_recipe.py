@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes: files, overrides, and what is refused before anything starts."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from training.launch import check_launch
 from training.other_names import EVALUATION_NAMES, OTHER_NAMES
 from training.recipe import Recipe, TrackingRecipe, load_recipe
 from training.recipe_parsing import RecipeError, describe, is_key
+from training.recipe_stages import DistillationRecipe
 from training.schedule import Plan
 from training.tasks import FineTuningRecipe, PreTrainingRecipe, PreTrainingTask
 
@@ -60,6 +62,35 @@ def test_names_of_other_programs_stand_for_keys_that_there_are(name: str, key: s
     assert not any(is_key(name, recipe) for recipe in recipes)
     if key.startswith("model.config."):
         assert hasattr(VideoMAEv2Config(), key.removeprefix("model.config."))
+
+
+def test_the_home_of_a_user_is_where_it_is(tmp_path: Path, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    above = tmp_path / "above.yaml"
+    above.write_text("extends: ~/recipe.yaml\noutput_dir: ~/run\ndata: {sources: [{path: ~/l.txt, root: ~/v}]}\n")
+    recipe = load_recipe(
+        ["--config=~/above.yaml", "--teacher.path", "~/teacher", "--model.init_from=~/start", "--labels_file=~/names",
+         "--label_renames=~/others", "--data_eval", "[{path: ~/eval.txt, path_pattern: ~/x}]", "--num_labels", "2",
+         "--tracking.project", "~/x"],
+        DistillationRecipe,
+    )  # fmt: skip
+    source, (held_out,) = recipe.data.sources[0], recipe.data_eval
+    found = (
+        recipe.output_dir, source.path, source.root, recipe.teacher.path, recipe.model.init_from, recipe.labels_file,
+        recipe.label_renames, held_out.path,
+    )  # fmt: skip
+    names = ("run", "l.txt", "v", "teacher", "start", "names", "others", "eval.txt")
+    assert [os.path.normpath(path) for path in found] == [str(tmp_path / name) for name in names]
+    assert (held_out.path_pattern, recipe.tracking.project) == ("~/x", "~/x")
+    test = load_recipe(
+        ["--output_dir", "~/test", "--model", "~/model", "--model_classes", "~/a", "--renames=~/b",
+         "--data.classes=~/c", "--data.sources", "[{path: MCG-NJU/videos, kind: datasets}]"],
+        EvaluationRecipe,
+    )  # fmt: skip
+    found = (test.output_dir, test.model, test.model_classes, test.renames, test.data.classes)
+    assert [os.path.normpath(path) for path in found] == [str(tmp_path / name) for name in ("test", "model", *"abc")]
+    assert test.data.sources[0].path == "MCG-NJU/videos"
 
 
 def test_a_file_builds_on_another(tmp_path: Path, config_file: Path) -> None:

@@ -347,6 +347,19 @@ def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"mine"
 
 
+def test_the_home_of_the_user_is_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videos").mkdir()
+    encode(tmp_path / "videos" / "a.mp4", num_frames=3)
+    (tmp_path / "list.txt").write_text("a.mp4\n")
+    assert run("~/list.txt", "~/out", "--root=~/videos").exit_code == 0
+    assert (tmp_path / "out" / "a.mp4").exists()
+    assert run("~/videos", "~/out").exit_code == 0
+    assert not (tmp_path / "~").exists()
+
+
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     encode(tmp_path / "videos" / "a.mp4", num_frames=3)

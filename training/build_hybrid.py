@@ -17,6 +17,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from .console import ending_in_words, messages, print_some, progress_bar, screen
+from .disk import given_path
 from .hybrid.parts import PARTS
 from .hybrid.tables import kinetics_remarks, kinetics_tables, unlabeled_remarks, unlabeled_table
 from .hybrid.versions import FILE_NAME, PREFERENCE, TRAINING, VALIDATION, VERSIONS
@@ -40,7 +41,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="folder to write to")]
+# no shell replaces `~` in `--root=~/videos`, or in quotes
+FILE: dict[str, Any] = {"metavar": "FILE", "parser": os.path.expanduser}
+FOLDER: dict[str, Any] = {**FILE, "metavar": "FOLDER"}
+Output = Annotated[Path, typer.Option("--output", "-o", parser=given_path, help="folder to write to")]
 Force = Annotated[bool, typer.Option("--force", help="replace files with other content")]
 Workers = Annotated[int, typer.Option(min=1, help="videos that are looked at a time")]
 Check = Annotated[
@@ -58,14 +62,15 @@ def kinetics710(
         list[str], typer.Option(metavar="VERSION=FILE", help="class names of a version, in the order of their numbers")
     ] = [],  # noqa: B006
     label_map: Annotated[
-        str | None, typer.Option(help="names of the 710 classes in the order of the checkpoint; default: sorted")
+        str | None,
+        typer.Option(**FILE, help="names of the 710 classes in the order of the checkpoint; default: sorted"),
     ] = None,
-    renames: Annotated[str | None, typer.Option(help="JSON with new names of classes by old ones")] = None,
+    renames: Annotated[str | None, typer.Option(**FILE, help="JSON with new names of classes by old ones")] = None,
     video_path: Annotated[str, typer.Option(help="path of the video of a CSV line")] = FILE_NAME,
     folder: Annotated[
         list[str], typer.Option(metavar="VERSION=FOLDER", help="folder to put in front of the paths of a version")
     ] = [],  # noqa: B006
-    root: Annotated[str, typer.Option(help="folder of the videos, for manifests and --check")] = "",
+    root: Annotated[str, typer.Option(**FOLDER, help="folder of the videos, for manifests and --check")] = "",
     prefer: Annotated[str, typer.Option(help="versions, the one whose class and file are taken first")] = ",".join(
         map(str, PREFERENCE)
     ),
@@ -107,15 +112,16 @@ def kinetics710(
 @app.command()
 def unlabeled(
     output: Output,
-    k710: Annotated[str | None, typer.Option(help="train.txt of Kinetics-710; all of it")] = None,
-    ssv2: Annotated[str | None, typer.Option(help="training list of Something-Something V2; all of it")] = None,
+    k710: Annotated[str | None, typer.Option(**FILE, help="train.txt of Kinetics-710; all of it")] = None,
+    ssv2: Annotated[str | None, typer.Option(**FILE, help="training list of Something-Something V2; all of it")] = None,
     ava: Annotated[
-        str | None, typer.Option(help="list of movies, lines `path`, `path total` or `path total fps`")
+        str | None, typer.Option(**FILE, help="list of movies, lines `path`, `path total` or `path total fps`")
     ] = None,
-    webvid: Annotated[str | None, typer.Option(help="published CSV or list of WebVid2M, to draw from")] = None,
-    self_collected: Annotated[str | None, typer.Option(help="list of your own videos, to draw from")] = None,
+    webvid: Annotated[str | None, typer.Option(**FILE, help="published CSV or list of WebVid2M, to draw from")] = None,
+    self_collected: Annotated[str | None, typer.Option(**FILE, help="list of your own videos, to draw from")] = None,
     ava_train: Annotated[
-        str | None, typer.Option(help="ava_train_v2.2.csv, or names of the training movies; default: all of the list")
+        str | None,
+        typer.Option(**FILE, help="ava_train_v2.2.csv, or names of the training movies; default: all of the list"),
     ] = None,
     ava_cut: Annotated[bool, typer.Option("--ava-cut", help="the files hold minutes 15 to 30 alone")] = False,
     count: Annotated[
@@ -167,15 +173,19 @@ def unlabeled(
 
 @app.command("check")
 def check_command(
-    lists: Annotated[list[Path], typer.Argument(help="lists as training reads them")],
-    root: Annotated[str, typer.Option(help="folder of the videos; default: that of the list")] = "",
+    lists: Annotated[list[Path], typer.Argument(parser=given_path, help="lists as training reads them")],
+    root: Annotated[str, typer.Option(**FOLDER, help="folder of the videos; default: that of the list")] = "",
     sample: Annotated[int | None, typer.Option(min=1, help="look at so many of each list; default: all")] = None,
     decode: Decode = False,
     workers: Workers = 8,
     seed: Annotated[int, typer.Option(min=0, help="seed of the sample")] = 0,
     pattern: Annotated[str, typer.Option(help="names of pictures where a video is a folder")] = "img_{:05}.jpg",
-    good: Annotated[Path | None, typer.Option(help="write the list again here, without the bad videos")] = None,
-    bad: Annotated[Path | None, typer.Option(help="write the bad videos here, a line each: path, tab, reason")] = None,
+    good: Annotated[
+        Path | None, typer.Option(parser=given_path, help="write the list again here, without the bad videos")
+    ] = None,
+    bad: Annotated[
+        Path | None, typer.Option(parser=given_path, help="write the bad videos here, a line each: path, tab, reason")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace the files of --good and --bad")] = False,
 ) -> None:
     """Look whether the videos of lists are there and, with --decode, can be decoded. Exit code 1: some are not."""
@@ -242,11 +252,12 @@ def _remarks(remarks: list[str]) -> None:
 
 
 def _pairs(values: list[str]) -> list[tuple[str, str]]:
-    """`NAME=VALUE` options."""
+    """`NAME=VALUE` options; values are paths, but for numbers."""
     for value in values:
         if not all(value.partition("=")[::2]):
             raise ValueError(f"Expected NAME=VALUE, such as 400=train.csv, got {value!r}.")
-    return [(value.partition("=")[0].strip(), value.partition("=")[2]) for value in values]
+    pairs = (value.partition("=")[::2] for value in values)
+    return [(name.strip(), os.path.expanduser(value)) for name, value in pairs]
 
 
 def _file(option: str, path: str) -> str:

@@ -16,11 +16,16 @@ IN_USE = ".in-use"
 LOCKED_BYTE = 2**30  # far behind what the file says: Windows keeps what is locked from readers
 
 
+def given_path(text: str) -> Path:
+    """As that of `modeling_videomae_v2.folders`, without waiting for PyTorch."""
+    return Path(os.path.expanduser(text))
+
+
 def local_path(text: str) -> Path:
     """A place to write to, as a type for argparse: no address, of which a folder `s3:` would become here."""
     if "://" in text:
         raise argparse.ArgumentTypeError(f"{text} is an address; name a place on this machine, and copy it afterwards")
-    return Path(text)
+    return given_path(text)
 
 
 class FolderInUse(OSError):

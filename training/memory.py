@@ -11,6 +11,7 @@ need be there; where model.init_from is not there either, model.preset counts. O
 
 import argparse
 import logging
+import os
 import sys
 
 from .memory_launch import read_launch
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         if not {"--help", "-h"} & set(arguments):
             split_arguments(arguments)  # by themselves, or a last key without a value would take what follows for it
         launcher = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        launcher.add_argument("--config_file")
+        launcher.add_argument("--config_file", type=os.path.expanduser)
         launcher.add_argument("--num_processes")
         options, arguments = launcher.parse_known_args(arguments)
         launch = read_launch(options.config_file, options.num_processes)

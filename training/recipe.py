@@ -38,7 +38,9 @@ class ModelRecipe:
     preset: str = knob("base", "published size: small, base, large, huge or giant")
     config: dict[str, Any] = knob(dict, "fields of VideoMAEv2Config that differ from the preset, or from init_from")
     init_from: str | None = knob(
-        None, "folder or Hub repository to start from, architecture and weights; default: the preset, random weights"
+        None,
+        "folder or Hub repository to start from, architecture and weights; default: the preset, random weights",
+        is_path=True,
     )
     attention: str | None = knob(None, "attention function (sdpa, eager, flash_attention_2, flex_attention)")
 
@@ -163,7 +165,9 @@ class TrackingRecipe:
 class Recipe:
     """A training run, whatever its task."""
 
-    output_dir: str = knob("", "where everything is written: checkpoints, logs, pictures, the final model")
+    output_dir: str = knob(
+        "", "where everything is written: checkpoints, logs, pictures, the final model", is_path=True
+    )
     seed: int = knob(0, "seed of weights, order of the data, crops and masks")
     batch_size: int = knob(8, "videos per process and forward pass; each gives data.views clips")
     total_batch_size: int | None = knob(
@@ -334,7 +338,7 @@ def load_recipe(
         sys.stdout.write("\n".join([*lines, *describe(recipe_class)]) + "\n")
         raise SystemExit(0)
     pairs = split_arguments(argv)
-    files = [str(path) for key, path in pairs if key == "config"]
+    files = [os.path.expanduser(str(path)) for key, path in pairs if key == "config"]
     if len(files) > 1:
         raise RecipeError(f"`--config` takes one file, got {', '.join(files)}; a file names another in `extends`.")
     values = read_yaml(files[0]) if files else {}

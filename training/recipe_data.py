@@ -16,14 +16,18 @@ class SourceRecipe:
     """One collection of videos."""
 
     path: str = knob(
-        "", "list file, folder, saved data set or name of one, or shards (`shards/{000..127}.tar`, also with * and ?)"
+        "",
+        "list file, folder, saved data set or name of one, or shards (`shards/{000..127}.tar`, also with * and ?)",
+        is_path=True,
     )
     kind: Literal["list", "folder", "datasets", "tar"] = knob(
         "list",
         "list: lines `path start total`, `path total label` or `path label`; folder: one folder per class; "
         "datasets: a Hugging Face data set with a video column; tar: tar shards",
     )
-    root: str = knob("", "folder that relative paths in a list start from; default: the folder of the list")
+    root: str = knob(
+        "", "folder that relative paths in a list start from; default: the folder of the list", is_path=True
+    )
     sampling_rate: int | None = knob(None, "distance of the frames of a clip, in frames; default: data.sampling_rate")
     weight: float = knob(1.0, "how often each video is taken per epoch, on average; 1 is a plain union of the sources")
     pattern: str = knob("img_{:05}.jpg", "names of the frames where a video is a folder of pictures, by number")

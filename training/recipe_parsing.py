@@ -8,9 +8,10 @@ the pen costs seconds and not a place in the queue.
 
 import dataclasses
 import difflib
+import os
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -26,16 +27,19 @@ class RecipeError(ValueError):
     """A recipe that cannot be run; the message names the key, its value and what to write instead."""
 
 
-def knob(default: Any, text: str) -> Any:
+def knob(default: Any, text: str, is_path: bool = False) -> Any:
     """A field of a recipe with its documentation, which `--help` shows.
 
     Args:
         default: Value where the recipe says nothing; a callable (a class, a function) makes a new one each time.
         text: What the field means, in which unit.
+        is_path: Whether it may name a file or folder, so that a recipe can write `~` for the home of a user, which no
+            shell replaces there.
     """
+    metadata = {"help": text, "is_path": is_path}
     if callable(default):
-        return dataclasses.field(default_factory=default, metadata={"help": text})
-    return dataclasses.field(default=default, metadata={"help": text})
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str = "", others: Mapping[str, str] | None = None) -> T:
@@ -52,7 +56,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "", others: Mapp
         RecipeError: A key is not a field of `cls`, or a value has the wrong type.
     """
     hints = typing.get_type_hints(cls)
-    known = {field.name for field in dataclasses.fields(cls)}
+    known = {field.name: field for field in dataclasses.fields(cls)}
     if not isinstance(values, Mapping):
         keys = ", ".join(f"`{_join(where, name)}`" for name in sorted(known))
         raise RecipeError(f"`{where or 'recipe'}` must be a mapping of keys to values, got {values!r}; set {keys}.")
@@ -61,7 +65,11 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "", others: Mapp
             meant = [] if where else _meant(str(key).replace("-", "_"), cls, others or {})
             hint = f"did you mean {' or '.join(f'`{name}`' for name in meant)}?" if meant else _hint(str(key), known)
             raise RecipeError(f"`{_join(where, key)}` is no key of a recipe; {hint}")
-    return cls(**{key: convert(value, hints[key], _join(where, key)) for key, value in values.items()})
+    converted = {key: convert(value, hints[key], _join(where, key)) for key, value in values.items()}
+    for key, value in converted.items():
+        if known[key].metadata.get("is_path") and value is not None:
+            converted[key] = os.path.expanduser(value)
+    return cls(**converted)
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
@@ -195,6 +203,7 @@ def read_yaml(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return values
     if not isinstance(below, str):
         raise RecipeError(f"`extends` in the recipe {path} must name one file, got {below!r}.")
+    below = os.path.expanduser(below)
     if (Path(path).parent / below).resolve() in files:
         raise RecipeError(f"The recipe {path} extends {below}, which builds on it: take one of the `extends` out.")
     return merged(read_yaml(Path(path).parent / below, files), values)
@@ -319,6 +328,6 @@ def _join(where: str, key: Any) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
-def _hint(key: str, known: set[str]) -> str:
+def _hint(key: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(sorted(known))}."

@@ -123,10 +123,10 @@ class FineTuningRecipe(Recipe):
     num_labels: int | None = knob(None, "number of classes, where neither labels, labels_file nor the data name them")
     labels: list[str] | None = knob(None, "names of the classes, in the order of their numbers")
     labels_file: str | None = knob(
-        None, "file with one name a line, or JSON; folders of the data are found in it by name"
+        None, "file with one name a line, or JSON; folders of the data are found in it by name", is_path=True
     )
     label_renames: str | None = knob(
-        None, "JSON file of other names of the same classes, to find them in the head of model.init_from"
+        None, "JSON file of other names of the same classes, to find them in the head of model.init_from", is_path=True
     )
     label_smoothing: float = knob(0.0, "share of the target that is spread over all classes")
     mixup: float = knob(0.0, "parameter of the beta distribution of mixup; 0: none")
@@ -198,7 +198,9 @@ def mixing_problems(
 class TeacherRecipe:
     """The teacher, and how it is listened to (paper, Table 16)."""
 
-    path: str = knob("", "folder or Hub repository of the teacher, a classifier with the classes of the student")
+    path: str = knob(
+        "", "folder or Hub repository of the teacher, a classifier with the classes of the student", is_path=True
+    )
     temperature: float = knob(3.0, "what the logits of both are divided by")
     label_weight: float = knob(0.0, "share of the loss that is cross entropy with the labels; the rest is distillation")
     attention: str | None = knob(None, "attention function of the teacher; default: model.attention")

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`videomae-v2 convert`: checkpoints of any origin, to ours and back."""
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ..folders import given_path
 
 
 class Target(str, Enum):
@@ -28,23 +31,32 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SRC", help="A .pth file of the research code, or a folder or Hub repository of any VideoMAE."
+            metavar="SRC",
+            parser=os.path.expanduser,
+            help="A .pth file of the research code, or a folder or Hub repository of any VideoMAE.",
         ),
     ],
-    destination: Annotated[Path, typer.Argument(metavar="DST", help="New folder; with --to official a new .pth file.")],
+    destination: Annotated[
+        Path,
+        typer.Argument(metavar="DST", parser=given_path, help="New folder; with --to official a new .pth file."),
+    ],
     to: Annotated[
         Target,
         typer.Option(help="Classes of this package, transformers' own VideoMAE, or a file for the research code."),
     ] = Target.ours,
     labels: Annotated[
-        Path | None, typer.Option(help="Names of the classes, one a line, as the authors' label_map_k710.txt.")
+        Path | None,
+        typer.Option(parser=given_path, help="Names of the classes, one a line, as the authors' label_map_k710.txt."),
     ] = None,
     label_map: Annotated[
         Path | None,
-        typer.Option(help="Classes to keep: ids in JSON, as label_710to400.json, or names, one a line."),
+        typer.Option(
+            parser=given_path, help="Classes to keep: ids in JSON, as label_710to400.json, or names, one a line."
+        ),
     ] = None,
     renames: Annotated[
-        Path | None, typer.Option(help="Other names of classes in JSON, as k710_identical_label_merge.json.")
+        Path | None,
+        typer.Option(parser=given_path, help="Other names of classes in JSON, as k710_identical_label_merge.json."),
     ] = None,
     num_attention_heads: Annotated[
         int | None, typer.Option(min=1, help="Heads, for a width of no published model.")

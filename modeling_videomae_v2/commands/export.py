@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..folders import refuse_address
+from ..folders import given_path, refuse_address
 from ..places import check_place
 from .options import Model, ProcessorName, Quiet, Reporter, Revision
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def export(
     model: Model,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", parser=given_path, help="File to write.", show_default=False)],
     file_format: Annotated[
         str | None, typer.Option("--format", help="onnx or torch (torch.export); if not given, by the suffix of OUT.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..folders import given_path
 from ..inference.parts import Part
 from ..inference.sources import Source, find_sources, printable
 from ..places import check_place
@@ -46,7 +47,10 @@ def features(
     model: Model,
     videos: Videos,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the features and their index.", show_default=False)
+        Path,
+        typer.Option(
+            "--out", "-o", parser=given_path, help="Folder for the features and their index.", show_default=False
+        ),
     ],
     window: Window = None,
     stride: Stride = None,

@@ -3,6 +3,7 @@
 """Arguments that `predict`, `features` and `export` share, and how they show what goes on."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
 
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Folder or Hub name of the checkpoint.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="MODEL", parser=os.path.expanduser, help="Folder or Hub name of the checkpoint.", show_default=False
+    ),
 ]
 Videos = Annotated[
     list[str],
     typer.Argument(
-        metavar="VIDEO", help="Files, folders (all videos in them) or URLs (http, hf, s3, ...).", show_default=False
+        metavar="VIDEO",
+        parser=os.path.expanduser,
+        show_default=False,
+        help="Files, folders (all videos in them) or URLs (http, hf, s3, ...).",
     ),
 ]
 Clips = Annotated[
@@ -48,7 +55,13 @@ Stride = Annotated[
     ),
 ]
 ProcessorName = Annotated[
-    str | None, typer.Option("--processor", help="Folder or Hub name of the processor, if it is not MODEL.")
+    str | None,
+    typer.Option(
+        "--processor",
+        metavar="NAME",
+        parser=os.path.expanduser,
+        help="Folder or Hub name of the processor, if it is not MODEL.",
+    ),
 ]
 Revision = Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of a MODEL on the Hub.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]

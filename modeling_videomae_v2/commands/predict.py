@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from ..folders import given_path
 from ..inference.sources import Source, find_sources
 from ..inference.targets import choose_targets
 from ..places import check_place
@@ -51,11 +52,16 @@ def predict(
     stride: Stride = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each video, a line each.")] = False,
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write the time line to this file; for several videos, a folder.")
+        Path | None,
+        typer.Option(
+            "--csv", parser=given_path, help="Write the time line to this file; for several videos, a folder."
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option("--picture", help="Draw the time line: png, pdf or svg; for several videos, a folder."),
+        typer.Option(
+            "--picture", parser=given_path, help="Draw the time line: png, pdf or svg; for several videos, a folder."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace time lines that are there; a video never is.")

@@ -11,6 +11,8 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from ..folders import given_path
+
 
 if TYPE_CHECKING:
     from ..publishing.staging import StagedRepository
@@ -28,7 +30,9 @@ COLOURS = {
 
 
 def publish(
-    folder: Annotated[Path, typer.Argument(help="Folder that save_pretrained or `videomae-v2 convert` wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=given_path, help="Folder that save_pretrained or `videomae-v2 convert` wrote.")
+    ],
     repo_id: Annotated[str, typer.Argument(help="NAMESPACE/NAME on the Hub; NAME alone is your own.")],
     private: Annotated[bool, typer.Option("--private", help="Make the new repository private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show everything, send nothing.")] = False,
@@ -43,7 +47,9 @@ def publish(
             "--license", help="Licence of the weights. Default: that of README.md, else cc-by-nc-4.0, the authors'."
         ),
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Text or JSON file with the names of the classes.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(parser=given_path, help="Text or JSON file with the names of the classes.")
+    ] = None,
     include: Annotated[
         list[str] | None, typer.Option(help="Pattern of further files to send; may be repeated.")
     ] = None,

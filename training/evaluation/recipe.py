@@ -18,7 +18,9 @@ class EvaluationDataRecipe:
 
     sources: list[SourceRecipe] = knob(list, "the collections to evaluate on; `weight` has no meaning here")
     classes: str | None = knob(
-        None, "file with the names of the data's classes, in the order of their ids; default: what the sources say"
+        None,
+        "file with the names of the data's classes, in the order of their ids; default: what the sources say",
+        is_path=True,
     )
     num_frames: int | None = knob(None, "frames per clip; default here and below: the checkpoint's video processor")
     sampling: Literal["dense", "uniform"] | None = knob(
@@ -59,8 +61,8 @@ class EvaluationDataRecipe:
 class EvaluationRecipe:
     """A run of `training.evaluate`."""
 
-    model: str = knob("", "folder or Hub repository of a classifier, weights and video processor")
-    output_dir: str = knob("", "where predictions, metrics, tables and the confusion matrix are written")
+    model: str = knob("", "folder or Hub repository of a classifier, weights and video processor", is_path=True)
+    output_dir: str = knob("", "where predictions, metrics, tables and the confusion matrix are written", is_path=True)
     num_clips: int = knob(
         5, "clips per video in the multi-view test (paper: 5 for Kinetics, 2 for Something-Something)"
     )
@@ -80,9 +82,13 @@ class EvaluationRecipe:
         "where both sides have names",
     )
     model_classes: str | None = knob(
-        None, "file with the names of the model's classes, in the order of its outputs; default: its id2label"
+        None,
+        "file with the names of the model's classes, in the order of its outputs; default: its id2label",
+        is_path=True,
     )
-    renames: str | None = knob(None, "JSON file {name: other name of the same class}, used where names are matched")
+    renames: str | None = knob(
+        None, "JSON file {name: other name of the same class}, used where names are matched", is_path=True
+    )
     restrict: bool = knob(True, "where names are matched, only the data's classes compete; false: all of the model's")
     keep_views: bool = knob(False, "also write the probabilities of every single view to predictions.parquet")
     save_every: float = knob(30.0, "seconds between two saves of what was predicted so far")

@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 from ..console import ending_in_words, print_some, progress_bar, screen
+from ..disk import given_path
 
 
 if TYPE_CHECKING:
@@ -25,9 +26,18 @@ BAD_FILE = "not_written"
 
 
 def main(
-    videos: Annotated[str, typer.Argument(help="a list as training reads it, or a folder")],
-    output: Annotated[Path, typer.Argument(help="folder to write to; each video keeps its path in it")],
-    root: Annotated[str, typer.Option(help="folder of the videos of a list; default: that of the list")] = "",
+    videos: Annotated[str, typer.Argument(parser=os.path.expanduser, help="a list as training reads it, or a folder")],
+    output: Annotated[
+        Path, typer.Argument(parser=given_path, help="folder to write to; each video keeps its path in it")
+    ],
+    root: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            parser=os.path.expanduser,
+            help="folder of the videos of a list; default: that of the list",
+        ),
+    ] = "",
     size: Annotated[int, typer.Option(min=16, help="shorter side, in pixels, of what is larger")] = 256,
     crf: Annotated[int, typer.Option(min=0, max=51, help="quality: 0 the best, 51 the worst; x264's own is 23")] = 20,
     workers: Annotated[int | None, typer.Option(min=1, help="videos at a time; default: one for each core")] = None,
