@@ -59,6 +59,18 @@ def refuse_address(place: Path, option: str) -> None:
         raise ValueError(f"{option} ({place}) is an address. Name a place on this machine, and copy it afterwards.")
 
 
+def check_folder(folder: Path) -> None:
+    """Find out early whether files can be written to a folder that is made with the first of them.
+
+    Raises:
+        OSError: It cannot be made, or nothing can be written to it.
+    """
+    above = next((place for place in (folder, *folder.absolute().parents) if os.path.lexists(place)), folder)
+    if not above.is_dir():
+        raise OSError(f"The folder {folder} cannot be made: {above} is no folder. Name another place.")
+    _demand_writable(above)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder to write to, and those above it, where they are not there.
 
@@ -69,6 +81,10 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"The folder {folder} cannot be made: {error.strerror}. Name another place.") from error
+    _demand_writable(folder)
+
+
+def _demand_writable(folder: Path) -> None:
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"Nothing can be written to {folder}. Name another place.")
 
@@ -80,4 +96,4 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-__all__ = ["folder_id", "given_path", "make_folder", "refuse_address", "walk_folders"]
+__all__ = ["check_folder", "folder_id", "given_path", "make_folder", "refuse_address", "walk_folders"]

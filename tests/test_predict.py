@@ -25,7 +25,6 @@ import torch
 from crafted_pickles import EXECUTING
 from full_disk import full_disk
 from PIL import Image
-from systems import NOT_A_DIRECTORY
 from tiny import LABELS, tiny_model
 from typer.testing import CliRunner
 from video_files import encode, encode_sound
@@ -495,7 +494,8 @@ def test_files_and_folders_of_time_lines(tmp_path: Path, monkeypatch: pytest.Mon
     assert choose_targets("--csv", tmp_path / "new.d", two, ".csv") == [
         tmp_path / "new.d" / name for name in ("a.mp4.csv", "b.mp4.csv")
     ]
-    assert (tmp_path / "new.d").is_dir()
+    assert not (tmp_path / "new.d").exists()
+    (tmp_path / "new.d").mkdir()
     for name in ("a.mp4.csv", "b.mp4.csv"):
         (tmp_path / "new.d" / name).touch()
     with pytest.raises(FileExistsError, match=r"a\.mp4\.csv and 1 more"):
@@ -509,14 +509,24 @@ def test_files_and_folders_of_time_lines(tmp_path: Path, monkeypatch: pytest.Mon
         choose_targets("--csv", tmp_path / "new.csv", linked, ".csv", overwrite=True)
     deep = tmp_path / "new" / "and" / "deep" / "line.csv"
     assert choose_targets("--csv", deep, one, ".csv") == [deep]
-    assert deep.parent.is_dir()
+    assert not (tmp_path / "new").exists()
     below = tmp_path / "new.csv" / "below"
-    said = rf"{re.escape(str(below))} cannot be made: {NOT_A_DIRECTORY}\. Name another place"
+    said = rf"{re.escape(str(below))} cannot be made: {re.escape(str(below.parent))} is no folder\. Name another place"
     with pytest.raises(OSError, match=said):
         choose_targets("--csv", below / "line.csv", one, ".csv")
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    with pytest.raises(PermissionError, match=f"Nothing can be written to {deep.parent}. Name another place"):
+    with pytest.raises(PermissionError, match=f"Nothing can be written to {tmp_path}. Name another place"):
         choose_targets("--csv", deep, one, ".csv")
+
+
+@pytest.mark.parametrize("videos", [1, 2])
+def test_a_run_without_a_video_makes_no_folder(model: Path, tmp_path: Path, videos: int) -> None:
+    missing = [tmp_path / f"{number}.mp4" for number in range(videos)]
+    places = ("--csv", tmp_path / "new" / "line.csv", "--picture", tmp_path / "other" / "line.png")
+    result = run(model, *missing, *places, "--window", "clip")
+    assert result.exit_code == 1
+    assert "the file does not exist" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["runs/absent/model", "runs\\", "./absent", "absent/"])

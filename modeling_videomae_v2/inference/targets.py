@@ -1,12 +1,12 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Files that time lines are written to: chosen before anything is computed, and never over a video."""
+"""Files that time lines are written to: chosen before anything is computed or made, and never over a video."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..folders import make_folder, refuse_address
+from ..folders import check_folder, refuse_address
 from .sources import VIDEO_SUFFIXES, Source
 
 
@@ -44,7 +44,7 @@ def choose_targets(
         raise FileExistsError(
             f"`{option}`: there is already {taken[0]}{more}. Name another place, or pass --overwrite."
         )
-    make_folder(path.parent if is_file else path)
+    check_folder(path.parent if is_file else path)
     return targets
 
 
