@@ -106,7 +106,11 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
 
 
 class VideoMAEv2ReconstructionLoss(nn.Module):
-    """Squared error of reconstructed cubes (equation 2); all of its elementwise work, so that it compiles as one."""
+    """Squared error of reconstructed cubes; all of its elementwise work, so that it compiles as one.
+
+    It is that of equation 2, but a mean over what is summed up, the kept cubes that the encoder did not see, as the
+    research code has it; the equation divides by all kept ones.
+    """
 
     def __init__(self, config: VideoMAEv2Config) -> None:
         super().__init__()

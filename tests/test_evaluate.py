@@ -1146,7 +1146,7 @@ def test_a_request_to_stop_ends_with_the_status_of_the_signal() -> None:
     ],
 )
 def test_published_protocols(name: str, test: tuple) -> None:
-    """Views and inputs of Tables 1, 2 and 6."""
+    """Views and inputs of Tables 3, 4, 6, 14 and 15."""
     path = Path(__file__).parents[1] / "training" / "recipes" / f"evaluate_{name}.yaml"
     recipe = load_recipe(["--config", str(path), "--model", "x", "--output_dir", "y"], EvaluationRecipe)
     data = recipe.data
