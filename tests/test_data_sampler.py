@@ -104,15 +104,15 @@ def test_takes_are_counted_in_each_epoch() -> None:
     keys = take(EpochSampler([Videos(40), Videos(10, 2.5), Videos(4, 0.75)], batch_size=4), 68 * 3)
     assert len(set(keys)) == len(keys)
     seen: collections.Counter = collections.Counter()
-    for epoch, video, number, _ in keys:
+    for epoch, video, number, *_ in keys:
         assert number == seen[epoch, video]
         seen[epoch, video] += 1
-    assert {number for _, video, number, _ in keys if 40 <= video < 50} == {0, 1, 2}
-    assert max(number for _, video, number, _ in keys if video >= 50) == 1  # at the seam of two rounds
+    assert {number for _, video, number, *_ in keys if 40 <= video < 50} == {0, 1, 2}
+    assert max(number for _, video, number, *_ in keys if video >= 50) == 1  # at the seam of two rounds
 
 
 def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
-    """One of which half is wanted is read from its start in each epoch, without passing over any."""
+    """One of which half is wanted is read from its start in every second epoch, without passing over any."""
     sources = [Videos(50), Videos(50, sequential=True), Videos(40, 0.5, sequential=True)]
     keys = take(EpochSampler(sources, batch_size=10), 240)
     for epoch in range(2):
@@ -120,16 +120,19 @@ def test_streams_keep_their_order_and_are_spread_over_the_epoch() -> None:
         places = [i for i, v in enumerate(videos) if 50 <= v < 100]
         assert [videos[i] for i in places] == list(range(50, 100))
         assert 15 < sum(place < 60 for place in places) < 35
-        assert [v for v in videos if v >= 100] == list(range(100, 120))
-        assert sorted(videos) == list(range(120))
+        assert [v for v in videos if v >= 100] == list(range(100 + 20 * epoch, 120 + 20 * epoch))
+        assert {key.turn for key in keys if key.epoch == epoch and key.video < 50} == {0}
+        assert {key.turn for key in keys if key.epoch == epoch and 50 <= key.video < 100} == {epoch}
+        assert {key.turn for key in keys if key.epoch == epoch and key.video >= 100} == {0}
+        assert sorted(v for v in videos if v < 100) == list(range(100))
 
 
 def test_stream_of_unknown_length_is_one_epoch() -> None:
     sampler = EpochSampler([Videos(None, sequential=True)], batch_size=4, num_processes=2, process_index=1)
     sampler.set_position(80)
-    assert take(sampler, 8) == [(0, i, 0, 0) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
+    assert take(sampler, 8) == [(0, i, 0, 0, 0) for i in (84, 85, 86, 87, 92, 93, 94, 95)]
     sampler.set_position(83)  # of batches of another size
-    assert take(sampler, 5) == [(0, i, 0, 0) for i in (87, 88, 89, 90, 95)]
+    assert take(sampler, 5) == [(0, i, 0, 0, 0) for i in (87, 88, 89, 90, 95)]
     assert sampler.samples_per_epoch is None
     with pytest.raises(TypeError):
         len(sampler)
@@ -170,6 +173,27 @@ def test_lanes_of_a_stream_leave_other_videos_as_they_are() -> None:
     )
     assert [key.video in range(31, 131) for key in for_one] == [key.video in range(31, 131) for key in for_six]
     assert all(one == other for one, other in zip(for_one, for_six) if one.video not in range(31, 131))
+
+
+@pytest.mark.parametrize("weight", [0.07, 0.4, 0.9, 1.0, 3.5])
+def test_passes_over_a_stream_go_on_over_epochs(weight: float) -> None:
+    """In a pass each lane goes forward one by one, also after an interruption, and passes follow each other."""
+    sources = [Videos(31), Videos(100, weight, sequential=True, lanes=6), Videos(7)]
+
+    def keys_of(start: int, count: int) -> list[list[Key]]:
+        sampler = EpochSampler(sources, batch_size=4, num_processes=3)
+        sampler.set_position(start)
+        return list(itertools.islice(sampler, count))
+
+    straight = keys_of(0, 200)
+    assert keys_of(12 * 97, 103) == straight[97:]
+    whole = EpochSampler(sources, batch_size=4, num_processes=3)
+    keys = [key for key in map(whole.key, range(12 * 200)) if 31 <= key.video < 131]
+    assert [key.turn for key in keys] == [i // 100 for i in range(len(keys))]
+    assert len(set(keys)) == len(keys) == len({key[:4] for key in keys})  # no two draw the same crops
+    for turn, lane in itertools.product(range(keys[-1].turn + 1), range(6)):
+        videos = [key.video for key in keys if (key.turn, key.lane) == (turn, lane)]
+        assert videos == list(range(31, 31 + len(videos)))
 
 
 @pytest.mark.parametrize("length", [100, None])

@@ -15,7 +15,7 @@ from video_files import encode, numbered_frame, read_numbers
 
 from modeling_videomae_v2.inference.sources import find_sources
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
-from training.data import Mixture, Source, open_source, open_sources
+from training.data import EpochSampler, Mixture, Source, open_source, open_sources
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
 from training.data.hub import DatasetSource, StreamSource
@@ -1114,10 +1114,21 @@ def test_mixtures_that_make_no_sense(tmp_path: Path) -> None:
         Mixture([one, stream_of(3)])
     unknown = Mixture([stream_of(3)])
     assert (len(unknown), unknown.num_classes()) == (0, None)
-    twice = stream_of(3, length=3)
-    twice.weight = 2.0
-    with pytest.raises(ValueError, match="has weight 2"):
-        Mixture([one, twice])
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.5, 0.9, 1.0, 2.5])
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_stream_of_any_weight_is_read_to_its_end(weight: float, lanes: int) -> None:
+    """Also a single file that is longer than what a stream holds to shuffle."""
+    rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(600)]}).to_iterable_dataset()
+    readers = [StreamSource(rows, seed=5, length=600, lanes=lanes) for _ in range(lanes)]
+    for reader in readers:
+        reader.weight = weight
+    sampler = EpochSampler(readers[:1], batch_size=5)
+    for start in (0, 600):
+        keys = [sampler.key(sample) for sample in range(start, start + 600)]
+        videos = {readers[key.lane].get(key.video * lanes + key.lane, key.turn).content for key in keys}
+        assert len(videos) == 600  # a pass, whatever the epochs
 
 
 def test_classes_in_another_order_change_the_labels_and_nothing_else(video: Path) -> None:

@@ -101,7 +101,7 @@ class ClipDataset(Dataset):
             name = f"{source.name}[{number}]"
             try:
                 place = None if source.sequential else (id(source), number)
-                video = self.cache.kept(place) or source.get(number, key.epoch)
+                video = self.cache.kept(place) or source.get(number, key.turn if source.sequential else key.epoch)
                 name = video.name
                 self._check_label(video)
                 frames = self.cache.read(place, video, partial(self._choose, source, rng))

@@ -97,7 +97,7 @@ class StreamSource(Source):
     """Rows of a `datasets.IterableDataset`, in the order in which they come.
 
     Every worker process reads a lane of its own: some of the shards or, of too few shards, every n-th row of one.
-    Going on after an interruption reads what was there before and drops it. A lane that ends before the epoch goes on
+    Going on after an interruption reads what was there before and drops it. A lane that ends before the pass goes on
     with the shards of the next one, in another order; a stream with fewer videos than it announces starts over.
 
     Args:
@@ -162,7 +162,7 @@ class StreamSource(Source):
         return self._recent[place - self._next]
 
     def _passes(self, epoch: int, lane: int) -> Iterator[Video]:
-        """Videos of one lane in one epoch; when it ends too early, those of the next ones."""
+        """Videos of one lane in one pass; when it ends too early, those of the next ones."""
         number = total = empty = 0
         while True:
             before = total

@@ -27,8 +27,7 @@ class Mixture:
         classes: Names of the classes, where the sources know them; None otherwise.
 
     Raises:
-        ValueError: The sources name different classes, one of several is a stream of unknown length, or a stream has a
-            weight above 1.
+        ValueError: The sources name different classes, or one of several is a stream of unknown length.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -39,12 +38,6 @@ class Mixture:
                 f"The stream {unknown[0]} does not say how many videos it has, so it cannot be mixed with other "
                 "sources. Train on it alone, or set `streaming` to false."
             )
-        for source in self.sources:
-            if source.sequential and source.weight > 1:
-                raise ValueError(
-                    f"The stream {source.name} has weight {source.weight:g}, but can be taken only once in an epoch. "
-                    "Use a weight of at most 1 (and lower ones elsewhere), or set `streaming` to false."
-                )
         lengths = [source.length or 0 for source in self.sources]
         self.starts = np.cumsum([0, *lengths])
         named = {source.classes for source in self.sources if source.classes is not None}

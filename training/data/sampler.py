@@ -23,16 +23,18 @@ class Key(NamedTuple):
         video: The video, counted over all sources.
         take: How often the video has come before in this epoch.
         lane: Of a stream, the part that it is in; `video` is then its number there.
+        turn: Of a stream, which pass over it; `take` then counts those of this epoch.
     """
 
     epoch: int
     video: int
     take: int = 0
     lane: int = 0
+    turn: int = 0
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """Yields batches of keys `(epoch, video, take)` for one process, epoch after epoch.
+    """Yields batches of keys `(epoch, video, take, lane, turn)` for one process, epoch after epoch.
 
     Samples are numbered over the whole run, `0, 1, 2, ...`, whatever the number of processes. Each epoch holds every
     video of a source `weight` times: a weight of 0.5 takes one half of the source in this epoch and the other half in
@@ -41,7 +43,8 @@ class EpochSampler(Sampler[list[Key]]):
     process `k // batch_size % num_processes`: runs with the same global batch see the same samples in the same step.
 
     A stream has lanes, as many for each process, which its batches go round among, as those of a loader go round among
-    its workers: every worker reads a lane of its own. Which videos of a stream a step sees depends on their number.
+    its workers: every worker reads a lane of its own. Which videos of a stream a step sees depends on their number. A
+    pass over a stream is `length` samples, whatever its weight: it may take several epochs, or end in the midst of one.
 
     Args:
         sources: The sources, with `length`, `weight`, `sequential` and `lanes`. A stream without a length must be
@@ -118,8 +121,10 @@ class EpochSampler(Sampler[list[Key]]):
         if self._cached[0] != epoch:
             order = self._order(epoch)
             takes = none_of(order) if self._quotas == self._lengths else takes_of(order)
-            lanes = self._into_lanes(epoch, order) if any(self._sequential) else none_of(order)
-            self._cached = (epoch, [order, takes, lanes])
+            lanes = turns = none_of(order)
+            if any(self._sequential):
+                lanes, turns = self._into_lanes(epoch, order, takes)
+            self._cached = (epoch, [order, takes, lanes, turns])
         return Key(epoch, *(int(column[place]) for column in self._cached[1]))
 
     def _key_of_endless(self, sample: int) -> Key:
@@ -129,16 +134,44 @@ class EpochSampler(Sampler[list[Key]]):
         video = since // (self.batch_size * lanes) * self.batch_size + since % self.batch_size
         return Key(0, video, 0, int(self._lane_of(np.int64(sample), lanes)))
 
-    def _into_lanes(self, epoch: int, order: np.ndarray) -> np.ndarray:
-        """Lanes of the samples of an epoch; `order` gets, for streams, the videos of each lane in their own order."""
-        lanes, first = np.zeros_like(order), 0
-        for length, sequential, count in zip(self._lengths, self._sequential, self._lanes):
-            if sequential:  # it is read in its own order, and shuffles itself
-                places = np.flatnonzero((order >= first) & (order < first + length))
-                lanes[places] = self._lane_of(epoch * len(order) + places, count)
-                order[places] = first + takes_of(lanes[places])
-            first += length
-        return lanes
+    def _into_lanes(self, epoch: int, order: np.ndarray, takes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lanes and passes of the samples of an epoch, 0 but for streams.
+
+        For these, `order` gets the videos of each lane in their own order, and `takes` the passes of the epoch.
+        """
+        lanes, turns = np.zeros_like(order), np.zeros_like(order)
+        for number, sequential in enumerate(self._sequential):
+            if not sequential:
+                continue
+            length, quota = self._lengths[number], self._quotas[number]
+            places, lanes_here = self._stream(number, epoch, order)
+            turns_here = np.arange(epoch * quota, (epoch + 1) * quota) // length
+            behind = self._behind(number, epoch)[lanes_here] * (turns_here == turns_here[0])
+            of_lane = takes_of(turns_here * self._lanes[number] + lanes_here) + behind
+            order[places] = sum(self._lengths[:number]) + of_lane  # it is read in its own order, and shuffles itself
+            lanes[places], turns[places] = lanes_here, turns_here
+            if quota != length:
+                takes[places] = turns_here - turns_here[0]
+        return lanes, turns
+
+    def _stream(self, number: int, epoch: int, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the samples of a stream in the order of an epoch, and their lanes."""
+        first = sum(self._lengths[:number])
+        places = np.flatnonzero((order >= first) & (order < first + self._lengths[number]))
+        return places, self._lane_of(epoch * len(order) + places, self._lanes[number])
+
+    def _behind(self, number: int, epoch: int) -> np.ndarray:
+        """Videos that earlier epochs took, by lane, in the pass over a stream that an epoch begins in."""
+        length, quota, count = self._lengths[number], self._quotas[number], self._lanes[number]
+        samples = epoch * quota
+        start = samples - samples % length
+        if count == 1:
+            return np.array([samples - start])
+        behind = np.zeros(count, dtype=np.int64)
+        for earlier in range(start // quota, epoch):
+            _, lanes = self._stream(number, earlier, self._order(earlier))
+            behind += np.bincount(lanes[max(start - earlier * quota, 0) :], minlength=count)
+        return behind
 
     @property
     def _seam(self) -> int:
@@ -169,8 +202,8 @@ class EpochSampler(Sampler[list[Key]]):
         length, quota = self._lengths[number], self._quotas[number]
         if quota == length:
             return np.arange(length)
-        if self._sequential[number]:
-            return np.arange(quota)
+        if self._sequential[number]:  # which of them is a matter of its lanes
+            return np.arange(quota) % length
         rounds, places = np.divmod(np.arange(epoch * quota, (epoch + 1) * quota), length)
         if not self.shuffle:
             return places

@@ -81,7 +81,7 @@ class Source(ABC):
 
     @abstractmethod
     def get(self, index: int, epoch: int) -> Video:
-        """Video number `index`, 0 to `length - 1`. A stream shuffles anew in each `epoch`, others ignore it."""
+        """Video number `index`, 0 to `length - 1`. `epoch` is of a stream the pass, each in another order."""
 
     @abstractmethod
     def num_classes(self) -> int | None:
