@@ -1,6 +1,7 @@
 """Clips and batches: frames, repeated augmentation, unreadable videos, workers, processes, resumption."""
 
 import gc
+import hashlib
 import itertools
 import multiprocessing
 import time
@@ -412,6 +413,20 @@ def test_unreadable_videos_are_named_counted_and_replaced(mixed: Path, caplog: p
     for name in names:
         assert caplog.text.count(f"{name} (number") == 1
     assert_same(first_batches(recipe_for(mixed), 10, batch_size=3), batches)
+
+
+def test_bytes_in_a_stream_that_cannot_be_read_are_one_video_in_all_passes(good: Path, tmp_path: Path) -> None:
+    """Its number in the stream is another one in each, which looked like more and more unreadable videos."""
+    datasets = pytest.importorskip("datasets")
+    films = [film.read_bytes() for film in sorted(good.rglob("*.mp4"))] * 2
+    films[7], films[12] = b"no film", b"another"
+    source = SourceRecipe(path=str(tmp_path), kind="datasets", streaming=True, num_videos=20)
+    datasets.Dataset.from_dict({"video": films}).save_to_disk(str(tmp_path))
+    recipe = recipe_for("", sources=[source], max_bad_share=0.1)
+    loader = build_loader(recipe, batch_size=4, seed=5)
+    assert sum(int(batch["bad"].sum()) for batch in itertools.islice(loader, 20)) == 8  # two in each of four passes
+    digits = [hashlib.sha256(films[i]).hexdigest()[:16] for i in (7, 12)]
+    assert sorted(loader.faults.reasons) == sorted(f"{tmp_path}[sha256 {digits}]" for digits in digits)
 
 
 def test_training_ends_when_too_many_are_bad(mixed: Path) -> None:

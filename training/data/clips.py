@@ -3,7 +3,7 @@
 """Clips: which frames of a video, decoded once, cut into views. A pure function of seed and `Key`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -98,7 +98,7 @@ class ClipDataset(Dataset):
         faults: list[Fault] = []
         for attempt in range(MAX_TRIES):
             rng = self._generator(Purpose.CLIP, key, attempt)
-            name = f"{source.name}[{number}]"
+            name, video = f"{source.name}[{number}]", None
             try:
                 place = None if source.sequential else (id(source), number)
                 video = self.cache.kept(place) or source.get(number, key.turn if source.sequential else key.epoch)
@@ -106,7 +106,8 @@ class ClipDataset(Dataset):
                 self._check_label(video)
                 frames = self.cache.read(place, video, partial(self._choose, source, rng))
             except self._unreadable as error:
-                faults.append(Fault.of(name, error))
+                fault = Fault.of(name, error)
+                faults.append(replace(fault, name=video.lasting_name) if source.sequential and video else fault)
                 number = self._replacement(source, number, key, attempt)
                 continue
             item = {"pixel_values": self.make_views(frames, rng), "bad": int(attempt > 0), "faults": faults}

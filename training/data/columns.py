@@ -156,7 +156,7 @@ def video_of(
         )
     start, total = max(int(start), 0), max(int(total), 0) or None
     piece = f" (frames {start} to {start + total - 1})" if total and start else ""
-    return Video(path + piece if path else name, content, label, start, total, pattern)
+    return Video(path + piece if path else name, content, label, start, total, pattern, numbered=not path)
 
 
 def class_of(label: Any, numbers: Mapping[str, int] | None) -> int | None:

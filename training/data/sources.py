@@ -5,6 +5,7 @@
 The kinds of sources: list files and folders (`files.py`), tar shards (`shards.py`), `datasets` (`hub.py`).
 """
 
+import hashlib
 import itertools
 import os
 from abc import ABC, abstractmethod
@@ -24,6 +25,7 @@ VIDEO_SUFFIXES = frozenset(suffix[1:] for suffix in inference_sources.VIDEO_SUFF
 HIGHEST_LABEL = np.iinfo(np.int32).max  # of the type in which a table keeps labels
 LABELS = f"labels start from 0, and end at {HIGHEST_LABEL}"
 BATCH = 4096  # texts that go into a table at a time
+DIGITS = 16  # of a hash that names a video
 PICTURE_SUFFIXES = frozenset(suffix[1:] for suffix in indexed_videos_videomae_v2.PICTURE_SUFFIXES)
 
 
@@ -38,6 +40,7 @@ class Video:
         start: First frame that belongs to it.
         total: Frames from `start` on that belong to it; None: all.
         pattern: Names of the pictures in a folder, by their number.
+        numbered: Whether it is named by its number, having no path.
     """
 
     name: str
@@ -46,6 +49,14 @@ class Video:
     start: int = 0
     total: int | None = None
     pattern: str = "img_{:05}.jpg"
+    numbered: bool = False
+
+    @property
+    def lasting_name(self) -> str:
+        """Name that it also has where it comes from a stream, which numbers videos anew in each pass."""
+        if not self.numbered or not isinstance(self.content, bytes):
+            return self.name
+        return f"{self.name.rpartition('[')[0]}[sha256 {hashlib.sha256(self.content).hexdigest()[:DIGITS]}]"
 
 
 def picture_names(folder: str) -> list[str]:
