@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -933,6 +934,29 @@ def test_a_split_that_is_not_there(video: Path, tmp_path: Path) -> None:
     recipe = SourceRecipe(kind="datasets", path=str(tmp_path), split="test", video_column="film")
     with pytest.raises(ValueError, match=r"has no split `test`, it has: train\. Set `split`"):
         open_source(recipe, labelled=False, seed=0, shuffle=False)
+    recipe.split = "train[:4]"
+    assert open_source(recipe, labelled=False, seed=0, shuffle=False).length == 4
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", [None, "validation"])
+def test_splits_of_a_single_saved_data_set(tmp_path: Path, name: str | None, streaming: bool) -> None:
+    """It may have been a split of another one, and may be asked for by its name, by the default, or in part."""
+    rows = datasets.Dataset.from_dict({"video": [f"{i}.mp4" for i in range(8)]}, split=name)
+    rows.save_to_disk(str(tmp_path))
+
+    def names(split: str, count: int) -> list[str]:
+        recipe = SourceRecipe(str(tmp_path), "datasets", split=split, streaming=streaming)
+        source = open_source(recipe, labelled=False, seed=0, shuffle=False)
+        return [source.get(i, 0).content for i in range(count)]
+
+    assert names("train", 8) == names(name or "train", 8) == rows["video"][:]
+    for split in {"train", name or "train"}:
+        assert names(f"{split}[6:]", 3 if streaming else 2)[:3] == [*rows["video"][6:], *["6.mp4"] * streaming]
+        assert names(f"{split}[:1]+{split}[50%:75%]", 3) == ["0.mp4", "4.mp4", "5.mp4"]
+    for split in ("test", "test[:2]", "train[:"):
+        with pytest.raises(ValueError, match=rf"has no split `{re.escape(split)}`, it has: {name or 'train'}\. Set"):
+            names(split, 1)
 
 
 @pytest.mark.parametrize("labels", [[0, None], [0, -1], [0.0, 1.5], ["run", None]])

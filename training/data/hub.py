@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 SHUFFLE_BUFFER = 128
 # What reads a path that is a single file, by its ending.
 FILE_READERS = {".parquet": "parquet", ".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json"}
+DEFAULT_SPLIT = "train"
 # Videos that a stream remembers, so that going back a little does not mean starting over.
 REMEMBERED = 64
 
@@ -234,16 +235,32 @@ def _open(recipe: "SourceRecipe") -> "Dataset | IterableDataset":
 
     path, split = recipe.path, recipe.split
     if any(os.path.isfile(os.path.join(path, name)) for name in ("state.json", "dataset_dict.json")):
-        found = datasets.load_from_disk(path)
-        if isinstance(found, datasets.DatasetDict) and split not in found:
-            raise ValueError(f"{path} has no split `{split}`, it has: {', '.join(found)}. Set `split`.")
-        dataset = found[split] if isinstance(found, datasets.DatasetDict) else found
+        dataset = _saved(path, split)
         return dataset.to_iterable_dataset() if recipe.streaming else dataset
     options: dict[str, Any] = {"split": split, "streaming": recipe.streaming}
     reader = FILE_READERS.get(os.path.splitext(path)[1].lower())
     if reader and not os.path.isdir(path):
         return datasets.load_dataset(reader, data_files={split.partition("[")[0]: path}, **options)
     return datasets.load_dataset(path, **options)
+
+
+def _saved(path: str, split: str) -> "Dataset":
+    """A split of a saved data set, or a part of one such as `train[:100]`."""
+    import datasets
+
+    found = datasets.load_from_disk(path)
+    if isinstance(found, datasets.DatasetDict):
+        splits = named = dict(found)
+    else:  # a single one, which the default stands for as well
+        named = {str(found.split or DEFAULT_SPLIT): found}
+        splits = {DEFAULT_SPLIT: found, **named}
+    if split in splits:
+        return splits[split]
+    try:
+        parts = datasets.ReadInstruction.from_spec(split).to_absolute({name: len(splits[name]) for name in splits})
+    except ValueError:
+        raise ValueError(f"{path} has no split `{split}`, it has: {', '.join(named)}. Set `split`.") from None
+    return datasets.concatenate_datasets([splits[part.splitname].select(range(part.from_, part.to)) for part in parts])
 
 
 @contextmanager
