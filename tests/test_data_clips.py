@@ -279,8 +279,11 @@ def test_evaluation_ignores_weights_and_needs_an_end(good: Path, tmp_path: Path)
     sources = [SourceRecipe(path=str(good / name), kind="folder", weight=weight) for name, weight in weights.items()]
     loader = build_loader(recipe_for("", sources=sources, views=1), batch_size=4, training=False)
     assert sorted(key.video for keys in loader.batch_sampler for key in keys) == list(range(10))
+    stream = stream_recipe(good, tmp_path, 0)
+    assert sum(len(keys) for keys in build_loader(stream, batch_size=4, training=False).batch_sampler) == 10
+    stream.sources[0].path_pattern = "."  # which it cannot count in advance
     with pytest.raises(ValueError, match="cannot be gone through once"):
-        build_loader(stream_recipe(good, tmp_path, 0), batch_size=4, training=False)
+        build_loader(stream, batch_size=4, training=False)
 
 
 # several sources

@@ -898,10 +898,19 @@ def stream_of(count: int, seed: int | None = None, **options: object) -> StreamS
 
 def test_a_stream_is_told_how_many_videos_it_has(video: Path, tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"video": [str(video)] * 3, "label": [0, 1, 0]}).save_to_disk(str(tmp_path))
+    datasets.Dataset.from_dict({"video": [str(video)] * 9}).to_parquet(tmp_path / "rows.parquet")
     recipe = SourceRecipe(kind="datasets", path=str(tmp_path), streaming=True, num_videos=7)
     assert open_source(recipe, labelled=True, seed=0, shuffle=True).length == 7
     recipe.num_videos = None
+    assert open_source(recipe, labelled=True, seed=0, shuffle=True).length == 3
+    recipe.path_pattern = "."
     assert open_source(recipe, labelled=True, seed=0, shuffle=True).length is None
+    rows = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "rows.parquet"), split="train", cache_dir=tmp_path / "cache"
+    )
+    rows.select(range(5)).save_to_disk(str(tmp_path / "few"))  # and it still describes the table that they are of
+    recipe = SourceRecipe(kind="datasets", path=str(tmp_path / "few"), streaming=True)
+    assert open_source(recipe, labelled=False, seed=0, shuffle=True).length == 5
     datasets.Dataset.from_dict({"video": ["a", "b", "c"]}).to_parquet(tmp_path / "hub" / "data.parquet")
     description = "dataset_info: {splits: [{name: train, num_bytes: 9, num_examples: 3}]}"
     (tmp_path / "hub" / "README.md").write_text(f"---\n{description}\n---\n")

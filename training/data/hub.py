@@ -222,21 +222,24 @@ def open_hub_source(
         "label_column": recipe.label_column if labelled else None, "pattern": recipe.pattern,
     }  # fmt: skip
     with _naming_damage(recipe.path):
-        dataset = _open(recipe)
+        dataset, length = _open(recipe), recipe.num_videos
+        if recipe.streaming and isinstance(dataset, datasets.Dataset):
+            if not path_pattern:  # what it says may be of the data set that it was made from
+                length = length or len(dataset)
+            dataset = dataset.to_iterable_dataset()
         if isinstance(dataset, datasets.IterableDataset):
             order = {"seed": seed if shuffle else None, "lanes": lanes}
-            return StreamSource(dataset, length=recipe.num_videos, **order, **common)
+            return StreamSource(dataset, length=length, **order, **common)
         return DatasetSource(dataset, **common)
 
 
 def _open(recipe: "SourceRecipe") -> "Dataset | IterableDataset":
-    """The data set of a recipe; `ValueError` if it has no such split."""
+    """The data set of a recipe, a saved one as it is; `ValueError` if it has no such split."""
     import datasets
 
     path, split = recipe.path, recipe.split
     if any(os.path.isfile(os.path.join(path, name)) for name in ("state.json", "dataset_dict.json")):
-        dataset = _saved(path, split)
-        return dataset.to_iterable_dataset() if recipe.streaming else dataset
+        return _saved(path, split)
     options: dict[str, Any] = {"split": split, "streaming": recipe.streaming}
     reader = FILE_READERS.get(os.path.splitext(path)[1].lower())
     if reader and not os.path.isdir(path):
