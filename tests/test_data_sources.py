@@ -1062,11 +1062,11 @@ def test_lanes_of_a_parquet_file_are_row_groups(tmp_path: Path) -> None:
 
 
 def test_a_lane_that_ends_too_early_goes_on_with_the_next(caplog: pytest.LogCaptureFixture) -> None:
-    source = stream_of(6, lanes=2, length=6)  # of three rows each
+    source = stream_of(6, lanes=2, length=7)  # of three rows each
     assert [source.get(2 * place + 1, 0).content for place in range(6)] == [f"{i}.mp4" for i in (3, 4, 5, 0, 1, 2)]
     assert not caplog.records
     assert source.get(2 * 6 + 1, 0).content == "3.mp4"
-    assert "announces 6 videos and has 6; it starts over" in caplog.text
+    assert "announces 7 videos and, in what should be all of it, has 6; it starts over" in caplog.text
     with pytest.raises(ValueError, match="holds no videos"):
         stream_of(6, lanes=2, path_pattern="none").get(0, 0)
     assert [stream_of(6, lanes=2, path_pattern="^[45]").get(i, 0).content for i in (0, 1)] == ["4.mp4", "4.mp4"]
@@ -1075,10 +1075,38 @@ def test_a_lane_that_ends_too_early_goes_on_with_the_next(caplog: pytest.LogCapt
 def test_stream_that_is_shorter_than_it_says(caplog: pytest.LogCaptureFixture) -> None:
     source = stream_of(3, length=5)
     assert [source.get(i, 0).content for i in range(5)] == ["0.mp4", "1.mp4", "2.mp4", "0.mp4", "1.mp4"]
-    assert "announces 5 videos and has 3" in caplog.text
+    assert "announces 5 videos and, in what should be all of it, has 3" in caplog.text
     with pytest.raises(ValueError, match="holds no videos"):
         stream_of(3, path_pattern="none").get(0, 0)
     assert stream_of(9, path_pattern="^[4-6]").get(1, 0).content == "5.mp4"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "length", "lanes", "said"),
+    [
+        ([100, 300], 400, 2, "part 2 of 2, which one worker reads, should have 200 and has more than 242"),
+        ([200, 200], 400, 2, None),
+        ([100] * 3, 300, 2, None),  # the lane of two files has another one in the next pass
+        ([400], 300, 1, "part 1 of 1, which one worker reads, should have 300 and has more than 351"),
+        ([300], 300, 1, None),
+        ([300], None, 1, None),
+    ],
+)
+def test_videos_that_no_pass_comes_to(
+    sizes: list[int], length: int | None, lanes: int, said: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def rows(counts: list[int]) -> Iterator[dict[str, str]]:
+        for count in counts:
+            yield from ({"video": f"{i}.mp4"} for i in range(count))
+
+    stream = datasets.IterableDataset.from_generator(rows, gen_kwargs={"counts": sizes})
+    for lane in range(lanes):
+        source = StreamSource(stream, length=length, lanes=lanes)
+        for turn in range(3):
+            assert source.get((length or 300) // lanes * lanes - lanes + lane, turn).name
+    found = [record.getMessage() for record in caplog.records]
+    assert len(found) == (said is not None)
+    assert not said or said in found[0]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@
 
 import itertools
 import logging
+import math
 import os
 import re
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Lanes share the videos by chance where a stream is mixed with others: a surplus is many of these standard deviations.
+DEVIATIONS = 3.0
+WAY_OUT = "Set `num_videos` to the number that there is, and have files of about the same size."
 # Videos that a stream holds to shuffle them, in every worker: their files lie in memory.
 SHUFFLE_BUFFER = 128
 # What reads a path that is a single file, by its ending.
@@ -99,7 +103,8 @@ class StreamSource(Source):
 
     Every worker process reads a lane of its own: some of the shards or, of too few shards, every n-th row of one.
     Going on after an interruption reads what was there before and drops it. A lane that ends before the pass goes on
-    with the shards of the next one, in another order; a stream with fewer videos than it announces starts over.
+    with the shards of the next one, in another order; a stream with fewer videos than it announces starts over. Videos
+    that a lane has not come to when the pass ends are left out of it. Where they are many, the log says so.
 
     Args:
         dataset: Has a column of type `Video`, of paths, or of bytes.
@@ -139,6 +144,7 @@ class StreamSource(Source):
         self._length = length if length or self._wanted else _announced_length(dataset)
         self._rows: Iterator[Video] | None = None
         self._lane, self._epoch, self._next = -1, -1, 0
+        self._in_own = self._judged = self._judging = False
         self._recent: deque[Video] = deque(maxlen=REMEMBERED)
 
     @property
@@ -151,6 +157,8 @@ class StreamSource(Source):
     def get(self, index: int, epoch: int) -> Video:
         place, lane = divmod(index, self.lanes)
         if self._rows is None or (lane, epoch) != (self._lane, self._epoch) or place < self._next - len(self._recent):
+            if (lane, epoch) == (self._lane, self._epoch + 1):
+                self._judge()
             self._rows, self._lane, self._epoch, self._next = self._passes(epoch, lane), lane, epoch, 0
             self._recent.clear()
         try:
@@ -162,22 +170,55 @@ class StreamSource(Source):
             raise
         return self._recent[place - self._next]
 
+    def _judge(self) -> None:
+        """Once, at the end of a pass: read on a little, to tell of many videos that the lane did not come to."""
+        if self._judged or self._rows is None or self._length is None or not self._in_own:
+            return
+        share = self._length * self._held(self._lane)
+        margin = DEVIATIONS * math.sqrt(share)
+        if self._next + margin < share:  # it has more shards than other lanes: those know
+            return
+        self._judged = self._judging = True
+        with suppress(Exception):  # what is wrong with a video is said where it is wanted
+            while self._next <= share + margin and next(self._rows, None):
+                self._next += 1
+        self._judging = False
+        if self._next > share + margin:
+            logger.warning(
+                "%s announces %d videos, and a pass over so many leaves some out: part %d of %d, which one worker "
+                "reads, should have %d and has more than %d. %s",
+                self.name, self._length, self._lane + 1, self.lanes, round(share), self._next - 1, WAY_OUT,
+            )  # fmt: skip
+
+    def _held(self, lane: int) -> float:
+        """Part of the videos that a lane holds where all shards are of one size."""
+        count = self._dataset.num_shards
+        shards = min(count, self.lanes)
+        readers = len(range(lane % shards, self.lanes, shards))
+        return len(range(lane % shards, count, shards)) / count / readers
+
     def _passes(self, epoch: int, lane: int) -> Iterator[Video]:
         """Videos of one lane in one pass; when it ends too early, those of the next ones."""
         number = total = empty = 0
         while True:
-            before = total
+            before, self._in_own = total, number == 0
             for row in self._read(epoch, number, (lane + number) % self.lanes):
                 if self._wanted is None or self._wanted.search(path_of(row[self._video])):
                     name = f"{self.name}[{total * self.lanes + lane}]"
                     yield video_of(row, self._video, self._label, name, self._pattern)
                     total += 1
+            self._in_own = False
+            if self._judging:
+                return
             empty = empty + 1 if total == before else 0
             if empty == self.lanes:
                 raise DataError(f"{self.name} holds no videos. Check `split` and `path_pattern`.")
             number += 1
-            if number == self.lanes and self._length is not None:  # all of it, and it did not last for a lane
-                logger.warning("%s announces %d videos and has %d; it starts over.", self.name, self._length, total)
+            if number == self.lanes and total < (self._length or 0):  # all of it, and it did not last for a lane
+                logger.warning(
+                    "%s announces %d videos and, in what should be all of it, has %d; it starts over. %s",
+                    self.name, self._length, total, WAY_OUT,
+                )  # fmt: skip
 
     def _read(self, epoch: int, number: int, lane: int) -> Iterator[dict[str, Any]]:
         """Rows of one pass over a lane."""
