@@ -19,9 +19,9 @@ from .foreign_settings_videomae_v2 import translate_config
 from .masking_videomae_v2 import MASKS, RUNNING_CELL_RATIOS
 
 
-# Architecture of every published size: ViT-g by the paper's Table 7 (but the decoder of the released checkpoint has 2234
-# MLP channels where that says 2048), the encoders of ViT-B to ViT-H as in VideoMAE (3.3), decoders by appendix B, that of
-# ViT-B by 4.2; ViT-S is not in the paper. What is not named here is the default of `VideoMAEv2Config`.
+# Architecture of every published size: ViT-g by the paper's Table 7 (but the decoder of the released checkpoint has
+# 2234 MLP channels where that says 2048), the encoders of ViT-B to ViT-H as in VideoMAE (3.3), decoders by appendix B,
+# that of ViT-B by 4.2; ViT-S is not in the paper. What is not named here is the default of `VideoMAEv2Config`.
 PRESETS: dict[str, dict[str, int]] = {
     "small": {
         "hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536,
