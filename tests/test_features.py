@@ -470,16 +470,22 @@ def test_a_line_of_the_index_with_a_value_of_another_type_is_named(
         FeatureStore(tmp_path, {})
 
 
-def test_features_that_do_not_fit_into_the_memory_are_refused(
-    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("tokens", "vectors"), [("clip", 1), ("tubelet", 2), ("all", 32)])
+def test_a_video_whose_features_do_not_fit_into_the_memory_is_reported_and_the_rest_goes_on(
+    model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: str, vectors: int
 ) -> None:
-    size = 5 * 32 * 4  # clips, width, bytes
-    monkeypatch.setattr(feature_values, "MAX_BYTES", size)
-    assert run(model, videos / "a.mp4", "--out", tmp_path / "out").exit_code == 0
+    size, out = 5 * vectors * 32 * 4, tmp_path / "out"  # clips, vectors of each, width, bytes
+    command = (model, videos, "--out", out, "--tokens", tokens, "--batch-size", 1)
     monkeypatch.setattr(feature_values, "MAX_BYTES", size - 1)
-    result = run(model, videos / "a.mp4", "--out", tmp_path / "other")
+    result = run(*command)
     assert result.exit_code == 1
     assert f"The features of {videos / 'a.mp4'} would take" in result.stderr
+    assert "2 videos written to" in result.stderr
+    assert "1 of 3 videos could not be read, or not to the end; see above." in result.stderr
+    assert list(index_of(out)) == ["sub/a.mp4", "sub/b.avi"]
+    monkeypatch.setattr(feature_values, "MAX_BYTES", size)
+    assert run(*command).exit_code == 0
+    assert load(out / "a.mp4.safetensors")["features"].nbytes == size
 
 
 @needs_avx2

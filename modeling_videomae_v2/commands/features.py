@@ -83,7 +83,8 @@ def features(
     Takes any checkpoint: pre-trained, a classifier or a bare encoder. The same
     command goes on where it was interrupted: finished videos are left as they are.
 
-    Videos that cannot be read are reported, and the exit code is then 1.
+    Videos that cannot be read, and those whose features are too many for the
+    memory, are reported, and the exit code is then 1.
     """
     reporter = Reporter(quiet)
     if tokens not in TOKENS:
@@ -99,7 +100,7 @@ def features(
 
     from ..inference.clips import choose_sampling, clips_of
     from ..inference.engine import BatchRunner, DecodeAhead
-    from ..inference.feature_values import describe_settings, features_of
+    from ..inference.feature_values import check_size, describe_settings, features_of
     from ..inference.loading import load_checkpoint
     from ..inference.store import FeatureStore, require_pyarrow
     from ..video_sources_videomae_v2 import import_av
@@ -129,7 +130,9 @@ def features(
         reporter.note(f"{done} finished already.")
 
     def decode(source: Source) -> Iterator["Clip"]:
-        return clips_of(source.address, checkpoint.processor, sampling)
+        for clip in clips_of(source.address, checkpoint.processor, sampling):
+            check_size(source, clip, checkpoint.model.config, tokens)  # raised here, it is an error of this video alone
+            yield clip
 
     with reporter.progress(len(left)), DecodeAhead(left, decode, workers, 2 * batch_size) as decoded:
         failed = _write_all(runner, decoded, left, store, reporter)
@@ -161,14 +164,13 @@ def _write_all(
 ) -> int:
     """Write each video as it is finished; returns how many could not be read."""
     from ..inference.engine import Finished
-    from ..inference.feature_values import check_size, join
+    from ..inference.feature_values import join
 
     failed = 0
     rows: dict[int, list[Result]] = {}
     for event in runner.run(decoded):
         reporter.advance(event)
         if not isinstance(event, Finished):
-            check_size(sources[event.video], event)
             rows.setdefault(event.video, []).append(event)
             continue
         results = rows.pop(event.video, [])

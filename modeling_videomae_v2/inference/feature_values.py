@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from .clips import Sampling
+from ..configuration_videomae_v2 import VideoMAEv2Config
+from .clips import Clip, Sampling
 from .engine import Result
 from .loading import Checkpoint
 from .sources import Source
@@ -37,9 +38,12 @@ def features_of(model: torch.nn.Module, pixel_values: torch.Tensor, tokens: str)
     return outputs.last_hidden_state.unflatten(1, (steps, -1)).mean(dim=2)
 
 
-def check_size(source: Source, result: Result) -> None:
+def check_size(source: Source, clip: Clip, config: VideoMAEv2Config, tokens: str) -> None:
     """`ValueError` if the features of the video that this is a clip of are too many for the memory."""
-    size = result.clip.count * result.outputs.numel() * result.outputs.element_size()
+    frames, _, height, width = clip.views.shape[1:]
+    steps = frames // config.tubelet_size
+    vectors = {"clip": 1, "tubelet": steps, "all": steps * (height // config.patch_size) * (width // config.patch_size)}
+    size = clip.count * vectors[tokens] * config.hidden_size * torch.float32.itemsize
     if size > MAX_BYTES:
         raise ValueError(
             f"The features of {source.address} would take {size / 1024**3:.1f} GiB of memory. Use --tokens clip or "
