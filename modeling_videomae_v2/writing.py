@@ -5,6 +5,7 @@
 import contextlib
 import io
 import os
+import secrets
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -32,13 +33,13 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A name beside `path` for a file that becomes `path` when it is on the disk.
+    """A name beside `path` for a file that becomes `path` when it is on the disk; of several writers, the last one's.
 
     Raises:
         OSError: It could not be written; there is nothing of it then.
     """
     name = path.name if len(os.fsencode(path.name)) <= LONGEST_NAME else sha256(os.fsencode(path.name)).hexdigest()
-    aside = path.with_name(f".{name}.{os.getpid()}")
+    aside = path.with_name(f".{name}.{secrets.token_hex(4)}")  # in a container, many a process is number 1
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)

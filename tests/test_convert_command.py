@@ -610,6 +610,17 @@ def test_a_name_may_be_as_long_as_the_file_system_takes(name: str, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_two_that_write_a_file_at_once_both_succeed(tmp_path: Path) -> None:
+    """In containers, both may have the same number."""
+    with written_aside(tmp_path / "file") as one:
+        one.write_text("of the last")
+        with written_aside(tmp_path / "file") as two:
+            two.write_text("of the first")
+        assert (tmp_path / "file").read_text() == "of the first"
+    assert (tmp_path / "file").read_text() == "of the last"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_options_that_mean_nothing(finetuned, tmp_path: Path) -> None:
     save(tmp_path / "a.pth", finetuned)
     assert "`--revision` 'v2'" in refusal(tmp_path / "a.pth", tmp_path / "ours", *TINY, "--revision", "v2")

@@ -158,6 +158,12 @@ def test_npy_and_parquet(model: Path, videos: Path, tmp_path: Path, monkeypatch:
     expected = expected_features(model, videos / "a.mp4", [0, 20, 40])
     torch.testing.assert_close(torch.from_numpy(values), expected, atol=1e-5, rtol=1e-5)
 
+    (out / table[1]["file"]).unlink()
+    again = run(model, videos / "sub" / "a.mp4", "--out", out, "--format", "npy", "--parquet", "--stride", "20f")
+    assert again.exit_code == 0
+    rows = parquet.read_table(out.absolute() / "index.parquet").to_pylist()
+    assert {row["name"] for row in rows} == {"a.mp4", "sub/a.mp4", "sub/b.avi"} - {table[1]["name"]} | {"a.mp4"}
+
 
 def test_names_that_are_no_text_or_leave_no_room_for_a_suffix(model: Path, videos: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")

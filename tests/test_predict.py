@@ -291,6 +291,21 @@ def test_a_class_whose_name_is_no_text(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "line.png").width > 800
 
 
+def test_long_names_in_a_picture_are_cut(tmp_path: Path) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    labels = ["pretending_to_put_something_onto_something", "pretending to put something onto something else", "short"]
+    scores = VideoScores("x" * 200 + ".mp4", labels, top_k=2, keep_all=True)
+    clip = Clip(0, 1, 0.0, 4.0, 4.0, 25.0, torch.empty(0))
+    scores.add(Result(0, clip, torch.empty(0)), np.array([0.5, 0.3, 0.2], dtype=np.float32))
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        write_picture(scores, tmp_path / "line.svg")
+    texts = re.findall("<text[^>]*>([^<]*)</text>", (tmp_path / "line.svg").read_text(encoding="utf-8"))
+    assert "pretending_to_put_something_onto_some..." in texts
+    assert "pretending to put something onto..." in texts
+    assert "short" in texts
+    assert "x" * 107 + "..." in texts
+
+
 def test_time_lines_of_several_videos_go_into_a_folder(model: Path, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     for name in ("a.mp4", "sub/a.mp4"):

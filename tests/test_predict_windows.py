@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The window that slides over a video: right frames, right times, every frame decoded once."""
 
+import io
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -230,6 +233,33 @@ def test_a_processor_that_takes_all_frames_takes_those_of_films(tmp_path: Path) 
     (clip,) = clips_of(film, processor, Sampling())
     assert torch.equal(clip.views, processor(film, **UNFINISHED)["pixel_values"])
     assert clip.views.shape == (1, 30, 3, 16, 16)
+
+
+def write_changing(path: Path) -> Path:
+    """A stream of 30 pictures of 80 x 48 pixels, and 30 of 48 x 80."""
+    with open(path, "wb") as file:
+        for start, (width, height) in ((0, (80, 48)), (30, (48, 80))):
+            part = io.BytesIO()
+            with av.open(part, "w", format="mpegts") as container:
+                stream = container.add_stream("mpeg2video", rate=25, width=width, height=height, pix_fmt="yuv420p")
+                for i in range(30):
+                    frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 4 * (start + i), np.uint8))
+                    frame.pts, frame.time_base = start + i, Fraction(1, 25)
+                    container.mux(stream.encode(frame))
+                container.mux(stream.encode())
+            file.write(part.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("num_crops", [1, 3])
+def test_pictures_that_change_their_shape_on_the_way(tmp_path: Path, num_crops: int, monkeypatch) -> None:
+    """Windows share frames, which are decoded at several times."""
+    monkeypatch.setattr(windows, "MAX_CHUNK_BYTES", 1)
+    path = write_changing(tmp_path / "x.ts")
+    processor = VideoMAEv2VideoProcessor(num_frames=4, num_crops=num_crops, **SIDES)
+    clips = list(clips_of(path, processor, Sampling(frames(16), frames(5))))
+    assert len(clips) > 5
+    assert {clip.views.shape for clip in clips} == {(num_crops, 4, 3, 16, 16)}
 
 
 def test_a_window_is_one_clip_whatever_the_processor_takes_of_a_video(tmp_path: Path) -> None:

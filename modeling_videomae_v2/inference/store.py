@@ -180,11 +180,14 @@ class FeatureStore:
         shutil.copymode(self._folder / SETTINGS, path)  # or nobody else could read it
 
     def write_parquet(self) -> Path:
-        """Write the index as a table with a row for each clip: name, video, file, row, start, end, duration, fps."""
+        """Write the index as a table with a row for each clip: name, video, file, row, start, end, duration, fps.
+
+        Features whose file is gone or incomplete have none.
+        """
         import pyarrow
         import pyarrow.parquet
 
-        records = [self._records[name] for name in sorted(self._records)]
+        records = [self._records[name] for name in sorted(self._records) if self._is_whole(self._records[name])]
         lengths = [len(record["start"]) for record in records]
         columns: dict[str, Any] = {
             name: np.repeat([_as_text(record[name]) for record in records], lengths).tolist() if records else []

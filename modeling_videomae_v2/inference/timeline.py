@@ -3,7 +3,6 @@
 """The time line of a video: as CSV, and as a picture that can be read for minutes and for hours."""
 
 import csv
-import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ MAX_CLASSES = 8
 # Distances between time marks, in seconds; the first that gives at most so many of them is taken.
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 MAX_TIME_MARKS = 11
+ELLIPSIS = "..."
 
 
 def write_csv(scores: VideoScores, path: Path) -> None:
@@ -96,7 +96,12 @@ def write_picture(scores: VideoScores, path: Path) -> None:
 
 def _short(text: str, width: int) -> str:
     """Text of at most so many letters, in which `$` is a dollar and begins no formula."""
-    return textwrap.shorten(printable(text), width, placeholder="...").replace("$", r"\$")
+    text = printable(text)
+    if len(text) > width:
+        cut = text[: width - len(ELLIPSIS)]
+        words = cut.rpartition(" ")[0]
+        text = (words if len(words) > width // 2 else cut) + ELLIPSIS
+    return text.replace("$", r"\$")
 
 
 def _choose_classes(values: np.ndarray, scores: VideoScores) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torchvision.transforms.v2.functional import resize
 
 from ..video_decoding_videomae_v2 import FramesRecounted, VideoReader
 
@@ -110,7 +111,12 @@ def window_starts(total: int, span: int, stride: int, num_frames: int) -> list[i
 
 
 class WindowReader(VideoReader):
-    """A video, read from its start to its end in windows. Arguments and errors are those of `VideoReader`."""
+    """A video, read from its start to its end in windows. Arguments and errors are those of `VideoReader`.
+
+    Where frames change their size on the way, those of the first ones count for all of them.
+    """
+
+    _size: torch.Size | None = None
 
     def time_of(self, position: int) -> float:
         """Seconds from the first frame to the one at `position`; `num_frames` stands for the end of the last one."""
@@ -208,7 +214,11 @@ class WindowReader(VideoReader):
         at_once = max(MAX_CHUNK_BYTES // max(context.width * context.height * 3, 1), 4)
         for i in range(0, len(positions), at_once):
             some = positions[i : i + at_once]
-            kept.update(zip(some, prepare(self.get_frames(some)), strict=True))
+            frames = self.get_frames(some)
+            self._size = self._size or frames.shape[-2:]
+            if frames.shape[-2:] != self._size:
+                frames = resize(frames, list(self._size), antialias=True)
+            kept.update(zip(some, prepare(frames), strict=True))
 
 
 __all__ = ["Length", "Window", "WindowReader", "window_indices", "window_starts"]
