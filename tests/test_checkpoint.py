@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
+from full_disk import full_disk
 from processes import forget_processes
 from safetensors.torch import load_file
 from systems import NOT_A_DIRECTORY
@@ -224,6 +225,13 @@ def test_a_checkpoint_that_finds_no_room_is_named(place: str, tmp_path: Path, mo
 
     monkeypatch.setattr(place, fail)
     with pytest.raises(OSError, match=r"checkpoints/\.writing.* cannot be written: .*No space left on device\.$"):
+        run.keeper.save(Progress(step=1, samples_seen=4))
+
+
+def test_a_disk_that_is_full_is_told_by_what_is_free(tmp_path: Path) -> None:
+    """PyTorch says where its file ended, and not why."""
+    run = begin(tmp_path)
+    with full_disk(), pytest.raises(OSError, match=r"cannot be written: .*(\d MiB are free there\)|File too large)\.$"):
         run.keeper.save(Progress(step=1, samples_seen=4))
 
 

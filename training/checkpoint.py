@@ -217,7 +217,10 @@ class CheckpointKeeper:
             with quiet():
                 dcp.save(self._state(), storage_writer=dcp.FileSystemWriter(folder, sync_files=True))
         except CheckpointException as error:
-            raise OSError(f"{folder} cannot be written: {_reason(error)}.") from error
+            reason = _reason(error)
+            if "enforce fail" in reason:  # what PyTorch may say of a full disk
+                reason += f" ({shutil.disk_usage(folder.parent).free / 2**20:,.1f} MiB are free there)"
+            raise OSError(f"{folder} cannot be written: {reason}.") from error
 
     def _read_weights(self, folder: Path) -> None:
         if self.accelerator.distributed_type == DistributedType.DEEPSPEED:

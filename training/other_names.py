@@ -9,6 +9,7 @@ transformers' `TrainingArguments`, and some that resemble them. Keys that have t
 
 OTHER_NAMES = {
     # the research code: data and model
+    "data_set": "data.sampling",
     "data_path": "data.sources.0.path",
     "data_root": "data.sources.0.root",
     "fname_tmpl": "data.sources.0.pattern",
