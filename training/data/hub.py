@@ -14,7 +14,7 @@ from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from .chance import Purpose, generator
-from .columns import batches_of, class_names, class_of, is_text, matching_rows, path_of, undecoded, video_of
+from .columns import batches_of, class_names, class_of, is_text, matching_rows, path_of, row_marks, undecoded, video_of
 from .faults import DataError
 from .sources import Source, Video
 
@@ -89,6 +89,10 @@ class DatasetSource(Source):
             return None
         batches = batches_of(self._dataset, self._label)
         return [class_of(label, self._numbers) for batch in batches for label in batch.to_pylist()]
+
+    def marks(self) -> Iterator[str]:
+        """What tells the videos apart, without reading one."""
+        return row_marks(self._dataset, self._video)
 
     def num_classes(self) -> int | None:
         return None if self._label is None else max(self._count, len(self.classes or ()))

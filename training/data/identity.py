@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .columns import row_marks
 from .files import FolderSource, ListSource
 from .hub import DatasetSource
 from .relabel import RelabelledSource
@@ -46,8 +45,7 @@ def _describe(source: Source, recipe: "SourceRecipe") -> dict[str, Any]:
         labels = [] if source.labels is None else source.labels.tolist()
         return {**known, "digest": digest_of(source.name, repr(labels), *source.paths)}
     if isinstance(source, DatasetSource):
-        marks = row_marks(source._dataset, recipe.video_column)
-        known["digest"] = digest_of(source.name, repr(source.classes), repr(source.labels), *marks)
+        known["digest"] = digest_of(source.name, repr(source.classes), repr(source.labels), *source.marks())
     else:  # a stream, whose rows cannot be looked at without reading it
         known["digest"] = digest_of(source.name)
     taken = {name: getattr(recipe, name) for name in ("split", "video_column", "path_pattern", "pattern")}
