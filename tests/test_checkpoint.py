@@ -116,7 +116,9 @@ def test_what_a_run_leaves(undisturbed: Path) -> None:
     assert [path.name for path in kept] == ["step-00000006", "step-00000008"]
     assert sorted(path.name for path in (undisturbed / "checkpoints").iterdir()) == [path.name for path in kept]
     state = json.loads((kept[0] / "state.json").read_text())
-    assert state["progress"] == {"step": 6, "samples_seen": 6 * 4, "owes_evaluation": False}
+    assert state["progress"] == {
+        "step": 6, "samples_seen": 6 * 4, "owes_evaluation": False, "evaluated_step": None, "evaluated_on": None,
+    }  # fmt: skip
     assert state["plan"]["num_processes"] == 1
     assert state["recipe"]["schedule"]["max_steps"] == STEPS
     own = torch.load(kept[0] / "rank-0.pt", weights_only=True)

@@ -95,6 +95,8 @@ def test_what_is_evaluated_and_kept_as_the_best(tmp_path: Path, export: bool) ->
     seen: dict[str, torch.Tensor] = {}
 
     class Watching:
+        videos = None
+
         def measure(self, model: torch.nn.Module, stopped: Callable[[], bool]) -> dict[str, float]:
             seen.update((name, weight.detach().clone()) for name, weight in model.named_parameters())
             return {"top1": 1.0}
