@@ -31,8 +31,7 @@ def keep_settings(
     if not path.exists():
         with written_aside(path) as aside:
             aside.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        return
-    try:
+    try:  # also what was just written: a run that began at the same time may have replaced it
         before = read_json(path)
     except ValueError as error:
         raise ValueError(f"{error} Choose another folder for {option}.") from error
