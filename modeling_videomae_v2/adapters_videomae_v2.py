@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transformers import PreTrainedModel
-from transformers.utils import CONFIG_NAME, find_adapter_config_file, is_peft_available
+from transformers.utils import ADAPTER_CONFIG_NAME, CONFIG_NAME, find_adapter_config_file, is_peft_available
 
 from .configuration_videomae_v2 import where_from
 from .loading_videomae_v2 import refuse_unfit_adapter
@@ -30,19 +30,28 @@ def adapter_and_base(source: str, settings: Mapping[str, Any]) -> tuple[str, str
     adapter = options.pop("_adapter_model_path", None)
     if adapter is not None:
         return (str(adapter), source) if str(adapter) != source else None
-    if os.path.isfile(os.path.join(source, CONFIG_NAME)):
+    if os.path.isfile(os.path.join(source, settings.get("subfolder") or "", CONFIG_NAME)):
         return None
     file = find_adapter_config_file(source, **{**where_from(settings), **options})
     if file is None:
         return None
     with open(file, encoding="utf-8") as content:
-        base = json.load(content).get("base_model_name_or_path")
-    if not base:
+        found = json.load(content)
+    base = found.get("base_model_name_or_path") if isinstance(found, dict) else None
+    if not base or _is_adapter(base):
+        what = f"an adapter, {base}," if base else "no model"
         raise OSError(
-            f"{source} is an adapter whose adapter_config.json names no model (`base_model_name_or_path`). Load the "
+            f"{source} is an adapter whose adapter_config.json names {what} (`base_model_name_or_path`). Load the "
             "model, and then the adapter with `load_adapter`."
         )
     return source, base
+
+
+def _is_adapter(folder: str) -> bool:
+    """Whether a folder holds an adapter by itself."""
+    return not os.path.isfile(os.path.join(folder, CONFIG_NAME)) and os.path.isfile(
+        os.path.join(folder, ADAPTER_CONFIG_NAME)
+    )
 
 
 def add_adapter(
@@ -80,5 +89,5 @@ def add_adapter(
     whole = f".modules_to_save.{adapter_name}."
     brought = {key.replace(whole, ".") for key in model.state_dict() if whole in key}
     missing = {key for key in info["missing_keys"] if key not in brought}
-    both = {key: [*info.get(key, ()), *loaded.get(key, ())] for key in ("unexpected_keys", "mismatched_keys")}
+    both = {key: {*info.get(key, ()), *loaded.get(key, ())} for key in ("unexpected_keys", "mismatched_keys")}
     return {**info, **both, "missing_keys": missing | set(loaded["missing_keys"])}

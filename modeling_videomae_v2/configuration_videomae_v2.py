@@ -265,10 +265,11 @@ class VideoMAEv2Config(PreTrainedConfig):
         Raises:
             OSError: There is no `config.json`, or an empty one, which transformers takes for the default settings.
         """
+        place = "/".join(filter(None, (str(pretrained_model_name_or_path), kwargs.get("subfolder"))))
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         if not config_dict:
             raise OSError(
-                f"{pretrained_model_name_or_path} has no {CONFIG_NAME}, or an empty one. Name a folder that "
+                f"{place} has no {CONFIG_NAME}, or an empty one. Name a folder that "
                 "`save_pretrained` of a whole model wrote (that of an adapter names its model), or pass `config`."
             )
         return cls._translate(config_dict), kwargs

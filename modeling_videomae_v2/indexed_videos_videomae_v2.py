@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from transformers.video_utils import VideoMetadata
 
 from .video_sources_videomae_v2 import WEBP_HEAD, is_animated_webp, is_bytes, resolve_source
@@ -23,6 +23,12 @@ PICTURE_START = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|BM|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|P[2356]\s", flags=re.DOTALL
 )
 LONGEST_START = 12
+# What makes a picture upright, by its orientation in Exif.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 DOWNLOAD_TIMEOUT = 30.0  # seconds without an answer
 
 
@@ -52,7 +58,7 @@ class Pictures(tuple):
                 source = io.BytesIO(source) if is_bytes(source) else source
                 with Image.open(source) as picture:
                     _refuse_animation(picture)
-                    frames.append(to_rgb(ImageOps.exif_transpose(picture)))
+                    frames.append(to_rgb(_upright(picture)))
             except FileNotFoundError:
                 raise FileNotFoundError(f"There is no picture {name}, frame {i} of {len(self)}.") from None
             except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, its own
@@ -91,6 +97,16 @@ def _is_animated_png(source: Any) -> bool:
             return kind == b"acTL"
         place += 12 + int.from_bytes(length, "big")
     return False
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture, turned and mirrored as its Exif says. (`ImageOps` writes the rest of that again, and may fail.)"""
+    picture.load()  # turns those of TIFF
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # what is no Exif fails in many ways, and says nothing of the pixels
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _refuse_animation(picture: Image.Image) -> None:

@@ -34,9 +34,9 @@ ADVICE_ON_ADAPTERS = (
     "The adapter was trained on another model than its adapter_config.json names (`base_model_name_or_path`), or with "
     "a head for other classes: pass as many (`num_labels`), or load the model that it was merged into."
 )
-LOADS_NO_HEADS = (
-    "This version of transformers leaves out whole layers of an adapter (`modules_to_save`): take 5.18 or later, or "
-    "load the model, and the adapter with `PeftModel.from_pretrained`."
+LEFT_OUT = (
+    "They are in the adapter, and this version of transformers leaves them out (5.17 whole layers, `modules_to_save`; "
+    "others what DoRA adds). Load the model, and then the adapter with `PeftModel.from_pretrained`."
 )
 # to those who only use a checkpoint
 TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
@@ -139,8 +139,10 @@ def refuse_unfit_adapter(model: nn.Module, info: Mapping[str, Any], source: str,
         if part not in PARTS or part in parts:
             problems.append(f"{key}: not in the model")
     if problems:
-        not_renamed = any(re.sub(r"\.modules_to_save\.[^.]+\.", ".", key) in left_over for key in missing)
-        advice = LOADS_NO_HEADS if not_renamed else ADVICE_ON_ADAPTERS
+        # under the names that they have in the file
+        bare = {key: re.sub(r"\.modules_to_save\.[^.]+\.", ".", key) for key in missing}
+        left_out = any({bare[key], bare[key].rpartition(".")[0]} & left_over for key in missing)
+        advice = LEFT_OUT if left_out else ADVICE_ON_ADAPTERS
         raise UnfitWeightsError(f"{unfit_message(source, type(model).__name__, problems)}\n{advice}")
 
 

@@ -156,11 +156,13 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
             # one after the other: of both together, transformers tells what became of the adapter's weights alone
             adapter, base = found
             options = {name: kwargs.pop(name) for name in ("adapter_name", "adapter_kwargs") if name in kwargs}
+            place = where_from(kwargs)
+            kwargs.pop("subfolder", None)  # of the adapter
             model, info = cls.from_pretrained(
                 base, *model_args, ignore_mismatched_sizes=allow_mismatch, output_loading_info=True, **kwargs
             )
             refuse_unfit_weights(model, info, base, allow_mismatch)
-            info = add_adapter(model, info, adapter, allow_mismatch, where_from(kwargs), **options)
+            info = add_adapter(model, info, adapter, allow_mismatch, place, **options)
             return (model, info) if with_info else model
         trained = cls._trained_config(source, kwargs)
         if trained is not None:

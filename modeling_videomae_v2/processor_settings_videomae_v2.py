@@ -112,7 +112,9 @@ def check_scale(
     pixels: torch.Tensor, do_rescale: bool | None, do_normalize: bool | None, image_mean: Any, image_std: Any
 ) -> None:
     """Refuse pixels from 0 to 255 that are to be normalised with statistics of pixels from 0 to 1 (`ValueError`)."""
-    if do_rescale or not do_normalize or np.abs(np.hstack([image_mean, image_std])).max() > 1:
+    mean, std = np.atleast_1d(image_mean), np.atleast_1d(image_std)
+    changes_nothing = not mean.any() and (std == 1).all()
+    if do_rescale or not do_normalize or changes_nothing or max(np.abs(mean).max(), std.max()) > 1:
         return
     highest = pixels.max().item() if pixels.is_floating_point() else 255
     if highest > BRIGHTEST:

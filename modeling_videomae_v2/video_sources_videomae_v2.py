@@ -104,6 +104,13 @@ def fetch(address: str, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
     return content
 
 
+def file_of(address: str) -> str:
+    """The path that a `file://` address stands for; anything else as it is."""
+    if not address.lower().startswith("file://"):
+        return address
+    return urllib.request.url2pathname(urllib.parse.urlparse(address).path)
+
+
 def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]:
     """Name for messages, and what to open: an absolute path, bytes, or a seekable binary file object."""
     if is_bytes(source):
@@ -127,7 +134,7 @@ def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]
     scheme = name.partition("://")[0].lower() if "://" in name else ""  # "zip" of zip://a.mp4::https://host/films.zip
     if scheme in ("http", "https"):
         return name, download(name, timeout)
-    path = urllib.request.url2pathname(urllib.parse.urlparse(name).path) if scheme == "file" else name
+    path = file_of(name)
     if not os.path.exists(path):
         if scheme not in ("", "file"):
             return name, fetch(name)

@@ -101,7 +101,7 @@ def test_what_is_evaluated_and_kept_as_the_best(tmp_path: Path, export: bool) ->
             seen.update((name, weight.detach().clone()) for name, weight in model.named_parameters())
             return {"top1": 1.0}
 
-        def is_best(self, values: dict[str, float]) -> bool:
+        def is_best(self, values: dict[str, float], videos_before: str | None) -> bool:
             return True
 
     run = begin(tmp_path, ema__export=export)

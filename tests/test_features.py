@@ -227,6 +227,11 @@ def test_another_video_of_the_same_name_is_refused(
     )
     assert (tmp_path / "out" / "index.jsonl").read_bytes() == index
     assert result.stderr.endswith("Choose another folder for --out.\n")
+    address = (tmp_path / "B" / "x.mp4").as_uri()
+    assert "A/x.mp4, and file:///" in run(model, address, "--out", "out").stderr.replace("\\", "/")
+    assert run(model, (tmp_path / "A" / "x.mp4").as_uri(), "--out", "out").exit_code == 0  # the same video
+    assert run(model, address, "--out", "other").exit_code == 0
+    assert "other holds the features of" in run(model, "A", "--out", "other").stderr
 
 
 def test_the_same_video_by_another_path_is_finished(

@@ -3,6 +3,7 @@
 """Folders of adapters in the place of a model: the model that they name, checked like any other, with all of them."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ def test_a_head_that_nobody_has_is_told_to_be_new(base: Path, tmp_path: Path):
     write_adapter(base, tmp_path / "adapter", head=False)
     _, info = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "adapter", output_loading_info=True)
     assert info["missing_keys"] == {"classifier.weight", "classifier.bias"}
+    assert info["unexpected_keys"] == info["mismatched_keys"] == set()
 
 
 @pytest.mark.parametrize(
@@ -137,16 +139,41 @@ def test_weights_that_the_adapter_lacks(base: Path, tmp_path: Path, embedded: bo
 @pytest.mark.skipif(LOADS_HEADS_OF_ADAPTERS, reason="this transformers loads heads of adapters")
 def test_a_head_that_this_transformers_leaves_out_is_refused(base: Path, tmp_path: Path):
     write_adapter(base, tmp_path / "adapter")
-    with pytest.raises(UnfitWeightsError, match=r"leaves out whole layers .* take 5\.18 or later"):
+    with pytest.raises(UnfitWeightsError, match=r"leaves them out \(5\.17 whole layers.*`PeftModel"):
         VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "adapter", num_labels=OTHERS)
 
 
 def test_an_adapter_that_names_no_model(base: Path, tmp_path: Path):
     write_adapter(base, tmp_path / "adapter")
     file = tmp_path / "adapter/adapter_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": None}))
-    with pytest.raises(OSError, match=r"adapter_config\.json names no model .* `load_adapter`"):
+    for named, said in ((None, "no model"), (str(tmp_path / "adapter"), "an adapter, .*adapter,")):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": named}))
+        with pytest.raises(OSError, match=rf"adapter_config\.json names {said} .* `load_adapter`"):
+            VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "adapter")
+    file.write_text("[]")
+    with pytest.raises(OSError, match="names no model"):
         VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "adapter")
+
+
+@loads_heads
+def test_an_adapter_in_a_folder_within_another(base: Path, tmp_path: Path):
+    expected = write_adapter(base, tmp_path / "runs" / "adapter")
+    model = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "runs", subfolder="adapter", num_labels=OTHERS)
+    torch.testing.assert_close(logits(model), expected)
+
+
+def test_weights_that_transformers_leaves_out_of_an_adapter(base: Path, tmp_path: Path):
+    model = VideoMAEv2Model.from_pretrained(base)
+    settings = peft.LoraConfig(target_modules=["q_proj"], init_lora_weights=False, use_dora=True)
+    expected = peft.get_peft_model(model, settings).eval()
+    expected.save_pretrained(tmp_path / "adapter")
+    try:
+        loaded = VideoMAEv2Model.from_pretrained(tmp_path / "adapter")
+    except UnfitWeightsError as error:
+        assert "lora_magnitude_vector.default.weight: not in the adapter" in str(error)  # noqa: PT017
+        assert "this version of transformers leaves them out" in str(error)  # noqa: PT017
+    else:
+        torch.testing.assert_close(loaded(clips()).pooler_output, expected(clips()).pooler_output)
 
 
 def test_folders_without_a_configuration_have_no_default_one(base: Path, tmp_path: Path):
@@ -154,6 +181,8 @@ def test_folders_without_a_configuration_have_no_default_one(base: Path, tmp_pat
     for folder in (tmp_path / "adapter", tmp_path):
         with pytest.raises(OSError, match=r"has no config\.json, or an empty one"):
             VideoMAEv2Config.from_pretrained(folder)
+    with pytest.raises(OSError, match=rf"{re.escape(tmp_path.name)}/adapter has no config\.json"):
+        VideoMAEv2Config.from_pretrained(tmp_path, subfolder="adapter")
     (base / "config.json").rename(tmp_path / "config.json")
     expected = tiny_model(VideoMAEv2Model)(clips()).pooler_output
     model = VideoMAEv2Model.from_pretrained(base, config=VideoMAEv2Config.from_pretrained(tmp_path))

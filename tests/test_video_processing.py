@@ -6,6 +6,7 @@ import functools
 import http.server
 import io
 import json
+import struct
 import threading
 import zipfile
 from collections import deque
@@ -229,6 +230,8 @@ def test_pixels_of_another_scale_than_mean_and_deviation_are_refused(small, tmp_
     for pixels in (video, video.astype(np.float32), [tmp_path / "0.png"] * 4, [Image.fromarray(f) for f in video]):
         with pytest.raises(ValueError, match=r"pixels go up to \d+ and `do_rescale` is False, but `image_mean`"):
             small(pixels)
+    same = small(video, image_mean=0.0, image_std=1.0, return_tensors="pt")["pixel_values"]  # of no scale
+    assert same.max() > 200
     own = {"image_mean": (MEAN * 255).flatten().tolist(), "image_std": (STD * 255).flatten().tolist()}
     expected = small(video, do_rescale=True, return_tensors="pt")["pixel_values"]
     for pixels in (video, video.astype(np.float32)):
@@ -521,6 +524,23 @@ def test_animated_webp_is_no_picture(small, tmp_path):
     (tmp_path / "a.png").rename(tmp_path / "a.apng")
     got = small([tmp_path / "a.apng"] * 2, return_tensors="pt", return_metadata=True)
     assert [about.total_num_frames for about in got["video_metadata"]] == [9, 9]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_pictures_with_damaged_exif_are_read(small, kind):
+    options = {"exif": b"Exif\0\0XX*\0\x08\0\0\0", "dpi": (72, 72)}
+    content = [encoded([frame], kind, **options) for frame in noise(4, 32, 40, 3)]
+    assert small(content, return_tensors="pt")["pixel_values"].shape[:2] == (1, 4)
+
+
+def test_exif_that_cannot_be_written_again_tells_the_turn(small):
+    upright = np.zeros((40, 32, 3), np.uint8)
+    upright[:16] = 255
+    entries = struct.pack("<HHHIHHHHIHH", 2, 0x0112, 3, 1, 6, 0, 0x0128, 2, 2, 0x0032, 0)  # a unit in ASCII
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + entries + b"\0\0\0\0"
+    content = [encoded([np.rot90(upright).copy()], "jpeg", exif=exif)] * 4
+    expected = small(np.stack([upright] * 4), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(small(content, return_tensors="pt")["pixel_values"], expected, atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])

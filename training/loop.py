@@ -170,7 +170,7 @@ def evaluate(run: Run, asked: StopSignal) -> bool:
         with run.exported_weights():
             agreed = Agreement(run.accelerator, asked, run.recipe.tracking.log_every)
             values = validation.measure(run.model, agreed)
-            if values is not None and validation.is_best(values):
+            if values is not None and validation.is_best(values, run.progress.evaluated_on):
                 save_model(run.accelerator, run.model, run.task, name="best")
         run.model.train()
         if values is None:
@@ -243,8 +243,6 @@ def _set_up(
         accelerator, model, optimizer, recipe, plan, extras=extras, per_process={"faults": loader.faults}
     )
     progress = keeper.resume()
-    if validation is not None:
-        validation.go_on(progress.evaluated_on)
     loader.set_position(progress.samples_seen)
     monitor = Monitor(accelerator, task, recipe, plan, progress)
     return Run(

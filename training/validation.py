@@ -50,21 +50,20 @@ class Validation:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
 
-    def go_on(self, videos_before: str | None) -> None:
-        """Go on after a checkpoint: a share of other videos says nothing about these.
+    def is_best(self, values: dict[str, float], videos_before: str | None = None) -> bool:
+        """Whether these are the best values so far, which are then remembered.
 
         Args:
-            videos_before: Digest of the videos that were measured last; None where it is not known.
+            values: What `measure` gave.
+            videos_before: Digest of the videos that were measured last, where it is known; a share of other videos
+                says nothing about these.
         """
         if None not in (self.videos, videos_before) and self.videos != videos_before:
             logger.warning(
                 "The videos of data_eval, or their places, are others than before: the best top-1 so far counts no "
-                "more, and the next evaluation decides what lies in output_dir/best."
+                "more, and output_dir/best begins anew."
             )
             self.best = -1.0
-
-    def is_best(self, values: dict[str, float]) -> bool:
-        """Whether these are the best values so far, which are then remembered."""
         better = values["eval_top1"] > self.best
         self.best = max(values["eval_top1"], self.best)
         return better and self.recipe.keep_best

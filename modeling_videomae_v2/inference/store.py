@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from ..folders import make_folder, refuse_address
+from ..video_sources_videomae_v2 import file_of
 from ..writing import naming, written_aside
 from .parts import Part
 from .settings import keep_settings
@@ -134,11 +135,12 @@ class FeatureStore:
     def _refuse_another(self, record: dict[str, Any], source: Source) -> None:
         """Refuse a video under whose name the features of another one stand (`ValueError`); it may have moved."""
         place = record.get("place") or record["video"]  # a relative one, of an older version, began who knows where
-        both_there = os.path.isabs(place) and os.path.exists(place) and os.path.exists(source.address)
-        if both_there and not os.path.samefile(place, source.address):
+        before, now = file_of(place), file_of(source.address)
+        both_there = os.path.isabs(before) and os.path.exists(before) and os.path.exists(now)
+        if both_there and not os.path.samefile(before, now):
             raise ValueError(
-                f"{self._folder} holds the features of {place}, and {source.address} has the same name, {source.name}, "
-                "so that the results would be mixed up. Choose another folder for --out."
+                f"{self._folder} holds the features of {printable(place)}, and {source.address} has the same name, "
+                f"{source.name}, so that the results would be mixed up. Choose another folder for --out."
             )
 
     def write(self, source: Source, video: VideoFeatures) -> None:
@@ -149,7 +151,7 @@ class FeatureStore:
         record = {
             "name": source.name,
             "video": printable(source.address),
-            "place": None if "://" in source.address else printable(os.path.abspath(source.address)),
+            "place": None if "://" in file_of(source.address) else os.path.abspath(file_of(source.address)),
             "file": path.relative_to(self._folder).as_posix(),
             "bytes": _size(source.address),
             "file_bytes": path.stat().st_size,
@@ -257,7 +259,7 @@ def require_pyarrow() -> None:
 def _size(address: str) -> int | None:
     """Bytes of a file; None for a URL."""
     try:
-        return os.stat(address).st_size
+        return os.stat(file_of(address)).st_size
     except OSError:
         return None
 
