@@ -224,7 +224,7 @@ def test_losses_are_looked_at_before_a_model_is_measured(tmp_path: Path) -> None
             measured.append(run.progress.step)
             return {"eval_top1": 0.5}
 
-        def is_best(self, values: dict[str, float]) -> bool:
+        def is_best(self, values: dict[str, float], videos_before: str | None) -> bool:
             return False
 
     never = {"tracking__log_every": 100, "checkpoint__every": 100}
