@@ -38,7 +38,7 @@ def adapter_and_base(source: str, settings: Mapping[str, Any]) -> tuple[str, str
     with open(file, encoding="utf-8") as content:
         found = json.load(content)
     base = found.get("base_model_name_or_path") if isinstance(found, dict) else None
-    if not base or _is_adapter(base):
+    if not base or is_adapter(base):
         what = f"an adapter, {base}," if base else "no model"
         raise OSError(
             f"{source} is an adapter whose adapter_config.json names {what} (`base_model_name_or_path`). Load the "
@@ -47,7 +47,7 @@ def adapter_and_base(source: str, settings: Mapping[str, Any]) -> tuple[str, str
     return source, base
 
 
-def _is_adapter(folder: str) -> bool:
+def is_adapter(folder: str | os.PathLike) -> bool:
     """Whether a folder holds an adapter by itself."""
     return not os.path.isfile(os.path.join(folder, CONFIG_NAME)) and os.path.isfile(
         os.path.join(folder, ADAPTER_CONFIG_NAME)

@@ -29,7 +29,6 @@ TURNS = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
-DOWNLOAD_TIMEOUT = 30.0  # seconds without an answer
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -53,7 +52,7 @@ class Pictures(tuple):
             if is_bytes(source):
                 name = f"<{len(source)} bytes>"
             elif "://" in os.fsdecode(source):
-                source = resolve_source(source, DOWNLOAD_TIMEOUT)[1]
+                source = resolve_source(source)[1]
             try:
                 source = io.BytesIO(source) if is_bytes(source) else source
                 with Image.open(source) as picture:

@@ -19,7 +19,14 @@ from transformers.video_utils import VideoMetadata
 
 from .video_colours_videomae_v2 import orientation_of, to_rgb, upright
 from .video_index_videomae_v2 import FrameIndex, index_from_packets, index_from_sample_table
-from .video_sources_videomae_v2 import VideoDecodingError, import_av, open_container, read_packets, resolve_source
+from .video_sources_videomae_v2 import (
+    TIMEOUT,
+    VideoDecodingError,
+    import_av,
+    open_container,
+    read_packets,
+    resolve_source,
+)
 
 
 # A seek empties the decoder, so it pays only where it saves more than this many frames.
@@ -70,7 +77,7 @@ class VideoReader:
         ImportError: PyAV is not installed.
     """
 
-    def __init__(self, source: Any, *, num_threads: int | None = None, timeout: float = 30.0) -> None:
+    def __init__(self, source: Any, *, num_threads: int | None = None, timeout: float = TIMEOUT) -> None:
         self._av = import_av()
         self.name, self._target = resolve_source(source, timeout)
         self._num_threads = num_threads
@@ -388,7 +395,7 @@ def read_video(
     choose_indices: Callable[[VideoMetadata], Sequence[int]] | None = None,
     *,
     num_threads: int | None = None,
-    timeout: float = 30.0,
+    timeout: float = TIMEOUT,
 ) -> tuple[torch.Tensor, VideoMetadata]:
     """Decode the frames of a video that `choose_indices` picks when it is told how many there are.
 

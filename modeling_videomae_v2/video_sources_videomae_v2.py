@@ -16,6 +16,7 @@ from typing import Any
 
 COVER_PICTURE = 0x400  # FFmpeg's flag of a stream that is only the cover of a sound file
 MAX_DOWNLOAD_BYTES = 4 * 1024**3
+TIMEOUT = 30.0  # seconds without an answer after which a download is given up
 # Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
 WEBP_HEAD = 21  # bytes that say whether a WebP is animated
 REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
@@ -43,7 +44,7 @@ def is_video_source(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike)) or is_bytes(value) or hasattr(value, "read")
 
 
-def download(url: str, timeout: float = 30.0, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
+def download(url: str, timeout: float = TIMEOUT, max_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
     """Fetch `url` (http, https) into memory.
 
     Args:
@@ -111,7 +112,7 @@ def file_of(address: str) -> str:
     return urllib.request.url2pathname(urllib.parse.urlparse(address).path)
 
 
-def resolve_source(source: Any, timeout: float) -> tuple[str, str | bytes | Any]:
+def resolve_source(source: Any, timeout: float = TIMEOUT) -> tuple[str, str | bytes | Any]:
     """Name for messages, and what to open: an absolute path, bytes, or a seekable binary file object."""
     if is_bytes(source):
         return f"<{len(source)} bytes>", bytes(source)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
+from ..adapters_videomae_v2 import is_adapter
 from ..model_files import PROCESSOR_FILES, WEIGHTS, advise_model_folder, open_weights, parse_json, read_json
 
 
@@ -122,7 +123,7 @@ def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"There is no folder {path}. Give one that `save_pretrained` wrote.")
-    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
+    if is_adapter(path):
         raise ValueError(
             f"{path} is an adapter, not a whole model. Put it into the weights first: `merge_and_unload()` of the PEFT "
             "model, then `save_pretrained`."
