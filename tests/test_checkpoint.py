@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from fake_clips import build_loader, start_process, tiny_recipe, tiny_values
+from full_disk import full_disk
 from processes import forget_processes
 from safetensors.torch import load_file
 from systems import NOT_A_DIRECTORY
@@ -210,6 +211,15 @@ def test_a_damaged_file_of_a_checkpoint_is_named(tmp_path: Path, name: str, cont
     assert begin(tmp_path, schedule__max_steps=4).progress == Progress()
 
 
+def test_a_file_that_is_missing_is_damage(tmp_path: Path) -> None:
+    """Only a process that there was not before begins without a state of its own."""
+    assert fit(begin(tmp_path, schedule__max_steps=2))
+    own = tmp_path / "checkpoints" / "step-00000002" / "rank-0.pt"
+    own.unlink()
+    with pytest.raises(RecipeError, match=rf"^{re.escape(str(own))} cannot be read: .*No such file.* remove the fo"):
+        begin(tmp_path, schedule__max_steps=4)
+
+
 def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
     assert fit(begin(tmp_path, schedule__max_steps=2))
     path = tmp_path / "checkpoints" / "step-00000002" / "state.json"
@@ -306,6 +316,15 @@ def test_an_older_model_that_cannot_be_removed_keeps_no_newer_one_away(
     monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors=False: None)
     assert save_model(run.accelerator, run.model, run.task) == folder
     assert load_file(folder / "model.safetensors")["decoder.mask_token"].eq(3.0).all()
+
+
+def test_a_model_that_finds_no_room_is_named(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    folder = save_model(run.accelerator, run.model, run.task)
+    before = (folder / "model.safetensors").read_bytes()
+    with full_disk(5000), pytest.raises(OSError, match=r"\.model-writing cannot be written: .*File too large"):
+        save_model(run.accelerator, run.model, run.task)
+    assert (folder / "model.safetensors").read_bytes() == before
 
 
 def test_each_process_forces_what_it_wrote_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

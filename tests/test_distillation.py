@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from fake_clips import TINY, build_loader
+from fake_clips import TINY, build_loader, tiny_values
 from fake_distillation import CLASSES, distillation_recipe, make_teacher
 from PIL import Image
 from processes import ENGINES, forget_processes
@@ -31,8 +31,8 @@ from modeling_videomae_v2 import (
 from training.checkpoint import complete_checkpoints
 from training.cli import run_stage
 from training.loop import Run, fit, start, train
-from training.recipe_parsing import RecipeError
-from training.tasks import DistillationRecipe, DistillationTask
+from training.recipe_parsing import RecipeError, build
+from training.tasks import ClassificationTask, DistillationRecipe, DistillationTask, FineTuningRecipe
 from training.tasks.distillation import distillation_loss
 from training.tasks.teacher import Teacher, TeacherRecipe, resampled, same_classes
 
@@ -384,6 +384,24 @@ def test_resume_is_bit_for_bit(tmp_path: Path, teacher: Path) -> None:
     assert [line["loss"] for line in resumed] == [line["loss"] for line in straight]
     assert [line["step"] for line in resumed] == list(range(1, 7))
     assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_a_stage_does_not_go_on_from_the_checkpoints_of_the_other(tmp_path: Path, teacher: Path) -> None:
+    """Their models have the same weights; only the objective differs."""
+    steps = {"schedule__max_steps": 2, "checkpoint__every": 2}
+    trained(tmp_path / "distilled", teacher, **steps)
+
+    def fine_tuning(folder: Path) -> Run:
+        forget_processes()
+        values = {key.replace("__", "."): value for key, value in steps.items()} | {"num_labels": CLASSES}
+        recipe = build(FineTuningRecipe, tiny_values(folder, values))
+        return start(recipe, ClassificationTask(recipe), build_loader)
+
+    with pytest.raises(RecipeError, match=r"step-00000002 is a checkpoint of a distillation: choose another"):
+        fine_tuning(tmp_path / "distilled")
+    assert fit(fine_tuning(tmp_path / "tuned"))
+    with pytest.raises(RecipeError, match=r"step-00000002 is a checkpoint of a training without a teacher: choose"):
+        begin(tmp_path / "tuned", teacher, **steps)
 
 
 def test_the_teacher_is_in_no_checkpoint(tmp_path: Path, teacher: Path) -> None:

@@ -150,8 +150,8 @@ class CheckpointKeeper:
             How far the run is; step 0 if it only begins.
 
         Raises:
-            RecipeError: It is damaged, or of another model, the optimizer now sorts the parameters into other groups,
-                or `checkpoint.resume` is off.
+            RecipeError: It is damaged, or of another model or stage, the optimizer now sorts the parameters into other
+                groups, or `checkpoint.resume` is off.
         """
         names = [path.name for path in complete_checkpoints(self.folder)]
         newest: str | None = broadcast_object_list([names[-1] if names else None])[0]
@@ -168,6 +168,9 @@ class CheckpointKeeper:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             if state["format"] != FORMAT:
                 raise RecipeError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
+            if ("teacher" in state["recipe"]) != ("teacher" in self.recipe.as_dict()):  # one model, two objectives
+                stage = "distillation" if "teacher" in state["recipe"] else "training without a teacher"
+                raise RecipeError(f"{folder} is a checkpoint of a {stage}: choose another output_dir.")
             progress = Progress(**state["progress"])
             changes = plan_changes(state["plan"], self.plan, progress.step, progress.samples_seen)
             changes += optimizer_changes(state["recipe"]["optimizer"], self.recipe.optimizer)
@@ -182,7 +185,8 @@ class CheckpointKeeper:
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         rank = self.accelerator.process_index
-        while (own := folder / f"rank-{rank}.pt").is_file():  # not on processes that are new
+        before = state["plan"]["num_processes"]
+        while (own := folder / f"rank-{rank}.pt").is_file() or rank < before:  # not on processes that are new
             with naming_unreadable(own):
                 states = torch.load(own, weights_only=True)
                 if rank == self.accelerator.process_index:

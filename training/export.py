@@ -9,6 +9,8 @@ from accelerate import Accelerator
 from accelerate.logging import get_logger
 from torch import nn
 
+from modeling_videomae_v2.writing import naming
+
 from .disk import force_to_disk, replace_folder
 from .tasks import Task
 
@@ -33,7 +35,8 @@ def save_model(accelerator: Accelerator, model: nn.Module, task: Task, name: str
         writing = folder.with_name(f".{name}-writing")
         shutil.rmtree(writing, ignore_errors=True)
         weights = {name: tensor.detach().float().contiguous().cpu() for name, tensor in weights.items()}
-        task.save_model(weights, writing)
+        with naming(writing):
+            task.save_model(weights, writing)
         force_to_disk(writing)
         replace_folder(folder, writing)
         force_to_disk(folder.parent, recurse=False)
