@@ -20,6 +20,7 @@ from training.data import EpochSampler, Mixture, Source, open_source, open_sourc
 from training.data.files import FolderSource, ListSource
 from training.data.frames import read_frames
 from training.data.hub import DatasetSource, StreamSource
+from training.data.identity import describe_sources
 from training.data.relabel import with_classes
 from training.data.shards import TarSource, expand_shards
 from training.data.sources import TextTable
@@ -1248,3 +1249,11 @@ def test_parts_may_stand_in_numbers_without_a_sign() -> None:
     assert (video.start, video.total) == (20, 1)
     alone = DatasetSource(datasets.Dataset(table.drop_columns("total")), video_column="path").get(0, 0)
     assert (alone.start, alone.total) == (0, None)  # it may mean anything
+
+
+def test_what_an_evaluation_remembers_of_a_list_stays_the_same(tmp_path: Path) -> None:
+    """A digest that another version makes differently refuses what is under way, and has `best/` begin anew."""
+    (tmp_path / "list.txt").write_text("https://host/a.mp4 7 0\nhttps://host/b.mp4 9 1\n", encoding="utf-8")
+    recipe = SourceRecipe(path=str(tmp_path / "list.txt"), kind="list")
+    (known,) = describe_sources([open_source(recipe, labelled=True, seed=0, shuffle=False)], [recipe])
+    assert known == {"videos": 2, "sampling_rate": None, "digest": "7f770519d530fd6e28def36a43b7bb7f"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .files import FolderSource, ListSource
 from .hub import DatasetSource
 from .relabel import RelabelledSource
-from .sources import IndexedSource, Source
+from .sources import IndexedSource, Source, Video
 
 
 if TYPE_CHECKING:
@@ -22,6 +22,17 @@ def digest_of(*texts: str) -> str:
     for text in texts:
         digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
+
+
+def _described(video: Video) -> str:
+    """A video of a list or folder, in a form that stays: not `repr`, which every further field would change.
+
+    A change here has every evaluation that is under way refused, and every `output_dir/best` begin anew.
+    """
+    return (
+        f"Video(name={video.name!r}, content={video.content!r}, label={video.label!r}, start={video.start!r}, "
+        f"total={video.total!r}, pattern={video.pattern!r}, numbered=False)"
+    )
 
 
 def describe_sources(sources: Sequence[Source], recipes: Sequence["SourceRecipe"]) -> list[dict[str, Any]]:
@@ -39,8 +50,7 @@ def _describe(source: Source, recipe: "SourceRecipe") -> dict[str, Any]:
         return {**_describe(source.source, recipe), "classes": digest_of(*source.classes)}
     known: dict[str, Any] = {"videos": source.length, "sampling_rate": source.sampling_rate}
     if isinstance(source, (ListSource, FolderSource)):
-        videos = (source.get(i, 0) for i in range(source.length))
-        return {**known, "digest": digest_of(*(repr(video) for video in videos))}
+        return {**known, "digest": digest_of(*(_described(source.get(i, 0)) for i in range(source.length)))}
     if isinstance(source, IndexedSource):
         labels = [] if source.labels is None else source.labels.tolist()
         return {**known, "digest": digest_of(source.name, repr(labels), *source.paths)}
