@@ -16,6 +16,7 @@ import torch
 from processes import ask_to_stop
 from video_files import av, encode, encode_sound, read_numbers
 
+from modeling_videomae_v2 import VideoMAEv2VideoProcessor
 from modeling_videomae_v2.video_sources_videomae_v2 import VideoDecodingError
 from training.data import ClipDataset, FrameSampler, Mixture, TooManyBadVideosError, build_loader
 from training.data.augment import ViewMaker
@@ -107,13 +108,16 @@ def test_uniform_frames_lie_in_their_segments() -> None:
     assert set(short) <= {0, 1, 2}
 
 
-def test_without_chance_the_middle() -> None:
-    from modeling_videomae_v2.video_processing_videomae_v2 import dense_indices
-
-    rng = np.random.default_rng(0)
-    for total in (5, 30, 61, 100, 299):
-        assert FrameSampler(16, 4, random=False)(total, None, rng).tolist() == dense_indices(total, 16, 4)[0].tolist()
-    assert FrameSampler(4, 4, "uniform", random=False)(40, None, rng).tolist() == [5, 15, 25, 35]
+@pytest.mark.parametrize("sampling", ["dense", "uniform"])
+def test_without_chance_the_frames_of_the_video_processor(sampling: str) -> None:
+    processor = VideoMAEv2VideoProcessor(num_frames=16, sampling_rate=4, sampling=sampling, do_resize=False,
+                                         do_center_crop=False, do_rescale=False, do_normalize=False)  # fmt: skip
+    choose, rng = FrameSampler(16, 4, sampling, random=False), np.random.default_rng(0)
+    for total in (5, 30, 61, 100, 255):
+        numbered = torch.arange(total, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 16, 16)
+        taken = processor(numbered, return_tensors="pt").pixel_values[0, :, 0, 0, 0]
+        assert choose(total, None, rng).tolist() == taken.tolist()
+    assert FrameSampler(4, 4, "uniform", random=False)(40, None, rng).tolist() == [0, 10, 20, 30]
 
 
 # items

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from modeling_videomae_v2.video_views_videomae_v2 import dense_indices, uniform_indices
+
 from .chance import Purpose, generator
 from .faults import DataError, Fault, TooManyBadVideosError, listing
 from .frame_cache import FrameCache
@@ -32,7 +34,8 @@ class FrameSampler:
         num_frames: Frames in a clip.
         sampling_rate: Distance between the frames of a dense clip.
         sampling: "dense": `sampling_rate` apart. "uniform": one frame of each of `num_frames` equal segments.
-        random: Random start, and random places in the segments; otherwise the middle.
+        random: Random start, and random places in the segments; otherwise the frames of the one view that the video
+            processor takes: the middle clip, or the starts of the segments.
     """
 
     num_frames: int = 16
@@ -51,13 +54,15 @@ class FrameSampler:
         Returns:
             int64 array `(num_frames,)`, ascending.
         """
-        steps = np.arange(self.num_frames)
-        if self.sampling == "uniform":
-            places = rng.random(self.num_frames) if self.random else 0.5
-            return np.minimum((total / self.num_frames * (steps + places)).astype(np.int64), total - 1)
-        rate = sampling_rate or self.sampling_rate
-        room = max(total - (self.num_frames - 1) * rate - 1, 0)
-        start = int(rng.integers(room + 1)) if self.random else room // 2
+        steps, rate = np.arange(self.num_frames), sampling_rate or self.sampling_rate
+        uniform = self.sampling == "uniform"
+        if not self.random:
+            views = uniform_indices(total, len(steps)) if uniform else dense_indices(total, len(steps), rate)
+            return views[0]
+        if uniform:
+            segments = steps + rng.random(self.num_frames)
+            return np.minimum((total / self.num_frames * segments).astype(np.int64), total - 1)
+        start = int(rng.integers(max(total - (self.num_frames - 1) * rate - 1, 0) + 1))
         last = start + (total - 1 - start) // rate * rate
         return np.minimum(start + rate * steps, last)
 
