@@ -201,6 +201,9 @@ def measure(
     for preset in settings.presets:
         everyone = competitors(task, preset) + (extra(preset, dtype) if extra is not None else [])
         wanted[preset] = [competitor for competitor in everyone if settings.wants(competitor.name)]
+        if not wanted[preset]:
+            names = ", ".join(competitor.name for competitor in everyone)
+            print(f"{preset}, {dtype}: --only {' '.join(settings.only)} is part of none of: {names}", flush=True)
     turns = sorted({turn for everyone in wanted.values() for one in everyone for turn in one.turns})
     found: dict[tuple[str, str], list[Measurement]] = {}
     for turn, compiled, preset in itertools.product(

@@ -17,7 +17,7 @@ from benchmarks.flops import PRESET_NAMES
 from benchmarks.profiling import SHARES
 from benchmarks.runtimes import is_runtime
 from benchmarks.settings import TINY
-from benchmarks.tables import RESULTS, rows_by_device
+from benchmarks.tables import RESULTS, folder_of_rows, rows_by_device
 from training.disk import local_path
 
 
@@ -202,7 +202,7 @@ def draw_all(folder: Path, output: Path | None = None, device: str | None = None
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="where the CSV files are")
+    parser.add_argument("folder", nargs="?", type=folder_of_rows, default=RESULTS, help="where the CSV files are")
     parser.add_argument("--output", type=local_path, help="folder for the pictures (default: the same)")
     args = parser.parse_args(arguments)
     for path in draw_all(args.folder, args.output):

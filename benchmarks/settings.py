@@ -272,6 +272,8 @@ def read(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Settings:
         parser.error(f"--inductor takes names of torch._inductor.config and no --compile-mode, got {unknown or 'both'}")
     if args.repeats < 1 or args.warmup < 0:
         parser.error(f"--repeats must be at least 1 and --warmup at least 0, got {args.repeats} and {args.warmup}")
+    if args.threads is not None and args.threads < 1:
+        parser.error(f"--threads must be at least 1, got {args.threads}")
     if any(size < 1 for size in args.batch_sizes or ()):
         parser.error(f"--batch-sizes must be at least 1, got {min(args.batch_sizes)}")
     return Settings.of(args)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of figures on the screen and in files."""
 
+import argparse
 import csv
 import re
 from collections.abc import Iterable, Sequence
@@ -66,6 +67,13 @@ def read_csv(paths: Iterable[Path]) -> list[dict[str, Any]]:
         with Path(path).open(newline="", encoding="utf-8") as file:
             rows += [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
     return rows
+
+
+def folder_of_rows(text: str) -> Path:
+    """A folder to read CSV files from, as a type for argparse; of one that is not there, every row would be missing."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder; name the one that the benchmarks wrote to (--output)")
+    return Path(text)
 
 
 def rows_by_device(folder: Path) -> dict[str, list[dict[str, Any]]]:

@@ -21,7 +21,7 @@ from benchmarks.data_loading import AGAIN, CORES_PER_GPU, FINE_TUNING, WANTED_PE
 from benchmarks.end_to_end import VIEWS
 from benchmarks.inference import FLOAT8, INT8
 from benchmarks.settings import CUDA_GRAPH
-from benchmarks.tables import RESULTS, print_table, rows_by_device
+from benchmarks.tables import RESULTS, folder_of_rows, print_table, rows_by_device
 
 
 Row = dict[str, Any]
@@ -257,7 +257,7 @@ def print_targets(folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="where the CSV files are")
+    parser.add_argument("folder", nargs="?", type=folder_of_rows, default=RESULTS, help="where the CSV files are")
     print_targets(parser.parse_args(arguments).folder)
 
 

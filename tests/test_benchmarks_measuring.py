@@ -50,6 +50,14 @@ def test_one_that_fails_leaves_the_others() -> None:
     assert rows[DUAL]["status"] == "ok"
 
 
+def test_a_competitor_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(device=CPU, presets=("tiny",), repeats=1, warmup=0, only=("ourz", "theirs"))
+    results = RowFile("pretrain_step", CPU, None)
+    measure("pretraining", "fp32", settings, 1, results)
+    assert not results.rows
+    assert "--only ourz theirs is part of none of: ours, dual masking," in capsys.readouterr().out
+
+
 def sweep(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], room: int = 10**6) -> list[Measurement]:
     """Sweep of batch sizes that take so long, where memory is enough for so many clips."""
 

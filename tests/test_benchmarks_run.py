@@ -105,6 +105,7 @@ def test_run_stops_in_good_order(tmp_path: Path) -> None:
         (["--repeats", "0"], "--repeats must be at least 1"),
         (["--output", "s3://me/rows"], "s3://me/rows is an address"),
         (["--batch-sizes", "0"], "--batch-sizes must be at least 1"),
+        (["--threads", "0"], "--threads must be at least 1, got 0"),
         (["--compile", "blocks", "--compile-mode", "reduce-overhead"], "add --compile model"),
         (["--inductor", "no_such=1"], "got ['no_such=1']"),
         (["--cuda-graph"], "--cuda-graph needs a GPU"),

@@ -3,6 +3,7 @@
 """Figures that are wanted, read from rows that were measured."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,15 @@ def test_recorded_steps_are_kept_apart() -> None:
     rows = [row(DUAL, 200.0), row(DUAL, 310.0, COMPILED), *recorded]
     assert targets.rate("pretraining", "giant", DUAL)(rows).value == 310.0
     assert len({plots.label(one) for one in rows}) == 4
+
+
+@pytest.mark.parametrize("command", [targets.main, plots.main])
+def test_a_folder_that_is_not_there_is_no_folder_without_rows(
+    command: Callable[[list[str]], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command([str(tmp_path / "gone")])
+    assert f"{tmp_path / 'gone'} is no folder" in capsys.readouterr().err
 
 
 def test_pictures_of_all_devices_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
