@@ -99,12 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     )
     trainer.train()
     metrics = trainer.evaluate()
-    output = Path(training.output_dir)
-    model.save_pretrained(output / "adapter")  # for `PeftModel.from_pretrained(base, ...)`
-    model.merge_and_unload().save_pretrained(output / "model")  # for `from_pretrained` and `pipeline`
-    processor.save_pretrained(output / "model")
+    if trainer.is_world_process_zero():
+        output = Path(training.output_dir)
+        model.save_pretrained(output / "adapter")  # for `PeftModel.from_pretrained(base, ...)`
+        model.merge_and_unload().save_pretrained(output / "model")  # for `from_pretrained` and `pipeline`
+        processor.save_pretrained(output / "model")
+        print(metrics)
     return metrics
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1:]))
+    main(sys.argv[1:])

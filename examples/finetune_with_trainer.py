@@ -103,17 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         train_dataset=VideoFolder(options.data / "train", classes, processor),
         eval_dataset=VideoFolder(options.data / "test", classes, processor),
         compute_metrics=top1,
+        processing_class=processor,  # is saved with the model
     )
     trainer.train()
     metrics = trainer.evaluate()
     trainer.save_model()
-    processor.save_pretrained(training.output_dir)
-
-    film = next((options.data / "test").glob(f"[!.]*/{VIDEOS}"))
-    guesses = pipeline("video-classification", model=training.output_dir)(str(film), top_k=min(3, len(classes)))
-    print(f"{film}: " + ", ".join(f"{guess['label']} {guess['score']:.2f}" for guess in guesses))
+    if trainer.is_world_process_zero():  # the one that has written the files
+        film = next((options.data / "test").glob(f"[!.]*/{VIDEOS}"))
+        guesses = pipeline("video-classification", model=training.output_dir)(str(film), top_k=min(3, len(classes)))
+        print(f"{film}: " + ", ".join(f"{guess['label']} {guess['score']:.2f}" for guess in guesses), metrics, sep="\n")
     return metrics
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1:]))
+    main(sys.argv[1:])

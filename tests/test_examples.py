@@ -5,6 +5,8 @@
 import ast
 import importlib.util
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -110,6 +112,22 @@ def test_lora(model: Path, films: Path, tmp_path: Path) -> None:
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
     _, info = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / "model", output_loading_info=True)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("name", ["finetune_with_trainer", "finetune_lora"])
+def test_one_of_several_processes_writes(name: str, model: Path, films: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    script = next(path for path in EXAMPLES if path.stem == name)
+    options = ["--data", films, "--model", model, "--output_dir", tmp_path / "tuned", *ONE_EPOCH]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run([*launcher, script, *options], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (written,) = (tmp_path / "tuned").rglob("model.safetensors")
+    VideoMAEv2ForVideoClassification.from_pretrained(written.parent)
+    VideoMAEv2VideoProcessor.from_pretrained(written.parent)
+    assert done.stdout.count("'eval_top1'") == 3  # after the epoch, at the end, and as the result
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
