@@ -57,7 +57,7 @@ class Pictures(tuple):
                 source = io.BytesIO(source) if is_bytes(source) else source
                 with Image.open(source) as picture:
                     _refuse_animation(picture)
-                    frames.append(to_rgb(_upright(picture)))
+                    frames.append(to_rgb(upright_picture(picture)))
             except FileNotFoundError:
                 raise FileNotFoundError(f"There is no picture {name}, frame {i} of {len(self)}.") from None
             except Exception as error:  # Pillow has no class for damage: OSError, SyntaxError, its own
@@ -98,7 +98,7 @@ def _is_animated_png(source: Any) -> bool:
     return False
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def upright_picture(picture: Image.Image) -> Image.Image:
     """The picture, turned and mirrored as its Exif says. (`ImageOps` writes the rest of that again, and may fail.)"""
     picture.load()  # turns those of TIFF
     try:
@@ -157,4 +157,4 @@ def read_decoder(
     return decoder.get_frames_at(indices=indices).data, metadata
 
 
-__all__ = ["Pictures", "are_pictures", "is_decoder", "read_decoder", "to_rgb"]
+__all__ = ["Pictures", "are_pictures", "is_decoder", "read_decoder", "to_rgb", "upright_picture"]

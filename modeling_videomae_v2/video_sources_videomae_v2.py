@@ -177,7 +177,7 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
         raise VideoDecodingError(name, "the file is empty", "Download or export it again.")
     try:
         file = io.BytesIO(target) if isinstance(target, bytes) else target
-        container = av.open(file, "r", **_lenient(av))  # not the mode of the file, which may be "w+b"
+        container = av.open(file, "r", **lenient_titles(av))  # not the mode of the file, which may be "w+b"
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if head[4:8] == b"ftyp":
@@ -203,7 +203,7 @@ def open_container(av: Any, name: str, target: Any) -> tuple[Any, Any]:
     return container, streams[0]
 
 
-def _lenient(av: Any) -> dict[str, str]:
+def lenient_titles(av: Any) -> dict[str, str]:
     """What makes PyAV pass over titles that are no UTF-8; since version 19 it does so by itself."""
     return {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 

@@ -273,6 +273,21 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
         first_frames(source, 3)
 
 
+def test_pictures_are_upright_in_training_too(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    picture = Image.fromarray(np.arange(24 * 16 * 3, dtype=np.uint8).reshape(24, 16, 3))
+    for i in range(3):
+        picture.save(tmp_path / "clip" / f"img_{i:05}.png", exif=exif)
+    source = open_source(
+        SourceRecipe(write_list(tmp_path, "clip 0 3"), pattern="img_{:05}.png"), labelled=False, seed=0, shuffle=False
+    )
+    frames = read_frames(source.get(0, 0), lambda total: np.arange(total))
+    expected = np.asarray(picture.transpose(Image.Transpose.ROTATE_270)).transpose(2, 0, 1)
+    assert (frames.numpy() == expected).all()
+
+
 def write_pictures(folder: Path, numbers: Iterable[int], pattern: str = "img_{:05}.jpg") -> None:
     """Pictures that show 0, 1, 2, ..."""
     folder.mkdir(exist_ok=True)

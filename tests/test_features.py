@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`videomae-v2 features` from the outside, and the threads that decode ahead."""
 
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from modeling_videomae_v2.inference import feature_values
 from modeling_videomae_v2.inference.clips import Clip
 from modeling_videomae_v2.inference.engine import BatchRunner, DecodeAhead, Finished
 from modeling_videomae_v2.inference.loading import Checkpoint, load_checkpoint
+from modeling_videomae_v2.inference.settings import keep_settings
 from modeling_videomae_v2.inference.store import FeatureStore
 from modeling_videomae_v2.video_decoding_videomae_v2 import read_video
 
@@ -159,10 +161,10 @@ def test_npy_and_parquet(model: Path, videos: Path, tmp_path: Path, monkeypatch:
     torch.testing.assert_close(torch.from_numpy(values), expected, atol=1e-5, rtol=1e-5)
 
     (out / table[1]["file"]).unlink()
-    again = run(model, videos / "sub" / "a.mp4", "--out", out, "--format", "npy", "--parquet", "--stride", "20f")
+    again = run(model, videos / "sub" / "b.avi", "--out", out, "--format", "npy", "--parquet", "--stride", "20f")
     assert again.exit_code == 0
     rows = parquet.read_table(out.absolute() / "index.parquet").to_pylist()
-    assert {row["name"] for row in rows} == {"a.mp4", "sub/a.mp4", "sub/b.avi"} - {table[1]["name"]} | {"a.mp4"}
+    assert {row["name"] for row in rows} == {"b.avi", "sub/a.mp4", "sub/b.avi"}  # a.mp4 has none any more
 
 
 def test_names_that_are_no_text_or_leave_no_room_for_a_suffix(model: Path, videos: Path, tmp_path: Path) -> None:
@@ -208,6 +210,38 @@ def test_a_second_run_does_only_what_is_left(model: Path, videos: Path, tmp_path
     (out / "index.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:30])  # cut off while a line was written
     assert "2 of 3 videos are finished" in run(model, videos, "--out", out).stderr
     assert len(index_of(out)) == 3
+
+
+def test_a_film_that_is_another_one_now_is_done_again_by_its_address(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    encode(tmp_path / "x.mp4", num_frames=12)
+    address = (tmp_path / "x.mp4").as_uri()
+    assert run(model, address, "--out", "out").exit_code == 0
+    assert run(model, address, "--out", "out").stderr == "The video is finished already.\n"
+    encode(tmp_path / "x.mp4", num_frames=40)
+    assert "finished already" not in run(model, address, "--out", "out").stderr
+
+
+@pytest.mark.parametrize("begins", [{"crf": 1}, {"crf": 2}])
+def test_of_runs_that_begin_a_folder_at_once_the_first_one_s_settings_stay(
+    begins: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "settings.json", []
+
+    def nothing_yet(self: Path) -> bool:  # as both find it
+        seen.append(self)
+        return False
+
+    keep_settings(path, {"crf": 1}, what="files", option="OUTPUT")
+    monkeypatch.setattr(Path, "exists", nothing_yet)
+    refused = pytest.raises(ValueError, match=r"files that were made otherwise \(crf: 1 there, 2 now")
+    with refused if begins["crf"] == 2 else contextlib.nullcontext():
+        keep_settings(path, begins, what="files", option="OUTPUT")
+    assert path in seen
+    assert json.loads(path.read_text()) == {"crf": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["settings.json"]
 
 
 @pytest.mark.parametrize("frames", [12, 30])

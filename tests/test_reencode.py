@@ -394,6 +394,28 @@ def test_another_video_of_the_same_name_is_no_finished_one(tmp_path: Path) -> No
     assert "0 videos written, 1 were there." in said(run(tmp_path / "moved", tmp_path / "out"))
 
 
+def test_a_file_of_another_program_is_left_alone_whatever_its_title(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        encode(tmp_path / "videos" / name, num_frames=3)
+    (tmp_path / "out").mkdir()
+    encode(tmp_path / "out" / "a.mp4", num_frames=5)
+    with av.open(str(tmp_path / "out" / "a.mp4")) as old, av.open(str(tmp_path / "titled.mp4"), "w") as new:
+        new.metadata["title"] = "XeXX"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    content = (tmp_path / "titled.mp4").read_bytes()
+    assert content.count(b"XeXX") == 1
+    (tmp_path / "out" / "a.mp4").write_bytes(content.replace(b"XeXX", b"X\xe9XX"))  # Latin-1
+    result = run(tmp_path / "videos", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "1 videos written" in said(result)
+    assert numbers_of(tmp_path / "out" / "a.mp4") == list(range(5))
+
+
 def test_a_folder_of_an_older_version_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "videos").mkdir()
     for name in ("a.mp4", "b.mp4"):

@@ -3,6 +3,8 @@
 """Settings that all runs into a folder share, in a file of it: a run with others is refused, and told what differs."""
 
 import json
+import os
+import secrets
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,8 @@ def keep_settings(
         OSError: It cannot be written.
     """
     if not path.exists():
-        with written_aside(path) as aside:
-            aside.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    try:  # also what was just written: a run that began at the same time may have replaced it
+        _begin(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    try:  # also after that, for another run may have been the first
         before = read_json(path)
     except ValueError as error:
         raise ValueError(f"{error} Choose another folder for {option}.") from error
@@ -43,6 +44,25 @@ def keep_settings(
             f"{path.parent} holds {what} that were made otherwise ({changes}). Choose another folder for {option}, or "
             f"use the same {same} to go on."
         )
+
+
+def _begin(path: Path, text: str) -> None:
+    """Write a file, whole, unless it is there by now: of runs that begin at the same time, that of the first one stays.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+    with written_aside(draft) as aside:
+        aside.write_text(text, encoding="utf-8")
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links; there, the last one's stays
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 __all__ = ["keep_settings"]

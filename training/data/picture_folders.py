@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers.video_utils import VideoMetadata
 
-from modeling_videomae_v2.indexed_videos_videomae_v2 import DEEP_MODES
+from modeling_videomae_v2.indexed_videos_videomae_v2 import DEEP_MODES, upright_picture
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError
 
 from .sources import Video, picture_names
@@ -23,7 +23,7 @@ _WAY_OUT = "Correct the list or `pattern`, or extract its frames again."
 
 
 def read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) -> torch.Tensor:
-    """Some frames of a video that is a folder of pictures.
+    """Some frames of a video that is a folder of pictures, upright as their Exif says.
 
     Args:
         video: The folder, how its pictures are called, and which of them count.
@@ -43,7 +43,7 @@ def read_pictures(video: Video, choose: Callable[[VideoMetadata], np.ndarray]) -
             path = _path_of(video, numbers[position])
             try:
                 with Image.open(path) as picture:
-                    pictures[position] = _rgb_values(picture)
+                    pictures[position] = _rgb_values(upright_picture(picture))
             except FileNotFoundError as error:
                 reason = f"there is no {path}, its frame {position} of {len(numbers)}"
                 raise VideoDecodingError(video.name, reason, _WAY_OUT) from error

@@ -17,7 +17,13 @@ from typing import Any
 
 from modeling_videomae_v2.video_colours_videomae_v2 import orientation_of
 from modeling_videomae_v2.video_decoding_videomae_v2 import VideoDecodingError, VideoReader, read_video
-from modeling_videomae_v2.video_sources_videomae_v2 import import_av, open_container, read_packets, resolve_source
+from modeling_videomae_v2.video_sources_videomae_v2 import (
+    import_av,
+    lenient_titles,
+    open_container,
+    read_packets,
+    resolve_source,
+)
 from modeling_videomae_v2.writing import written_aside
 
 from .pictures import LIMITED_RANGE, PIXELS, SmallerPictures
@@ -101,9 +107,9 @@ def bytes_of_source(target: Path) -> int | None:
     """Size of the file that another one was made of by `reencode`; None: it does not say so."""
     av = import_av()
     try:
-        with av.open(str(target.absolute())) as container:
+        with av.open(str(target.absolute()), **lenient_titles(av)) as container:
             comment = container.metadata.get("comment", "")
-    except (av.error.FFmpegError, OSError):
+    except (av.error.FFmpegError, OSError, ValueError):
         return None
     found = re.fullmatch(MADE_OF.format(r"(\d+)"), comment)
     return None if found is None else int(found[1])
