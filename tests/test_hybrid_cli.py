@@ -160,10 +160,13 @@ def test_classes_without_training_videos_are_counted(tmp_path: Path) -> None:
         (HEADER, "lists no videos"),
         ("", "is empty"),
         ("\n\n", "is empty"),
-        (GOOD.encode("utf-16"), "the file is UTF-16"),
+        (GOOD.encode("utf-16"), "list.csv is UTF-16, as Windows tools write it. Save the list as UTF-8."),
         (GOOD.encode() + b"b\xfcffel,aaaaaaaaaaa,0,10,train\n", "line 4: "),
-        (b"\x00\x00\x00\x18ftypmp42", "the file is not a text"),
-        ("a/aaaaaaaaaaa.mp4\n", "line 1: expected one of `path label`"),
+        (b"\x00\x00\x00\x18ftypmp42", "list.csv is no text. Pass a list of videos."),
+        ("a/aaaaaaaaaaa.mp4\n", "line 1: a line must be one of `path label`, `path total label`"),
+        ("# a remark\n", "lists no videos"),
+        ("path,label\n", "lists no videos"),
+        ("path\tlabel\n", "lists no videos"),
         ("a/aaaaaaaaaaa.mp4 0\n", "has numbers for classes. Pass the class names of Kinetics-400"),
     ],
 )
@@ -184,7 +187,7 @@ def test_lists_that_are_wrong_are_named_with_their_line(tmp_path: Path, content:
         ("aaaaaaaaaaa.mp4 -1\n", "line 1: class -1 is none"),
         ("clip.mp4 0\n", "line 1: 'clip.mp4' has no YouTube id"),
         ("aaaaaaaaaaa.mp4 0\n\naaaaaaaaaab.mp4 x\n", "line 3: expected `path label`, got 'aaaaaaaaaab.mp4 x'"),
-        ("# path total\naaaaaaaaaaa.mp4 3\n", "have no `label`"),
+        ("# path total\naaaaaaaaaaa.mp4 3\n", "list.txt has the columns `path total`, without the `label`"),
     ],
 )
 def test_lists_of_files_that_are_wrong(tmp_path: Path, content: str, message: str) -> None:
@@ -261,6 +264,45 @@ def test_json_lists_that_are_wrong(tmp_path: Path, name: str, content: str, mess
     result = run("unlabeled", "--ssv2", write(tmp_path / name, content), "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert message in said(result)
+
+
+def test_lists_that_were_put_together_may_have_marks_within(tmp_path: Path) -> None:
+    own = write(tmp_path / "own.txt", "\ufeffb.mp4\n\ufeffa.mp4\na.mp4\n")
+    movies = write(tmp_path / "movies.txt", "a.mp4 900\nb.mp4 900\n")
+    names = write(tmp_path / "train.csv", "\ufeffa,902,1\n\ufeffb,902,1\n")
+    arguments = ("--self-collected", own, "--ava", movies, "--ava-train", names, "--ava-cut")
+    assert run("unlabeled", *arguments, "-o", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out/self_collected.txt").read_text().endswith("\na.mp4 0 -1\nb.mp4 0 -1\n")
+    assert json.loads((tmp_path / "out/report.json").read_text())["parts"]["self_collected"]["repeated"] == 1
+    assert (tmp_path / "out/ava.txt").read_text().count("b.mp4") == 3
+    train = write(tmp_path / "train.csv", f"\ufeff{GOOD}\ufefflion,aaaaaaaaaac,0,10,train\n")
+    assert run("kinetics710", "--train", f"400={train}", "-o", tmp_path / "k710").exit_code == 0
+    assert (tmp_path / "k710/label_map_k710.txt").read_text() == "ape\nlion\n"
+
+
+@pytest.mark.parametrize("columns", ["# path label", "path,label", "path label", "# path,label"])
+@pytest.mark.parametrize("separator", [" ", ","])
+def test_a_plain_list_names_its_columns_as_in_training(tmp_path: Path, columns: str, separator: str) -> None:
+    labels = write(tmp_path / "labels.txt", "ape\nlion\n")
+    lines = "".join(f"{name}.mp4{separator}{label}\n" for name, label in (("b" * 11, 1), ("a" * 11, 0)))
+    train = write(tmp_path / "train.txt", f"{columns}\n{lines}")
+    source = ListSource(str(train), labelled=True)
+    assert [(Path(source.get(i, 0).content).name, source.get(i, 0).label) for i in range(source.length)] == [
+        ("bbbbbbbbbbb.mp4", 1),
+        ("aaaaaaaaaaa.mp4", 0),
+    ]
+    result = run("kinetics710", "--train", f"400={train}", "--labels", f"400={labels}", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out/train.txt").read_text().endswith("\naaaaaaaaaaa.mp4 0\nbbbbbbbbbbb.mp4 1\n")
+    if "," not in columns:  # with a comma it is a CSV file here
+        result = run("unlabeled", "--k710", train, "-o", tmp_path / "unlabeled")
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "unlabeled/k710.txt").read_text().count(".mp4 0 -1\n") == 2
+
+
+def test_an_underscore_is_no_part_of_a_number(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "list.txt", "take 1_0 3\ntake 2_0 4\n"))
+    assert list(read_list(path, find_layout(path, LAYOUTS))) == [(1, "take 1_0", [3]), (2, "take 2_0", [4])]
 
 
 @pytest.mark.parametrize("option", ["--k710", "--ssv2", "--ava", "--webvid", "--self-collected", "--ava-train"])

@@ -5,7 +5,7 @@
 import codecs
 import re
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -18,6 +18,7 @@ COLUMNS = {
     False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total"), 4: ("path", "start", "total", "label")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
+LARGEST = 2**63 - 1
 CHARACTERS_AT_A_TIME = 2**18
 LONGEST_QUOTE = 200  # characters of a line that is wrong: what is no list may be one of many megabytes
 _NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
@@ -26,6 +27,14 @@ _ONE_MORE = {  # a number at the end of what is left of a line
     ",": re.compile(r",[ \t]*[+-]?\d+(?:\.\d+)?$", re.MULTILINE),
 }
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"((?:[\s,].*)?)', re.DOTALL)
+
+
+def whole(text: str) -> int:
+    """A whole number that a table can hold; `ValueError` for anything else, such as Python's `1_000`."""
+    value = int(text)
+    if "_" in text or not -LARGEST <= value <= LARGEST:
+        raise ValueError(f"{text} is no number, or too large.")
+    return value
 
 
 def separator_of(line: str) -> str | None:
@@ -93,7 +102,21 @@ class Layout:
 
 
 def find_layout(path: str, labelled: bool) -> Layout | None:
+    """Layout of a list as training reads it, see `layout_of`."""
+    return layout_of(path, COLUMNS[labelled])
+
+
+def layout_of(
+    path: str, layouts: Mapping[int, tuple[str, ...]], convert: Callable[[str], float] = whole, hint: str = ""
+) -> Layout | None:
     """Layout of a list, by a line such as `# path label` or, where there is none, by its first video.
+
+    Args:
+        path: The list.
+        layouts: Columns by their number, as they are when the list does not name them. What all of them have, a list
+            that names its columns must have too.
+        convert: Reads a number; `ValueError` for what is none.
+        hint: What to do where the layout is not known.
 
     Returns:
         None for a list without videos.
@@ -107,13 +130,19 @@ def find_layout(path: str, labelled: bool) -> Layout | None:
         for number, line in enumerate(lines, start=place):
             if not line:
                 continue
-            named = None if columns else _named_columns(path, line, labelled)
+            named = None if columns else _named_columns(path, line, layouts)
             columns = named or columns
             if named is None and line[0] != "#":
                 if line[0] in "[{" and line.lstrip("[{ \t")[:1] in ("", '"'):
                     raise ValueError(f"{path} is JSON, not a list of videos. Write a line with the path of each video.")
                 separator = separator_of(line)
-                guess = columns or _guess_columns(path, line, separator, labelled)
+                guess = columns or _guess_columns(line, separator, layouts, convert)
+                if guess is None:
+                    known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
+                    raise ValueError(
+                        f"{path}, line {number}: a line must be one of {known}, whole numbers behind the path; the "
+                        f"first one is {line[:LONGEST_QUOTE]!r}. {hint}".rstrip()
+                    )
                 return Layout(guess, separator, number, named=columns is not None)
     return None
 
@@ -130,11 +159,25 @@ def read_videos(path: str, layout: Layout) -> Iterator[tuple[Sequence[int], list
 
 
 def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Lines of a list without blanks around them, many at a time, and the number of the first one, counted from 1.
+    """Lines of a list without blanks around them, see `read_raw_lines`."""
+    for place, lines in read_raw_lines(path):
+        yield place, list(map(str.strip, lines))
+
+
+def read_raw_lines(
+    path: str, way_out: str = "Name a list of videos, or set `kind` to what it is."
+) -> Iterator[tuple[int, list[str]]]:
+    """Lines of a text without byte order marks, many at a time, and the number of the first one, counted from 1.
+
+    Bytes that are not UTF-8 become surrogates.
+
+    Args:
+        path: The file.
+        way_out: What to do where it is no text.
 
     Raises:
-        FileNotFoundError: There is no such list.
-        ValueError: It is a folder, or no text in UTF-8.
+        FileNotFoundError: There is no such file.
+        ValueError: It is UTF-16, or no text.
     """
     with open(path, "rb") as file:
         if file.read(2) in UTF16_MARKS:
@@ -144,41 +187,40 @@ def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
         while lines := file.readlines(CHARACTERS_AT_A_TIME):
             text = "".join(lines)
             if "\0" in text:
-                raise ValueError(f"{path} is no text. Name a list of videos, or set `kind` to what it is.")
+                raise ValueError(f"{path} is no text. {way_out}")
             if BYTE_ORDER_MARK in text:  # of lists that were put together
                 lines = [line.lstrip(BYTE_ORDER_MARK) for line in lines]
-            yield place, list(map(str.strip, lines))
+            yield place, lines
             place += len(lines)
 
 
-def _named_columns(path: str, line: str, labelled: bool) -> tuple[str, ...] | None:
+def _named_columns(path: str, line: str, layouts: Mapping[int, tuple[str, ...]]) -> tuple[str, ...] | None:
     """Columns that a remark, or the header of a CSV file, names; None if it is something else."""
     columns = tuple(line.lstrip("#").replace(",", " ").split())
     if (
         columns[:1] != ("path",)
         or line[0] == ","  # a column without a name, as pandas writes the index
-        or set(columns) - {"path", "start", "total", "label"}
+        or set(columns) - set().union(*layouts.values())
         or len(set(columns)) < len(columns)
     ):
         return None
-    if labelled and "label" not in columns:
-        raise ValueError(f"{path} has the columns `{' '.join(columns)}`, without the `label` that this task needs.")
+    missing = set.intersection(*map(set, layouts.values())) - set(columns)
+    if missing:
+        raise ValueError(
+            f"{path} has the columns `{' '.join(columns)}`, without the `{missing.pop()}` that is needed here: add it."
+        )
     return columns
 
 
-def _guess_columns(path: str, line: str, separator: str | None, labelled: bool) -> tuple[str, ...]:
-    """Columns by how many numbers the first line ends with."""
-    count = 0
+def _guess_columns(
+    line: str, separator: str | None, layouts: Mapping[int, tuple[str, ...]], convert: Callable[[str], float]
+) -> tuple[str, ...] | None:
+    """Columns by how many numbers a line ends with; None where there are none with so many."""
+    count = 1
     for value in reversed(split_line(line, separator, -1)[1:]):
-        if not re.fullmatch(r"\s*[+-]?\d+\s*", value):
+        try:
+            convert(value)
+        except ValueError:
             break
         count += 1
-    layouts = COLUMNS[labelled]
-    count = min(count + 1, max(layouts))
-    if count not in layouts:
-        known = ", ".join(f"`{' '.join(layout)}`" for layout in layouts.values())
-        raise ValueError(
-            f"{path}: a line must be one of {known}, whole numbers behind the path; the first one is "
-            f"{line[:LONGEST_QUOTE]!r}."
-        )
-    return layouts[count]
+    return layouts.get(min(count, max(layouts)))

@@ -123,6 +123,8 @@ class KineticsReader:
                     progress(item)
                 before = len(self._columns.spellings)
                 header = read_header(item.path, ("youtube_id", "label", "time_start"))
+                if header and header.names[0].lstrip("# ") == "path" and "youtube_id" not in header.names:
+                    header = None  # the columns of a plain list
                 yield from self._read_plain(item) if header is None else self._read_csv(item, header)
                 counts.append(len(self._columns.spellings) - before)
                 if not counts[-1]:
@@ -162,8 +164,6 @@ class KineticsReader:
 
     def _read_plain(self, item: KineticsList) -> Iterator[str]:
         layout = find_layout(item.path, LAYOUTS, hint="Or pass a CSV file with the columns label,youtube_id,...")
-        if "label" not in layout.columns:
-            raise fault(item.path, 1, f"the columns `{' '.join(layout.columns)}` have no `label`. Add it.")
         if item.version not in self._labels:
             raise ValueError(
                 f"{item.path} has numbers for classes. Pass the class names of Kinetics-{item.version}, one a line in "

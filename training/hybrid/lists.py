@@ -1,27 +1,16 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of videos as people have them: CSV files with a header, and plain lists with a video a line.
+"""Lists of videos as people have them: CSV files with a header, and plain lists as `training.list_lines` reads them.
 
-Both may have a byte order mark, any line ends, empty lines, quotes and paths with spaces. What cannot be understood is
-an error that names the file and the line.
+Both may have byte order marks, any line ends, empty lines, quotes and paths with spaces. What cannot be understood, or
+is not UTF-8, is an error that names the file and the line.
 """
 
 import csv
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..list_lines import UTF16_MARKS, separator_of, split_line
-
-
-LARGEST = 2**63 - 1
-
-
-def whole(text: str) -> int:
-    """A whole number that a table can hold; `ValueError` for anything else."""
-    value = int(text)
-    if not -LARGEST <= value <= LARGEST:
-        raise ValueError(f"{text} is too large.")
-    return value
+from ..list_lines import Layout, layout_of, read_raw_lines, split_line, whole
 
 
 def fault(path: str, line: int, reason: str) -> ValueError:
@@ -30,24 +19,19 @@ def fault(path: str, line: int, reason: str) -> ValueError:
 
 
 def read_lines(path: str) -> Iterator[tuple[int, str]]:
-    """Number, counted from 1, and text of every line, ends and byte order mark removed; empty ones too.
+    """Number, counted from 1, and text of every line, ends and byte order marks removed; empty ones too.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no text in UTF-8.
     """
-    with open(path, "rb") as file:
-        if file.read(2) in UTF16_MARKS:
-            raise fault(path, 1, "the file is UTF-16. Save it as UTF-8.")
-    with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, start=1):
+    for place, lines in read_raw_lines(path, "Pass a list of videos."):
+        for number, line in enumerate(lines, start=place):
             if not line.isascii():
                 try:
                     line.encode()
                 except UnicodeEncodeError:
                     raise fault(path, number, f"{line.strip()[:80]!r} is not UTF-8. Save the list as UTF-8.") from None
-            if "\0" in line:
-                raise fault(path, number, "the file is not a text. Pass a list of videos.")
             yield number, line.rstrip("\n")
 
 
@@ -113,52 +97,18 @@ def read_csv(path: str, header: Header) -> Iterator[tuple[int, list[str]]]:
         raise fault(path, line, f"{error}. Check the quotes.") from None
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How the lines of a plain list read.
-
-    Attributes:
-        columns: `path` and the names of the numbers behind it.
-        separator: Comma, or None for white space.
-        named: Whether the list names its columns itself.
-    """
-
-    columns: tuple[str, ...]
-    separator: str | None = None
-    named: bool = False
-
-
 def find_layout(
     path: str, layouts: Mapping[int, tuple[str, ...]], convert: Callable[[str], float] = whole, hint: str = ""
 ) -> Layout:
-    """Layout of a plain list, from a first line such as `# path total label`, or by its first video.
-
-    Args:
-        path: The list.
-        layouts: Columns by their number, as they are when the list does not name them.
-        convert: Reads a number.
-        hint: What to do where the layout is not known.
+    """Layout of a plain list, see `layout_of`.
 
     Raises:
-        ValueError: The list is empty, or has other columns.
+        ValueError: The list has no videos, or other columns.
     """
-    names = {name for columns in layouts.values() for name in columns}
-    for number, line in read_lines(path):
-        line = line.strip()
-        if line.startswith("#"):
-            columns = tuple(line.lstrip("#").replace(",", " ").split())
-            if columns[:1] == ("path",) and set(columns) <= names:
-                return Layout(columns, _separator_below(path), named=True)
-        elif line:
-            separator = separator_of(line)
-            values = split_line(line, separator, -1)
-            count = _trailing_numbers(values[1:], convert)
-            columns = layouts.get(min(count + 1, max(layouts)), ())
-            if not columns:
-                known = ", ".join(f"`{' '.join(columns)}`" for columns in layouts.values())
-                raise fault(path, number, f"expected one of {known}, got {line!r}. {hint}".rstrip())
-            return Layout(columns, separator)
-    raise ValueError(f"{path} is empty. Pass a list of videos.")
+    layout = layout_of(path, layouts, convert, hint)
+    if layout is None:
+        raise ValueError(f"{path} lists no videos. Pass a list of videos.")
+    return layout
 
 
 def read_list(
@@ -172,7 +122,7 @@ def read_list(
     count, separator = len(layout.columns) - 1, layout.separator
     for number, line in read_lines(path):
         line = line.strip()
-        if not line or line[0] == "#":
+        if not line or line[0] == "#" or number < layout.begin:
             continue
         video, *values = split_line(line, separator, count)
         try:
@@ -183,20 +133,3 @@ def read_list(
             reason = f"expected `{' '.join(layout.columns)}`, got {line!r}"
             raise fault(path, number, f"{reason}. Correct it, or name the columns in a first line: `# path label`.")
         yield number, video, numbers
-
-
-def _separator_below(path: str) -> str | None:
-    """Separator of the first line that is neither empty nor a remark."""
-    lines = (line.strip() for _, line in read_lines(path))
-    return next((separator_of(line) for line in lines if line and line[0] != "#"), None)
-
-
-def _trailing_numbers(values: list[str], convert: Callable[[str], float]) -> int:
-    count = 0
-    for value in reversed(values):
-        try:
-            convert(value)
-        except ValueError:
-            break
-        count += 1
-    return count

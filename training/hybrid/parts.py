@@ -64,7 +64,7 @@ def read_pieces(path: str, template: str | None = None) -> Iterator[Piece]:
     fields = template_columns(template) if template else []
     header = read_header(path, ("path", *(field.lower() for field in fields)))
     if header is None:
-        yield from _read_plain(path, f"Or give it a header with {','.join(fields)}." if fields else "")
+        yield from _read_plain(path)
     elif template is None or "path" in header.names:
         yield from _read_paths(path, header)
     else:
@@ -87,8 +87,8 @@ def template_columns(template: str) -> list[str]:
     return fields
 
 
-def _read_plain(path: str, hint: str) -> Iterator[Piece]:
-    layout = find_layout(path, LAYOUTS, hint=hint)
+def _read_plain(path: str) -> Iterator[Piece]:
+    layout = find_layout(path, LAYOUTS)
     places = {name: place for place, name in enumerate(layout.columns[1:])}
     start_at, total_at = places.get("start"), places.get("total")
     for line, video, values in read_list(path, layout):
