@@ -32,8 +32,10 @@ def read_labels(path: str | Path) -> list[str]:
         ValueError: The file holds no names, one is empty or stands twice, or the ids are not 0, 1, 2, ...
     """
     path = Path(path)
-    text = _read_text(path)
-    labels = _labels_of_json(path, text) if path.suffix.lower() == ".json" else _labels_of_lines(path, text)
+    if path.suffix.lower() == ".json":
+        labels = _labels_of_json(path, read_json(path, "label file"))
+    else:
+        labels = _labels_of_lines(path, _read_text(path, "label file"))
     if not labels:
         raise ValueError(f"{path} holds no label names; expected one name a line.")
     ids: dict[str, int] = {}
@@ -42,6 +44,42 @@ def read_labels(path: str | Path) -> list[str]:
             raise ValueError(f"{path} holds the label {name!r} twice, for the classes {ids[name]} and {i}.")
         ids[name] = i
     return labels
+
+
+def read_renames(path: str | Path) -> dict[str, str]:
+    """Other names of classes, such as the authors' `k710_identical_label_merge.json`.
+
+    Args:
+        path: A JSON file with an object of names by name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds something else, or an empty name.
+    """
+    renames = read_json(path)
+    if not isinstance(renames, dict) or not all(
+        isinstance(new, str) and old.strip() and new.strip() for old, new in renames.items()
+    ):
+        raise ValueError(f'{path} must hold an object of names by name: {{"old name": "new name", ...}}.')
+    return renames
+
+
+def read_json(path: str | Path, kind: str = "file") -> Any:
+    """Content of a JSON file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        kind: What to call it where it is not there.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not valid JSON.
+    """
+    text = _read_text(Path(path), kind)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}.") from error
 
 
 def select_classes(source: Sequence[str], target: Sequence[str], renames: Mapping[str, str] | None = None) -> list[int]:
@@ -133,9 +171,9 @@ class ClassFinder:
         return None
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, kind: str) -> str:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no label file {path}.")
+        raise FileNotFoundError(f"There is no {kind} {path}. Check the path.")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -158,12 +196,8 @@ def _labels_of_lines(path: Path, text: str) -> list[str]:
     return lines
 
 
-def _labels_of_json(path: Path, text: str) -> list[str]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
-    names: Any = content
+def _labels_of_json(path: Path, content: Any) -> list[str]:
+    names = content
     if isinstance(content, dict):
         # names may be numbers, too
         is_by_id = all(map(str.isdecimal, content)) and not all(isinstance(name, int) for name in content.values())
@@ -189,4 +223,6 @@ def _hashable(path: Path, content: dict[str, Any]) -> list[tuple[str, Any]]:
     return list(content.items())
 
 
-__all__ = ["RENAMES_ADVICE", "ClassFinder", "normalise_label", "read_labels", "select_classes"]
+__all__ = [
+    "RENAMES_ADVICE", "ClassFinder", "normalise_label", "read_json", "read_labels", "read_renames", "select_classes",
+]  # fmt: skip

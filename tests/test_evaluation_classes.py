@@ -3,6 +3,7 @@
 """Classes of the data find those of the model, or a message says why not."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from tiny import tiny_config
 
 
 pytest.importorskip("pyarrow")  # the package of evaluation needs it
+from modeling_videomae_v2.labels_videomae_v2 import read_renames
+from training.class_names import read_other_names
 from training.evaluation.classes import match_classes, read_names
 from training.evaluation.recipe import EvaluationDataRecipe, EvaluationRecipe
+from training.hybrid.classes import read_renames as read_renames_of_kinetics
 from training.recipe_parsing import RecipeError
 
 
@@ -92,10 +96,44 @@ def test_files_of_names(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"data.classes: .*missing.txt"):
         read_names(str(tmp_path / "missing.txt"), "data.classes")
     no_names = "must hold an object of names by name"
-    for content, message in (("[1]", no_names), ('{"a": 1}', no_names), ("{", "cannot be read")):
+    for content, message in (("[1]", no_names), ('{"a": 1}', no_names), ("{", "is not valid JSON")):
         (tmp_path / "renames.json").write_text(content)
         with pytest.raises(RecipeError, match=rf"renames: .*renames\.json {message}"):
             match(["a"], ["a"], renames=str(tmp_path / "renames.json"))
+
+
+NO_RENAMES = r'renames\.json must hold an object of names by name: {"old name": "new name", \.\.\.}'
+EVERY_READER = {
+    "convert": read_renames,
+    "training": lambda path: read_other_names(str(path), "renames"),
+    "hybrid": lambda path: read_renames_of_kinetics(str(path)),
+}
+
+
+def renames_of(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("reader", EVERY_READER.values(), ids=EVERY_READER)
+def test_renames_are_read_the_same_everywhere(reader: Callable[[Path], dict[str, str]], tmp_path: Path) -> None:
+    path = renames_of(tmp_path / "renames.json", '\ufeff{"old": "caf\u00e9", "b": "d"}')
+    assert reader(path) == {"old": "caf\u00e9", "b": "d"}
+    for content, message in (
+        ('{"a": "  "}', NO_RENAMES),
+        ('{" ": "a"}', NO_RENAMES),
+        ('{"a": 1}', NO_RENAMES),
+        ("[1]", NO_RENAMES),
+        ("[" * 100_000, r"renames\.json is not valid JSON: "),
+        ("{", r"renames\.json is not valid JSON: "),
+    ):
+        with pytest.raises(ValueError, match=message):
+            reader(renames_of(path, content))
+    path.write_bytes(b"\xff{}")
+    with pytest.raises(ValueError, match=r"renames\.json is no text file in UTF-8"):
+        reader(path)
+    with pytest.raises((FileNotFoundError, RecipeError), match=r"There is no file .*nowhere\.json\. Check the path"):
+        reader(tmp_path / "nowhere.json")
 
 
 @pytest.mark.parametrize("size", [400, 600, 700])

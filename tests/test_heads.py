@@ -150,7 +150,7 @@ def test_other_names_of_the_same_classes(tmp_path: Path) -> None:
     )
     assert torch.equal(task.build_model().classifier.weight, old.classifier.weight[:2])
     (tmp_path / "renames.json").write_text("[1]")
-    with pytest.raises(RecipeError, match=r"^label_renames .* must hold names by name"):
+    with pytest.raises(RecipeError, match=r"^label_renames: .*renames\.json must hold an object of names by name"):
         task.build_model()
 
 

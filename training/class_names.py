@@ -3,11 +3,11 @@
 """Names and number of the classes of a run: said by the recipe, or known to the data."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from modeling_videomae_v2 import VideoMAEv2Config
-from modeling_videomae_v2.labels_videomae_v2 import read_labels
+from modeling_videomae_v2.labels_videomae_v2 import read_labels, read_renames
 
 from .data import Mixture, open_sources
 from .recipe_parsing import RecipeError
@@ -16,6 +16,7 @@ from .recipe_parsing import RecipeError
 if TYPE_CHECKING:
     from .recipe_stages import FineTuningRecipe
 
+Content = TypeVar("Content")
 NAMING = ("folder", "datasets")  # kinds of sources that may name their classes
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
 
@@ -63,12 +64,20 @@ def read_names(path: str | None, key: str) -> tuple[str, ...] | None:
     Raises:
         RecipeError: It cannot be read.
     """
-    if path is None:
-        return None
-    try:
-        return tuple(read_labels(path))
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"{key}: {error}") from error
+    return None if path is None else tuple(_read(read_labels, path, key))
+
+
+def read_other_names(path: str | None, key: str) -> dict[str, str]:
+    """Other names of classes in a file; empty without a file.
+
+    Args:
+        path: The file, see `read_renames`.
+        key: What the recipe calls it.
+
+    Raises:
+        RecipeError: It cannot be read.
+    """
+    return {} if path is None else _read(read_renames, path, key)
 
 
 def open_data(recipe: "FineTuningRecipe") -> Mixture:
@@ -129,6 +138,13 @@ def are_names(names: Sequence[str]) -> bool:
 def placeholders(count: int) -> list[str]:
     """Names for classes without any."""
     return [f"LABEL_{i}" for i in range(count)]
+
+
+def _read(reader: Callable[[str], Content], path: str, key: str) -> Content:
+    try:
+        return reader(path)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{key}: {error}") from error
 
 
 def _unknown(mixture: Mixture) -> str:

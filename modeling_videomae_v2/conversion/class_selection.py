@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which classes of a head to keep when a checkpoint is converted, and what they are called."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..labels_videomae_v2 import read_labels, select_classes
+from ..labels_videomae_v2 import read_json, read_labels, read_renames, select_classes
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ def choose_classes(
                 f"{files.label_map} holds names, and those of the checkpoint's {num_classes} classes are not known: "
                 "pass them as `labels`."
             )
-        return select_classes(there, wanted, _read_renames(files.renames)), new_names or list(wanted)
+        renames = None if files.renames is None else read_renames(files.renames)
+        return select_classes(there, wanted, renames), new_names or list(wanted)
     if files.renames is not None:
         raise ValueError(f"`renames` serves to find names, and {files.label_map} holds ids. Leave it out.")
     wrong = [index for index in wanted if not 0 <= index < num_classes]
@@ -82,27 +81,9 @@ def choose_classes(
 def _read_label_map(path: Path) -> list[int] | list[str]:
     """Ids or names of classes."""
     if path.suffix.lower() == ".json":
-        content = _read_json(path)
+        content = read_json(path)
         if isinstance(content, list) and content and all(type(index) is int for index in content):
             return content
         if not isinstance(content, list):
             raise ValueError(f"{path} must hold a list of class ids or names; other names of classes go to `renames`.")
     return read_labels(path)
-
-
-def _read_renames(path: Path | None) -> dict[str, str] | None:
-    if path is None:
-        return None
-    content = _read_json(path)
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
-        raise ValueError(f"{path} must hold an object of names by other names.")
-    return content
-
-
-def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which output of the model stands for which class of the data."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
-from ..class_names import names_of, placeholders, read_names
+from ..class_names import names_of, placeholders, read_names, read_other_names
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
 
@@ -79,7 +77,7 @@ def match_classes(
         raise RecipeError(f"match: name needs names, and the {side} has none; set {key} to a file of names.")
     if recipe.match == "id" or known is None or given is None:
         return _match_ids(recipe.match, outputs, num_data, known, given)
-    return _match_names(known, given, _read_renames(recipe.renames), recipe.restrict)
+    return _match_names(known, given, read_other_names(recipe.renames, "renames"), recipe.restrict)
 
 
 def _match_ids(
@@ -116,15 +114,3 @@ def _match_names(
     if restrict:
         return ClassMap(given, indices, None, len(given), f"{how}, the others left out")
     return ClassMap(known, None, indices, len(given), f"{how}, all of them competing")
-
-
-def _read_renames(path: str | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"renames: {path} cannot be read: {error}") from error
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
-        raise RecipeError(f"renames: {path} must hold an object of names by name.")
-    return content

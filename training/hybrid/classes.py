@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classes of several versions of Kinetics become one set, by name and by a table of renamed classes."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modeling_videomae_v2.labels_videomae_v2 import normalise_label
+from modeling_videomae_v2.labels_videomae_v2 import read_renames as read_other_names
 
 from .kinetics_lists import Spelling
 from .lists import fault
@@ -36,15 +36,9 @@ def read_renames(path: str) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is something else, or the renames go in a circle.
+        ValueError: It is something else, a name is empty, or the renames go in a circle.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            table = json.load(file)
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON in UTF-8: {error}.") from error
-    if not isinstance(table, dict) or not all(isinstance(new, str) and new.strip() for new in table.values()):
-        raise ValueError(f'{path} must hold one object of new names by old names: {{"old name": "new name", ...}}.')
+    table = read_other_names(path)
     pairs = ((normalise_label(old), normalise_label(new)) for old, new in table.items())
     keys = {old: new for old, new in pairs if old != new}
     for old in keys:

@@ -16,12 +16,19 @@ from transformers import PreTrainedModel
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 
 from ..adapters import add_lora, save_lora
-from ..class_names import are_names, check_labels, compared_by_number, find_class_names, names_of, placeholders
+from ..class_names import (
+    are_names,
+    check_labels,
+    compared_by_number,
+    find_class_names,
+    names_of,
+    placeholders,
+    read_other_names,
+)
 from ..data.identity import describe_sources, digest_of
 from ..erasing import RandomErasing
 from ..heads import load_classifier, say
 from ..mixing import Mixing
-from ..recipe_parsing import RecipeError
 from ..recipe_stages import FineTuningRecipe, eval_data
 from ..transfer import move
 from ..validation import Validation
@@ -79,7 +86,7 @@ class ClassificationTask(Task):
     def build_model(self) -> PreTrainedModel:
         recipe = self.recipe
         if recipe.model.init_from is not None and recipe.label_renames:  # here, or the model would be blamed for them
-            self.renames = read_renames(recipe.label_renames)
+            self.renames = read_other_names(recipe.label_renames, "label_renames")
         model = super().build_model()
         return add_lora(model, recipe.lora) if recipe.peft == "lora" else model
 
@@ -133,18 +140,3 @@ class ClassificationTask(Task):
         outputs = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"], return_dict=True)
         right = outputs.logits.detach().argmax(dim=-1) == inputs["labels"].argmax(dim=-1)
         return {"loss": outputs.loss, "accuracy": right.float().mean()}
-
-
-def read_renames(path: str) -> dict[str, str]:
-    """Other names of classes, from a JSON object.
-
-    Raises:
-        RecipeError: The file cannot be read, or holds something else.
-    """
-    try:
-        renames = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"label_renames ({path}) cannot be read: {error}") from error
-    if not isinstance(renames, dict) or not all(isinstance(name, str) for name in renames.values()):
-        raise RecipeError(f'label_renames ({path}) must hold names by name: {{"old name": "new name"}}.')
-    return renames
