@@ -5,7 +5,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,16 @@ def select_classes(source: Sequence[str], target: Sequence[str], renames: Mappin
     return indices
 
 
+def placeholders(count: int) -> list[str]:
+    """What transformers calls classes without names: `LABEL_0`, `LABEL_1`, ..."""
+    return [f"LABEL_{i}" for i in range(count)]
+
+
+def are_names(names: Collection[str]) -> bool:
+    """Whether these are names of classes, in the order of their ids, and not the placeholders for them."""
+    return list(names) != placeholders(len(names))
+
+
 def normalise_label(name: str) -> str:
     """`name` without case, punctuation and needless spaces: `"Riding_a  Bike"` and `"riding a bike"` are the same.
 
@@ -224,5 +234,6 @@ def _hashable(path: Path, content: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 __all__ = [
-    "RENAMES_ADVICE", "ClassFinder", "normalise_label", "read_json", "read_labels", "read_renames", "select_classes",
+    "RENAMES_ADVICE", "ClassFinder", "are_names", "normalise_label", "placeholders", "read_json", "read_labels",
+    "read_renames", "select_classes",
 ]  # fmt: skip

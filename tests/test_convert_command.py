@@ -406,6 +406,25 @@ def test_classes_of_a_folder_have_names_already(tmp_path: Path) -> None:
     assert "are not known" in said
 
 
+def test_names_of_a_folder_go_by_their_ids_whatever_their_order_in_the_file(tmp_path: Path) -> None:
+    """A program that sorts the keys writes 0, 1, 10, 11, 2, ..."""
+    model = randomised(VideoMAEv2ForVideoClassification(VideoMAEv2Config(**{**asdict(ARCH), "num_labels": 12})))
+    model.save_pretrained(tmp_path / "model")
+    path = tmp_path / "model/config.json"
+    settings = json.loads(path.read_text()) | {"label2id": None}
+    (tmp_path / "map.json").write_text(json.dumps(["class 10", "class 2"]))
+    for name, label in (("named", "class {}"), ("unnamed", "LABEL_{}")):
+        names = {str(i): label.format(i) for i in sorted(range(12), key=str)}
+        path.write_text(json.dumps({**settings, "id2label": names}))
+        arguments = (tmp_path / "model", tmp_path / name, "--label-map", tmp_path / "map.json")
+        if name == "unnamed":
+            assert "are not known" in refusal(*arguments)
+        else:
+            run(*arguments)
+            kept = VideoMAEv2ForVideoClassification.from_pretrained(tmp_path / name)
+            assert torch.equal(kept.classifier.weight, model.classifier.weight[[10, 2]])
+
+
 @pytest.mark.parametrize("wanted", [[5, 0, 2], ["F", "a", "C"]], ids=["ids", "names"])
 def test_some_classes_are_kept(finetuned, wanted: list, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\n".join("abcdefg"))

@@ -94,6 +94,7 @@ def test_placeholders_are_no_names() -> None:
     assert not are_names(["LABEL_0", "LABEL_1"])
     assert are_names(["walking", "LABEL_1"])
     assert are_names(["LABEL_0 of a box", "LABEL_1"])
+    assert are_names(["LABEL_1", "LABEL_0"])  # somebody put them into this order
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_name_or_path_is_taken_out(folder: Path, staged: Path) -> None:
 
 
 def test_labels_from_a_file(folder: Path, staged: Path, tmp_path: Path) -> None:
-    change_json(folder / "config.json", id2label={str(i): f"LABEL_{i}" for i in range(5)}, label2id=None)
+    change_json(folder / "config.json", id2label={str(i): f"LABEL_{i}" for i in reversed(range(5))}, label2id=None)
     assert any("have no names" in note for note in stage(folder, staged).notes)
     (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
     other = tmp_path / "other"

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names and number of the classes of a run: said by the recipe, or known to the data."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.labels_videomae_v2 import are_names as are_names
+from modeling_videomae_v2.labels_videomae_v2 import placeholders as placeholders
 from modeling_videomae_v2.labels_videomae_v2 import read_labels, read_renames
 
 from .data import Mixture, open_sources
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 NAMING = ("folder", "datasets")  # kinds of sources that may name their classes
-_PLACEHOLDER = re.compile(r"LABEL_\d+")
 
 
 def find_class_names(recipe: "FineTuningRecipe", default: list[str] | None = None) -> list[str] | None:
@@ -128,16 +128,6 @@ def compared_by_number(names: Sequence[str], num_labels: int) -> str:
 def names_of(config: VideoMAEv2Config) -> list[str]:
     """Names of the classes of a model, in the order of its outputs."""
     return [str(config.id2label[i]) for i in range(config.num_labels)]
-
-
-def are_names(names: Sequence[str]) -> bool:
-    """Whether these are names, not the placeholders `LABEL_0`, `LABEL_1`, ... of transformers."""
-    return not all(_PLACEHOLDER.fullmatch(name) for name in names)
-
-
-def placeholders(count: int) -> list[str]:
-    """Names for classes without any."""
-    return [f"LABEL_{i}" for i in range(count)]
 
 
 def _read(reader: Callable[[str], Content], path: str, key: str) -> Content:

@@ -35,6 +35,7 @@ from ..convert_videomae_v2 import (
     recipes_to_ours,
     recipes_to_transformers,
 )
+from ..labels_videomae_v2 import are_names
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
 from ..places import check_settings
 from ..writing import file_for_torch
@@ -260,9 +261,8 @@ def _set_classes(draft: Draft, files: LabelFiles) -> None:
     if draft.model_class is not VideoMAEv2ForVideoClassification:
         raise ValueError(f"{draft.source.name} has no classifier, so there is nothing to name: leave the labels out.")
     rows = draft.config.num_labels
-    known = list(draft.config.id2label.values())
-    known = None if known == [f"LABEL_{i}" for i in range(rows)] else known
-    kept, names = choose_classes(rows, known, files)
+    known = [draft.config.id2label[i] for i in range(rows)]
+    kept, names = choose_classes(rows, known if are_names(known) else None, files)
     if kept is not None:
         for name in ("classifier.weight", "classifier.bias"):
             draft.recipes[name] = partial(_rows, take=draft.recipes[name], index=kept)

@@ -13,7 +13,7 @@ import yaml
 from huggingface_hub import ModelCard
 from transformers.dynamic_module_utils import custom_object_save
 
-from ..labels_videomae_v2 import read_labels
+from ..labels_videomae_v2 import are_names, read_labels
 from ..model_files import PROCESSOR_FILES
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2Model
 from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
@@ -126,9 +126,9 @@ def _stage_configuration(repository: StagedRepository) -> None:
         repository.notes.append(
             f"The video processor takes {processor.num_frames} frames, the model is made for {model.config.num_frames}."
         )
-    names = list(model.config.id2label.values())
+    names = [model.config.id2label[i] for i in range(model.config.num_labels)]
     is_classifier = model.architecture == "VideoMAEv2ForVideoClassification"
-    if is_classifier and names == [f"LABEL_{i}" for i in range(len(names))]:
+    if is_classifier and not are_names(names):
         repository.notes.append("The classes have no names (LABEL_0, LABEL_1, ...); --labels FILE gives them.")
 
 

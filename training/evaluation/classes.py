@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
-from ..class_names import names_of, placeholders, read_names, read_other_names
+from ..class_names import are_names, names_of, read_names, read_other_names
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
 
@@ -48,7 +48,7 @@ class ClassMap:
 def names_of_model(config: VideoMAEv2Config) -> tuple[str, ...] | None:
     """Names of a model's outputs, None where the configuration only numbers them."""
     names = names_of(config)
-    return None if names == placeholders(len(names)) else tuple(names)
+    return tuple(names) if are_names(names) else None
 
 
 def match_classes(
