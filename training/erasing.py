@@ -5,8 +5,7 @@
 import numpy as np
 import torch
 
-from .data.chance import Purpose, generator
-from .masks import mix
+from .data.chance import Purpose, generator, seed_from
 
 
 AREA = (0.02, 1.0 / 3.0)  # share of the picture
@@ -52,7 +51,7 @@ class RandomErasing:
         for i, clip in enumerate(range(first_clip, first_clip + len(pixel_values))):
             box = self.box(clip, height, width)
             if box is not None:
-                noise.manual_seed(mix(self.seed, int(Purpose.ERASE), clip))
+                noise.manual_seed(seed_from(self.seed, int(Purpose.ERASE), clip))
                 top, left, bottom, right = box
                 pixel_values[i, :, :, top:bottom, left:right].normal_(generator=noise)
         return pixel_values

@@ -11,16 +11,7 @@ import torch
 from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.masking_videomae_v2 import MASKS
 
-
-def mix(*numbers: int) -> int:
-    """One 32-bit number from several, spread evenly (the finaliser of splitmix64)."""
-    state = 0
-    for number in numbers:
-        state = (state + number + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        state ^= state >> 31
-    return state & 0xFFFFFFFF
+from .data.chance import seed_from
 
 
 class MaskDrawer:
@@ -51,7 +42,7 @@ class MaskDrawer:
             self.generators.append(torch.Generator())
         generators = self.generators[:num_clips]
         for clip, generator in enumerate(generators, first_clip):
-            generator.manual_seed(mix(self.seed, clip))
+            generator.manual_seed(seed_from(self.seed, clip))
         encoder = MASKS[config.mask_type](num_clips, grid, config.mask_ratio, generators)
         decoder = None
         if config.decoder_mask_type is not None:
