@@ -436,6 +436,17 @@ def test_bytes_in_a_stream_that_cannot_be_read_are_one_video_in_all_passes(good:
     assert sorted(loader.faults.reasons) == sorted(f"{tmp_path}[sha256 {digits}]" for digits in digits)
 
 
+def test_bytes_in_a_stream_that_have_a_path_are_named_by_it(good: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    films = [{"bytes": film.read_bytes(), "path": f"{film.stem}.mp4"} for film in sorted(good.rglob("*.mp4"))]
+    films[3] = {"bytes": b"no film", "path": "bad.mp4"}
+    source = SourceRecipe(path=str(tmp_path), kind="datasets", streaming=True, num_videos=len(films))
+    datasets.Dataset.from_dict({"video": films}).save_to_disk(str(tmp_path))
+    loader = build_loader(recipe_for("", sources=[source], max_bad_share=0.5), batch_size=len(films), seed=5)
+    assert int(next(iter(loader))["bad"].sum()) == 1
+    assert list(loader.faults.reasons) == ["bad.mp4"]
+
+
 def test_training_ends_when_too_many_are_bad(mixed: Path) -> None:
     loader = build_loader(recipe_for(mixed, max_bad_share=0.2), batch_size=3, seed=5, labelled=True)
     with pytest.raises(TooManyBadVideosError, match=r"of 15 videos .* more than data.max_bad_share = 0.2") as caught:

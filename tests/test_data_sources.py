@@ -1102,6 +1102,7 @@ def test_stream_that_is_shorter_than_it_says(caplog: pytest.LogCaptureFixture) -
     [
         ([100, 300], 400, 2, "part 2 of 2, which one worker reads, should have 200 and has more than 242"),
         ([200, 200], 400, 2, None),
+        ([190, 210], 400, 2, None),
         ([100] * 3, 300, 2, None),  # the lane of two files has another one in the next pass
         ([400], 300, 1, "part 1 of 1, which one worker reads, should have 300 and has more than 351"),
         ([300], 300, 1, None),
