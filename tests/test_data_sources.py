@@ -93,6 +93,25 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
     assert (part.content, part.start, part.total) == ("/data/my video 2", 5, 100)
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("# path label fps", "a.mp4 3 25"),  # 25 would be the class
+        ("# path fps total label", "a.mp4 25 90 3"),
+        ("# path total label fps", "a.mp4 90 3 25"),
+        ("# path fps", "a.mp4 25"),
+        ("path,label,split", "a.mp4,3,train"),
+        ("# path total total label", "a.mp4 90 90 3"),
+    ],
+)
+def test_a_column_that_is_not_known_is_not_taken_for_another(
+    tmp_path: Path, header: str, line: str, labelled: bool
+) -> None:
+    with pytest.raises(ValueError, match=r"list\.txt names the columns 'path.*label, path, start, total, each once"):
+        ListSource(write_list(tmp_path, header, line), labelled=labelled)
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
@@ -1273,3 +1292,28 @@ def test_what_an_evaluation_remembers_of_a_list_stays_the_same(tmp_path: Path) -
     recipe = SourceRecipe(path=str(tmp_path / "list.txt"), kind="list")
     (known,) = describe_sources([open_source(recipe, labelled=True, seed=0, shuffle=False)], [recipe])
     assert known == {"videos": 2, "sampling_rate": None, "digest": "7f770519d530fd6e28def36a43b7bb7f"}
+
+
+@pytest.mark.parametrize("named", ["folder", "text column"])
+def test_classes_called_by_numbers_beside_numbers(tmp_path: Path, named: str) -> None:
+    """In the order of text, "10" comes before "2", and a list's 2 would be another class."""
+    names = [str(i) for i in range(11)]
+    for name in names:
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        (tmp_path / "folder" / name / "a.mp4").write_bytes(b"")
+    columns = {"video": [f"{name}.mp4" for name in names], "label": names}
+    datasets.Dataset.from_dict(columns).save_to_disk(str(tmp_path / "saved"))
+    numbers = SourceRecipe(write_list(tmp_path, *(f"{name}.mp4 {name}" for name in names)))
+    kind, path = ("folder", "folder") if named == "folder" else ("datasets", "saved")
+    recipe = DataRecipe(sources=[SourceRecipe(str(tmp_path / path), kind), numbers])
+    options = {"labelled": True, "seed": 0, "shuffle": False}
+    said = r"in the order of text: class '2' has the label 3; and .*list\.txt has numbers alone\. .*labels_file"
+    with pytest.raises(ValueError, match=said):
+        open_sources(recipe, **options)
+    mixture = open_sources(recipe, **options, classes=names)
+    for source in mixture.sources:
+        videos = [source.get(i, 0) for i in range(11)]
+        paths = [Path(video.content) for video in videos]
+        assert [str(video.label) for video in videos] == [
+            path.parent.name if path.stem == "a" else path.stem for path in paths
+        ]

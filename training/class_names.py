@@ -11,6 +11,7 @@ from modeling_videomae_v2.labels_videomae_v2 import placeholders as placeholders
 from modeling_videomae_v2.labels_videomae_v2 import read_labels, read_renames
 
 from .data import Mixture, open_sources
+from .data.relabel import out_of_order
 from .recipe_parsing import RecipeError
 
 
@@ -107,13 +108,33 @@ def check_labels(mixture: Mixture, num_labels: int) -> None:
             )
 
 
+def check_order(names: Sequence[str], whose: str, others: str) -> None:
+    """Refuse classes that are called by numbers in another order, where others are known by number alone.
+
+    Args:
+        names: Names of the classes, by label.
+        whose: Who names them, for the message.
+        others: Who does not, likewise.
+
+    Raises:
+        RecipeError: They are.
+    """
+    if problem := out_of_order(names):
+        raise RecipeError(
+            f"{whose} has {problem}; and {others} has numbers alone. Name the classes in the order of these numbers "
+            "(labels_file)."
+        )
+
+
 def compared_by_number(names: Sequence[str], num_labels: int) -> str:
     """What to say of validation videos whose classes have names, which those of the run have not.
 
     Raises:
-        RecipeError: They are another number, so that the same number means another class.
+        RecipeError: They are another number, or called by numbers in another order, so that the same number means
+            another class.
     """
     way_out = "name the classes of the run in labels or labels_file, and they are found by name."
+    check_order(names, "data_eval", "the run")
     if len(names) != num_labels:
         raise RecipeError(
             f"data_eval names {len(names)} classes, the run numbers {num_labels} without names, so their numbers may "

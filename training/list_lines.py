@@ -18,6 +18,7 @@ COLUMNS = {
     False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total"), 4: ("path", "start", "total", "label")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
+NOT_READ = ("fps", "frames", "num_frames", "duration", "class", "end", "split")  # what other lists have as columns
 LARGEST = 2**63 - 1
 CHARACTERS_AT_A_TIME = 2**18
 LONGEST_QUOTE = 200  # characters of a line that is wrong: what is no list may be one of many megabytes
@@ -195,14 +196,21 @@ def read_raw_lines(
 
 
 def _named_columns(path: str, line: str, layouts: Mapping[int, tuple[str, ...]]) -> tuple[str, ...] | None:
-    """Columns that a remark, or the header of a CSV file, names; None if it is something else."""
-    columns = tuple(line.lstrip("#").replace(",", " ").split())
-    if (
-        columns[:1] != ("path",)
-        or line[0] == ","  # a column without a name, as pandas writes the index
-        or set(columns) - set().union(*layouts.values())
-        or len(set(columns)) < len(columns)
-    ):
+    """Columns that a remark, or the header of a CSV file, names; None if it is something else.
+
+    Raises:
+        ValueError: It lacks one that is needed, or has one that is not known, which would be taken for another.
+    """
+    columns, known = tuple(line.lstrip("#").replace(",", " ").split()), set().union(*layouts.values())
+    if columns[:1] != ("path",) or line[0] == ",":  # a column without a name, as pandas writes the index
+        return None
+    if set(columns) - known or len(set(columns)) < len(columns):
+        if set(columns[1:]) & {*known, *NOT_READ} - {"path"}:
+            raise ValueError(
+                f"{path} names the columns {line.lstrip('# ')[:LONGEST_QUOTE]!r}; those that are known are "
+                f"{', '.join(sorted(known))}, each once. Take the others out of the list; a remark must not begin with "
+                "`path`."
+            )
         return None
     missing = set.intersection(*map(set, layouts.values())) - set(columns)
     if missing:

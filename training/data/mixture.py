@@ -9,7 +9,7 @@ import numpy as np
 
 from .files import FolderSource, ListSource
 from .hub import open_hub_source
-from .relabel import with_classes
+from .relabel import out_of_order, with_classes
 from .shards import TarSource
 from .sources import Source
 
@@ -27,7 +27,8 @@ class Mixture:
         classes: Names of the classes, where the sources know them; None otherwise.
 
     Raises:
-        ValueError: The sources name different classes, or one of several is a stream of unknown length.
+        ValueError: The sources name different classes, or one of several is a stream of unknown length, or has numbers
+            alone where the classes of others are called by numbers in another order.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -48,6 +49,13 @@ class Mixture:
                 "(labels_file)."
             )
         self.classes = named.pop() if named else None
+        numbered = next((source.name for source in self.sources if source.classes is None), None)
+        if numbered is not None and self.classes is not None and (problem := out_of_order(self.classes)):
+            whose = next(source.name for source in self.sources if source.classes is not None)
+            raise ValueError(
+                f"{whose} has {problem}; and {numbered} has numbers alone. Name the classes in the order of these "
+                "numbers (labels_file)."
+            )
 
     def __len__(self) -> int:
         """Number of videos, 0 where a stream does not know it."""

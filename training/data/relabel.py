@@ -55,3 +55,22 @@ def with_classes(source: Source, classes: Sequence[str] | None) -> Source:
     if classes is None or source.classes is None or source.classes == tuple(classes):
         return source
     return RelabelledSource(source, classes)
+
+
+def out_of_order(names: Sequence[str]) -> str | None:
+    """What is wrong where all classes are called by numbers that do not ascend: the folders `0`, `1`, `10`, `2`.
+
+    Beside labels that are numbers, one of them would then mean two classes.
+
+    Args:
+        names: Names of classes, by label.
+
+    Returns:
+        Words for an error; None where the names are no numbers, or in their order.
+    """
+    if not all(name.isdecimal() for name in names):
+        return None
+    for place, name in enumerate(names[1:], 1):
+        if int(name) < int(names[place - 1]):
+            return f"classes that are called by numbers, in the order of text: class {name!r} has the label {place}"
+    return None
