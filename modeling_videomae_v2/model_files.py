@@ -36,12 +36,61 @@ def parse_json(content: bytes, name: str | Path) -> Any:
         raise ValueError(f"{name} is not valid JSON: {error}.") from error
 
 
+def files_of_index(index: Path, needs_metadata: bool = True) -> list[str]:
+    """The names of the files with weights that an index lists, sorted. They are all there, beside the index.
+
+    Args:
+        index: One of `INDEXES`, in its folder.
+        needs_metadata: As for `read_index`.
+
+    Raises:
+        ValueError: As `read_index`.
+        FileNotFoundError: A file that it names is not there.
+    """
+    names = sorted(set(read_index(index, needs_metadata).values()))
+    missing = [name for name in names if not (index.parent / name).is_file()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise FileNotFoundError(f"{index.parent} lacks {missing[0]}{more}, which {index.name} names. Copy it again.")
+    return names
+
+
+def read_index(index: Path, needs_metadata: bool = True) -> dict[str, str]:
+    """For each weight the name of the file, in the folder of the index, that holds it. The files need not be there.
+
+    Args:
+        index: One of `INDEXES`, in its folder.
+        needs_metadata: Whether the index must have `metadata`; transformers cannot load the folder without.
+
+    Raises:
+        ValueError: The index is damaged, names no files, or files elsewhere; it is named.
+    """
+    content = read_json(index)
+    files = content.get("weight_map")
+    if not isinstance(files, dict) or not files:
+        raise ValueError(
+            f"{index} is no valid index of weight files: it has no `weight_map`, or none that names a file. Save the "
+            "model again with `save_pretrained`."
+        )
+    elsewhere = next((name for name in files.values() if not isinstance(name, str) or Path(name).name != name), None)
+    if elsewhere is not None:
+        raise ValueError(f"{index} names files that are not in its own folder, such as {elsewhere!r}.")
+    if needs_metadata and not isinstance(content.get("metadata"), dict):
+        raise ValueError(
+            f"{index} has no `metadata`, without which transformers does not load the weights. Save the model again "
+            "with `save_pretrained`."
+        )
+    return files
+
+
 def open_weights(path: Path) -> Any:
     """A safetensors file, opened; `ValueError` names it where it is damaged."""
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
-        raise ValueError(f"{path} is no whole safetensors file ({error}). Copy or save it again.") from error
+        raise ValueError(
+            f"{path} is no whole safetensors file ({error}): it is damaged or cut off. Copy or save it again."
+        ) from error
 
 
 def advise_model_folder(folder: Path) -> str:
@@ -58,7 +107,9 @@ __all__ = [
     "PROCESSOR_FILES",
     "WEIGHTS",
     "advise_model_folder",
+    "files_of_index",
     "open_weights",
     "parse_json",
+    "read_index",
     "read_json",
 ]

@@ -16,7 +16,9 @@ from .model_files import (
     PROCESSOR_FILES,
     WEIGHTS,
     advise_model_folder,
+    files_of_index,
     open_weights,
+    read_index,
     read_json,
 )
 
@@ -40,7 +42,8 @@ def check_place(name: str, revision: str | None = None) -> None:
         revision: Branch, tag or commit of a Hub repository.
 
     Raises:
-        FileNotFoundError: It is a path, and there is no such folder, or no configuration in it.
+        FileNotFoundError: It is a path, and there is no such folder, or no configuration in it,
+            or a file with weights that its index names.
         ValueError: It is a file, one of its JSON files is damaged, or a folder is to have a revision.
     """
     refuse_missing_path(name)
@@ -59,7 +62,8 @@ def check_place(name: str, revision: str | None = None) -> None:
     there = [file for file in WEIGHTS if (path / file).is_file()]
     for file in there:
         if file in INDEXES:
-            _check_index(path / file, is_used=file == there[0])
+            # transformers takes the first; of others, the files may have been left out
+            (files_of_index if file == there[0] else read_index)(path / file)
 
 
 def check_settings(folder: Path) -> None:
@@ -70,17 +74,6 @@ def check_settings(folder: Path) -> None:
     """
     for file in filter(Path.is_file, (folder / name for name in SETTINGS)):
         read_json(file)
-
-
-def _check_index(index: Path, is_used: bool) -> None:
-    values = read_json(index)
-    files = values.get("weight_map")
-    if not isinstance(files, dict) or not files or not isinstance(values.get("metadata"), dict):
-        raise ValueError(f"{index} has no `weight_map` or no `metadata`. Save the model again with `save_pretrained`.")
-    missing = sorted({str(name) for name in files.values() if not (index.parent / str(name)).is_file()})
-    if missing and is_used:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise FileNotFoundError(f"{index.parent} lacks {missing[0]}{more}, which {index.name} names. Copy it again.")
 
 
 @contextlib.contextmanager

@@ -558,13 +558,29 @@ def test_malicious_files_and_folders(finetuned, tmp_path: Path) -> None:
         ({"weight_map": {"a": "part.safetensors"}}, "lacks part.safetensors"),
         ({"weight_map": {}}, "or none"),
         ({}, "no valid index"),
-        ("nonsense", "no valid index"),
+        ("nonsense", "must hold a JSON object, not str"),
+        (b"{", "is not valid JSON: "),
     ],
 )
-def test_wrong_index(index: object, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.safetensors.index.json", "pytorch_model.bin.index.json"])
+def test_wrong_index(name: str, index: object, said: str, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
+    path = tmp_path / "theirs" / name
+    path.write_bytes(index if isinstance(index, bytes) else json.dumps(index).encode())
+    words = refusal(tmp_path / "theirs", tmp_path / "ours")
+    assert said in words
+    assert name in words
+
+
+def test_an_index_without_metadata_is_enough_to_convert(finetuned, tmp_path: Path) -> None:
+    """transformers does not load such a folder; what convert needs of an index is all there."""
+    (tmp_path / "theirs").mkdir()
+    write_opengvlab(tmp_path / "theirs", finetuned)
+    weights = tmp_path / "theirs/model.safetensors"
+    weights.rename(tmp_path / "theirs/part.safetensors")
+    index = {"weight_map": dict.fromkeys(finetuned, "part.safetensors")}
     (tmp_path / "theirs/model.safetensors.index.json").write_text(json.dumps(index))
-    assert said in refusal(tmp_path / "theirs", tmp_path / "ours")
+    assert convert_checkpoint(tmp_path / "theirs", tmp_path / "ours").files == ["model.safetensors"]
 
 
 def test_nothing_there(tmp_path: Path) -> None:

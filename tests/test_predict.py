@@ -577,6 +577,7 @@ def spoil(folder: Path, name: str, content: bytes) -> Path:
         ("pytorch_model.bin", b"\x80\x02cos\nsystem\n."),
         ("model.safetensors.index.json", b"{}"),
         ("model.safetensors.index.json", b'{"weight_map": {"a": "b"}}'),
+        ("model.safetensors.index.json", b'{"weight_map": {"a": "../b"}, "metadata": {}}'),
         ("video_preprocessor_config.json", b"{"),
         ("config.json", b"{"),
         ("config.json", b"[]"),
@@ -629,6 +630,13 @@ def test_weights_that_an_index_names_and_that_are_not_there(film: Path, tmp_path
     result = run(folder, film)
     assert result.exit_code == 1
     assert "lacks model-1.safetensors and 1 more, which model.safetensors.index.json" in " ".join(result.stderr.split())
+
+
+def test_files_of_an_index_that_is_not_used_may_be_left_out(film: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model")
+    index = {"metadata": {}, "weight_map": {"a": "pytorch_model-1.bin"}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert run(folder, film).exit_code == 0
 
 
 def test_what_is_no_file_is_not_replaced(film: Path, model: Path, tmp_path: Path) -> None:

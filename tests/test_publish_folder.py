@@ -16,7 +16,7 @@ from huggingface_hub import ModelCard
 from published_models import CLASS_NAMES, change_json, save_model
 from safetensors.torch import load_file, save_file
 
-from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2Model
+from modeling_videomae_v2 import VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from modeling_videomae_v2.modeling_videomae_v2 import AUTO_MAP
 from modeling_videomae_v2.publishing import staging
 from modeling_videomae_v2.publishing.checks import check_finite
@@ -500,18 +500,37 @@ def test_shards_and_their_index_must_agree(tmp_path: Path, staged: Path) -> None
         stage(folder, staged)
 
 
-def test_a_missing_shard_is_named(tmp_path: Path, staged: Path) -> None:
+def test_an_index_that_transformers_cannot_read_is_refused(tmp_path: Path, staged: Path) -> None:
     folder = save_model(tmp_path / "model", shards=True)
-    (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"lacks 1 of 2 weight files: model-00002-of-00002\.safetensors"):
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    del content["metadata"]
+    index.write_text(json.dumps(content))
+    with pytest.raises(KeyError, match="metadata"):  # else the refusal would be one too many
+        VideoMAEv2ForVideoClassification.from_pretrained(folder)
+    with pytest.raises(ValueError, match=r"model\.safetensors\.index\.json has no `metadata`"):
         stage(folder, staged)
 
 
-@pytest.mark.parametrize("name", ["../model.safetensors", "model.bin", 5])
-def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path, name: str | int) -> None:
+def test_a_missing_shard_is_named(tmp_path: Path, staged: Path) -> None:
+    folder = save_model(tmp_path / "model", shards=True)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks model-00002-of-00002\.safetensors, which model\."):
+        stage(folder, staged)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../model.safetensors", "not in its own folder, such as '../model.safetensors'"),
+        ("model.bin", "no safetensors files beside it"),
+        (5, "not in its own folder, such as 5"),
+    ],
+)
+def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path, name: str | int, words: str) -> None:
     folder = save_model(tmp_path / "model", shards=True)
     change_json(folder / "model.safetensors.index.json", weight_map={"x": name, "y": "y.safetensors"})
-    with pytest.raises(ValueError, match="no safetensors files beside it"):
+    with pytest.raises(ValueError, match=re.escape(words)):
         stage(folder, staged)
 
 

@@ -3,7 +3,6 @@
 """Where the weights of a checkpoint lie, and how to read them without holding them all."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from ..convert_videomae_v2 import StateDict, find_weights
-from ..model_files import INDEXES, WEIGHTS, advise_model_folder
+from ..model_files import INDEXES, WEIGHTS, advise_model_folder, files_of_index, open_weights
 from .unpickling import UnsafeCheckpointError, load_pickled
 
 
@@ -46,7 +45,7 @@ class WeightSource:
         found: StateDict = {}
         for file in self.files:
             if file.suffix == ".safetensors":
-                with _open_safetensors(file) as handle:
+                with open_weights(file) as handle:
                     for key in handle.keys():  # noqa: SIM118 - no dict
                         piece = handle.get_slice(key)
                         found[key] = torch.empty(piece.get_shape(), dtype=_dtype(file, key, piece), device="meta")
@@ -62,7 +61,7 @@ class WeightSource:
             handles = {}
             for file in self.files:
                 if file.suffix == ".safetensors":
-                    handle = stack.enter_context(_open_safetensors(file))
+                    handle = stack.enter_context(open_weights(file))
                     handles |= {key: handle for key in handle.keys()}  # noqa: C420, SIM118 - no dict
                 else:
                     pickled |= self._unpickled(file)
@@ -114,7 +113,8 @@ def find_source(source: str, revision: str | None = None) -> WeightSource:
         path = _download(source, revision)
     for name in WEIGHTS:
         if (path / name).is_file():
-            files = _files_of_index(path / name) if name in INDEXES else [path / name]
+            names = files_of_index(path / name, needs_metadata=False) if name in INDEXES else [name]
+            files = [path / file for file in names]
             return WeightSource(source, files, path if (path / CONFIG_FILE).is_file() else None)
     return WeightSource(source, [_deepspeed_file(path, source)])
 
@@ -150,20 +150,6 @@ def find_pickled_weights(file: Path) -> StateDict:
     return found
 
 
-def _files_of_index(index: Path) -> list[Path]:
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        files = [index.parent / name for name in names if Path(name).name == name]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{index} is no valid index of weight files: {error!r}.") from error
-    if len(files) != len(names) or not files:
-        raise ValueError(f"{index} names files that are not in its own folder, or none.")
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise FileNotFoundError(f"{index.parent} lacks {', '.join(missing)}, which {index.name} names.")
-    return files
-
-
 def _deepspeed_file(folder: Path, source: str) -> Path:
     """The file with the weights in what DeepSpeed wrote: a folder of one step, or the one above, with `latest`."""
     latest = folder / "latest"
@@ -196,16 +182,6 @@ def _download(source: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FileNotFoundError(f"{missing}, and it could not be read as a repository of the Hub: {first}") from error
-
-
-@contextlib.contextmanager
-def _open_safetensors(file: Path) -> Iterator[safe_open]:
-    try:
-        handle = safe_open(file, framework="pt")
-    except SafetensorError as error:
-        raise ValueError(f"{file} is damaged or not complete: {error}.") from error
-    with handle as opened:
-        yield opened
 
 
 def _dtype(file: Path, key: str, piece: object) -> torch.dtype:

@@ -18,7 +18,16 @@ import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from ..adapters_videomae_v2 import is_adapter
-from ..model_files import PROCESSOR_FILES, WEIGHTS, advise_model_folder, open_weights, parse_json, read_json
+from ..model_files import (
+    PROCESSOR_FILES,
+    WEIGHTS,
+    advise_model_folder,
+    files_of_index,
+    open_weights,
+    parse_json,
+    read_index,
+    read_json,
+)
 
 
 ARCHITECTURES = {
@@ -176,17 +185,10 @@ def _weight_files(path: Path) -> list[str]:
     if (path / SAFETENSORS).is_file():
         return [SAFETENSORS]
     if (path / INDEX).is_file():
-        weight_map = read_json(path / INDEX).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise ValueError(f"{path / INDEX} has no `weight_map`. Save the model again with `save_pretrained`.")
-        shards = sorted(set(map(str, weight_map.values())))
-        strange = [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]
+        strange = sorted({name for name in read_index(path / INDEX).values() if not name.endswith(".safetensors")})
         if strange:
             raise ValueError(f"{path / INDEX} names files that are no safetensors files beside it: {shorten(strange)}.")
-        missing = [name for name in shards if not (path / name).is_file()]
-        if missing:
-            raise FileNotFoundError(f"{path} lacks {len(missing)} of {len(shards)} weight files: {shorten(missing)}.")
-        return [*shards, INDEX]
+        return [*files_of_index(path / INDEX), INDEX]
     pickled = sorted({file.name for pattern in PICKLED for file in path.glob(pattern)})
     hint = (
         f"It has {shorten(pickled)}, which may run code when loaded; load the model and save it with "
@@ -208,7 +210,7 @@ def _shapes(path: Path, weight_files: list[str]) -> dict[str, tuple[int, ...]]:
                     raise ValueError(f"{path}: `{key}` stands in two weight files. Save the model again.")
                 shapes[key] = tuple(file.get_slice(key).get_shape())
     if INDEX in weight_files:
-        listed = set(read_json(path / INDEX)["weight_map"])
+        listed = set(read_index(path / INDEX))
         if listed != set(shapes):
             raise ValueError(
                 f"{path / INDEX} does not list what the weight files hold: {shorten(sorted(listed ^ set(shapes)))}. "
