@@ -342,6 +342,11 @@ class VideoMAEv2Config(PreTrainedConfig):
         time, height, width = self.position_grid or self.grid_size
         return time, height, width
 
+    @property
+    def has_exclusive_classes(self) -> bool:
+        """Whether a clip has one class of several, told by softmax: neither several classes at once nor a number."""
+        return self.num_labels > 1 and self.problem_type not in ("regression", "multi_label_classification")
+
     def keep_table_of(self, trained: "VideoMAEv2Config") -> bool:
         """Set `position_grid`, unless it is set, to what weights of the configuration `trained` know.
 

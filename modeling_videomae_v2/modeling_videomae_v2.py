@@ -558,13 +558,9 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
 
     def average_views(self, logits: torch.Tensor) -> torch.Tensor:
         """`(B, views, num_labels)` to `(B, num_labels)`."""
-        if self._has_exclusive_classes:
+        if self.config.has_exclusive_classes:
             return logits.log_softmax(dim=-1).logsumexp(dim=1) - math.log(logits.shape[1])
         return logits.mean(dim=1)
-
-    @property
-    def _has_exclusive_classes(self) -> bool:
-        return self.num_labels > 1 and self.config.problem_type not in ("regression", "multi_label_classification")
 
     def classification_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss `()` of `logits` `(B, num_labels)` against class ids `(B,)` or soft targets `(B, num_labels)`."""
@@ -573,7 +569,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         logits = at_least_fp32(logits)
         if hasattr(self, "_loss_function"):  # the user's, by `model.loss_function = ...`
             return self.loss_function(labels, logits, self.config)
-        if not self._has_exclusive_classes:
+        if not self.config.has_exclusive_classes:
             if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
                 raise ValueError(
                     f"`labels` must have shape {tuple(logits.shape)}, a number for each output, with `problem_type` "

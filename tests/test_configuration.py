@@ -364,6 +364,30 @@ def test_number_of_labels():
     assert len(config.id2label) == len(config.label2id) == 3
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"num_labels": 3}, True),
+        ({"num_labels": 3, "problem_type": "single_label_classification"}, True),
+        ({"num_labels": 3, "problem_type": "multi_label_classification"}, False),
+        ({"num_labels": 3, "problem_type": "regression"}, False),
+        ({"num_labels": 1}, False),
+    ],
+)
+def test_exclusive_classes_follow_from_the_fields_and_are_not_saved(
+    values: dict[str, Any], expected: bool, tmp_path: Path
+):
+    config = tiny_config(**values)
+    assert config.has_exclusive_classes is expected
+    config.save_pretrained(tmp_path)
+    assert "has_exclusive_classes" not in config.to_dict()
+    assert "has_exclusive_classes" not in (tmp_path / "config.json").read_text()
+    loaded = VideoMAEv2Config.from_pretrained(tmp_path)
+    assert loaded.has_exclusive_classes is expected
+    loaded.problem_type = "regression"
+    assert loaded.has_exclusive_classes is False
+
+
 def test_auto_config_knows_the_model_type():
     assert type(AutoConfig.for_model("videomae_v2", hidden_size=24)) is VideoMAEv2Config
 

@@ -154,7 +154,7 @@ def describe(checkpoint: Checkpoint, file_format: str, dtype: str, task: str, vi
     if task == "classification":
         output["shape"] = ["batch", config.num_labels]
         output["meaning"] = "log of the mean of the views' softmax" if views > 1 else "logits: softmax gives the scores"
-        if config.problem_type in ("regression", "multi_label_classification") or config.num_labels == 1:
+        if not config.has_exclusive_classes:
             output["meaning"] = f"logits ({config.problem_type or 'regression'})"
     described: dict[str, Any] = {
         "model": checkpoint.name,

@@ -28,11 +28,11 @@ def scores_of(model: VideoMAEv2ForVideoClassification, logits: torch.Tensor) -> 
     with several labels, become independent probabilities. A regression's outputs stay as they are.
     """
     averaged = model.average_views(logits[None])[0]
+    if model.config.has_exclusive_classes:
+        return averaged.softmax(dim=-1).numpy()
     if model.config.problem_type == "multi_label_classification":
         return averaged.sigmoid().numpy()
-    if model.config.problem_type == "regression" or model.config.num_labels == 1:
-        return averaged.numpy()
-    return averaged.softmax(dim=-1).numpy()
+    return averaged.numpy()
 
 
 @dataclass

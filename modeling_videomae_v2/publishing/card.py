@@ -221,8 +221,7 @@ def _results_section(facts: CardFacts) -> str:
 
 def _limits(facts: CardFacts) -> list[str]:
     config = facts.config
-    one_of_many = config.num_labels > 1 and config.problem_type not in ("regression", "multi_label_classification")
-    names_one = facts.architecture == "VideoMAEv2ForVideoClassification" and one_of_many
+    names_one = facts.architecture == "VideoMAEv2ForVideoClassification" and config.has_exclusive_classes
     limits = [*(CLASSIFIER_LIMITS if names_one else ()), *facts.limits, *COMMON_LIMITS]
     return [Template(limit).substitute(num_frames=config.num_frames) for limit in limits]
 
