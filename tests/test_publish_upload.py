@@ -376,6 +376,6 @@ def test_what_goes_wrong_on_the_hub_is_said(error: Exception, kind: type[Excepti
 
 def test_a_folder_that_is_wrong_is_said_before_anything_is_sent(folder: Path, hub: HubServer) -> None:
     change_json(folder / "config.json", num_hidden_layers=3)
-    refused(publish(folder, REPO), "the weights do not fit")
+    refused(publish(folder, REPO), f"The weights of {folder} do not fit VideoMAEv2ForVideoClassification")
     refused(publish(folder.parent / "nowhere", REPO), "There is no folder")
     assert not hub.log

@@ -104,28 +104,35 @@ def read_architecture(shapes: Mapping[str, torch.Tensor], unseen: UnseenSettings
     return VideoMAEv2Config(**fields)
 
 
-def check_fit(shapes: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str, name: str) -> None:
+def empty_model(model_class: type, config: Any) -> torch.nn.Module:
+    """A model without memory for its weights."""
+    with torch.device("meta"):
+        return model_class(config)
+
+
+def check_fit(shapes: Mapping[str, tuple[int, ...]], model: torch.nn.Module, source: str) -> None:
     """Refuse weights that are not exactly those of a model.
 
     Args:
-        shapes: The weights.
-        expected: State dict of the model.
+        shapes: Shape of every weight, by name.
+        model: The model, on any device.
         source: What the user calls the checkpoint.
-        name: Name of the model's class.
 
     Raises:
         UnfitWeightsError: With the list of what is missing, left over or of another shape.
     """
+    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     problems = [f"{key}: not in the checkpoint" for key in expected if key not in shapes]
     problems += [f"{key}: not in the model" for key in shapes if key not in expected]
     problems += [
-        f"{key}: {tuple(shapes[key].shape)} in the checkpoint, {tuple(expected[key].shape)} in the model"
-        for key in expected
-        if key in shapes and shapes[key].shape != expected[key].shape
+        f"{key}: {tuple(shapes[key])} in the checkpoint, {shape} in the model"
+        for key, shape in expected.items()
+        if shapes.get(key, shape) != shape
     ]
     if problems:
         raise UnfitWeightsError(
-            unfit_message(source, name, problems), "The checkpoint is not complete, or of a kind that is not known."
+            unfit_message(source, type(model).__name__, problems),
+            "The checkpoint is not complete, or of a kind that is not known.",
         )
 
 

@@ -39,7 +39,7 @@ from ..labels_videomae_v2 import are_names
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
 from ..places import check_settings
 from ..writing import file_for_torch
-from .architecture import UnseenSettings, check_fit, model_class_of, read_architecture
+from .architecture import UnseenSettings, check_fit, empty_model, model_class_of, read_architecture
 from .class_selection import LabelFiles, choose_classes
 from .folder_writing import (
     check_free,
@@ -202,7 +202,7 @@ def draft_checkpoint(
     else:
         with _named(source):
             config = VideoMAEv2Config.from_pretrained(source.folder)
-    check_fit(shapes, empty_model(model_class, config).state_dict(), source.name, model_class.__name__)
+    check_fit({name: tensor.shape for name, tensor in shapes.items()}, empty_model(model_class, config), source.name)
     draft = Draft(
         source=source,
         recipes=recipes,
@@ -215,12 +215,6 @@ def draft_checkpoint(
     if label_files is not None and label_files.given():
         _set_classes(draft, label_files)
     return draft
-
-
-def empty_model(model_class: type, config: Any) -> torch.nn.Module:
-    """A model without memory for its weights."""
-    with torch.device("meta"):
-        return model_class(config)
 
 
 def _check_destination(destination: Path, to: str) -> None:
@@ -299,7 +293,8 @@ def _write_transformers(draft: Draft, folder: Path, shard_size: str) -> list[str
     with _named(draft.source):
         recipes = recipes_to_transformers(draft.recipes)
     shapes = {name: take(draft.shapes) for name, take in recipes.items()}
-    check_fit(shapes, empty_model(model_class, config).state_dict(), draft.source.name, model_class.__name__)
+    model = empty_model(model_class, config)
+    check_fit({name: tensor.shape for name, tensor in shapes.items()}, model, draft.source.name)
     name_config(config, model_class, draft.dtype)
     config.save_pretrained(folder)
     settings = draft.processor.to_dict()

@@ -18,6 +18,8 @@ import torch
 
 from .. import VideoMAEv2Config, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification, VideoMAEv2Model
 from ..adapters_videomae_v2 import is_adapter
+from ..conversion.architecture import check_fit, empty_model
+from ..loading_videomae_v2 import TAKE_ITS_OWN, advising
 from ..model_files import (
     PROCESSOR_FILES,
     WEIGHTS,
@@ -28,17 +30,14 @@ from ..model_files import (
     read_index,
     read_json,
 )
+from ..modeling_videomae_v2 import AUTO_MAP
 
 
 ARCHITECTURES = {
     model_class.__name__: model_class
     for model_class in (VideoMAEv2Model, VideoMAEv2ForPreTraining, VideoMAEv2ForVideoClassification)
 }
-AUTO_CLASSES = {
-    "VideoMAEv2Model": "AutoModel",
-    "VideoMAEv2ForPreTraining": "AutoModelForPreTraining",
-    "VideoMAEv2ForVideoClassification": "AutoModelForVideoClassification",
-}
+AUTO_CLASSES = {place.rpartition(".")[2]: auto_class for auto_class, place in AUTO_MAP.items()}
 SAFETENSORS, INDEX = WEIGHTS[:2]
 PICKLED = ("pytorch_model.bin.index.json", "*.bin", "*.pth", "*.pt", "*.ckpt")
 SHOWN = 6  # names in a list before "and so many more"
@@ -153,7 +152,8 @@ def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -
     where = f"{path / 'config.json'}: `id2label`" if labels is None else "--labels"
     names = list(map(str, (values.get("id2label") or config.id2label).values()))
     _check_class_names(where, names, shapes.get("classifier.weight"))
-    _check_shapes(path, architecture, config, shapes)
+    with advising(TAKE_ITS_OWN):
+        check_fit(shapes, empty_model(ARCHITECTURES[architecture], config), str(path))
     processor_files = [path / name for name in PROCESSOR_FILES if (path / name).is_file()]
     if not processor_files:
         raise FileNotFoundError(
@@ -231,20 +231,6 @@ def _check_class_names(where: str, names: list[str], head: tuple[int, ...] | Non
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"{where} gives several classes the same name: {shorten(twice)}.")
-
-
-def _check_shapes(path: Path, architecture: str, config: VideoMAEv2Config, shapes: dict[str, tuple[int, ...]]) -> None:
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in ARCHITECTURES[architecture](config).state_dict().items()}
-    problems = [f"{key} is missing" for key in expected if key not in shapes]
-    problems += [f"{key} has no place" for key in shapes if key not in expected]
-    problems += [
-        f"{key} is {shapes[key]} instead of {shape}"
-        for key, shape in expected.items()
-        if shapes.get(key, shape) != shape
-    ]
-    if problems:
-        raise ValueError(f"{path}: the weights do not fit {architecture} as config.json has it: {shorten(problems)}.")
 
 
 def check_finite(model: ModelFolder) -> None:
