@@ -5,10 +5,13 @@
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
+from transformers import PreTrainedModel
 
+
+ModelType = TypeVar("ModelType", bound=PreTrainedModel)
 
 # Parts that a checkpoint of another kind may lack or have on its own, each as a whole.
 PARTS = {
@@ -112,6 +115,27 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
         other_names = any(part is not None and part not in PARTS for part in unexpected)
         problem = unfit_message(source, type(model).__name__, problems)
         raise UnfitWeightsError(problem, QUANTISED if quantised and other_names else ADVICE)
+
+
+def load_reporting_missing(model_class: type[ModelType], source: str, **options: Any) -> tuple[ModelType, list[str]]:
+    """Load a model of this package, and tell which weights its checkpoint lacks.
+
+    Args:
+        model_class: The class.
+        source: Folder or Hub name.
+        **options: Further options of `from_pretrained`.
+
+    Returns:
+        The model, and the sorted names of the weights that were not in the checkpoint: none, or those of whole parts,
+        as `refuse_unfit_weights` lets pass.
+
+    Raises:
+        UnfitWeightsError: Other weights are missing, left over or of another shape.
+        OSError, ValueError: The checkpoint cannot be loaded.
+    """
+    model, info = model_class.from_pretrained(source, output_loading_info=True, **options)
+    refuse_unfit_weights(model, info, source, allow_mismatch=False)
+    return model, sorted(info["missing_keys"])
 
 
 def refuse_unfit_adapter(model: nn.Module, info: Mapping[str, Any], source: str, allow_mismatch: bool) -> None:

@@ -406,6 +406,7 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(
     assert result.exit_code == 1
     assert "videomae_v2.layers." in result.stderr
     assert "ignore_mismatched_sizes" not in result.stderr  # that is for those who write Python
+    assert "Take the config.json that was saved with the weights" in " ".join(result.stderr.split())
 
 
 def test_models_that_cannot_answer_are_refused(model: Path, tmp_path: Path, film: Path) -> None:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
 from modeling_videomae_v2.labels_videomae_v2 import ClassFinder
-from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
+from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, load_reporting_missing
 from modeling_videomae_v2.places import errors_in_words
 
 from .class_names import are_names, names_of
@@ -53,11 +53,8 @@ def load_classifier(
     loading = copy.deepcopy(config)
     loading.id2label, loading.label2id = old.id2label, old.label2id
     with first_blocks(model_class, config.num_hidden_layers, old.num_hidden_layers, folder):
-        model, info = model_class.from_pretrained(
-            folder, config=loading, dtype=torch.float32, output_loading_info=True, **options
-        )
-    refuse_unfit_weights(model, info, folder, allow_mismatch=False)
-    if "classifier.weight" in info["missing_keys"]:
+        model, missing = load_reporting_missing(model_class, folder, config=loading, dtype=torch.float32, **options)
+    if "classifier.weight" in missing:
         say(f"{folder} has no classification head: it starts anew, for {config.num_labels} classes.")
         rows: list[int | None] = [None] * config.num_labels
     elif names_of(old) == names_of(config):
@@ -84,11 +81,7 @@ def load_trained(path: str, attention: str | None = None) -> tuple[VideoMAEv2For
     """
     options = {"attn_implementation": attention} if attention else {}
     with errors_in_words(path), advising(TAKE_ITS_OWN):
-        model, info = VideoMAEv2ForVideoClassification.from_pretrained(
-            path, dtype=torch.float32, output_loading_info=True, **options
-        )
-        refuse_unfit_weights(model, info, path, allow_mismatch=False)
-    missing = sorted(info["missing_keys"])
+        model, missing = load_reporting_missing(VideoMAEv2ForVideoClassification, path, dtype=torch.float32, **options)
     if not missing:
         refuse_other_problems(model.config)
     return model, missing

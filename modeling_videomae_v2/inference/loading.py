@@ -13,7 +13,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from .. import VideoMAEv2ForVideoClassification, VideoMAEv2Model, VideoMAEv2VideoProcessor
-from ..loading_videomae_v2 import TAKE_ITS_OWN, advising, refuse_unfit_weights
+from ..loading_videomae_v2 import TAKE_ITS_OWN, advising, load_reporting_missing
 from ..modeling_videomae_v2 import VideoMAEv2PreTrainedModel
 from ..places import check_place, check_settings, errors_in_words, refuse_missing_path
 
@@ -82,10 +82,8 @@ def load_checkpoint(
     model_class = VideoMAEv2ForVideoClassification if task == "classification" else VideoMAEv2Model
     version = {} if revision is None else {"revision": revision}
     with _quiet(), errors_in_words(name), advising(TAKE_ITS_OWN):
-        model, info = model_class.from_pretrained(name, dtype=DTYPES[dtype], output_loading_info=True, **version)
-    notes = _check_complete(name, task, info)
-    with advising(TAKE_ITS_OWN):
-        refuse_unfit_weights(model, info, name, allow_mismatch=False)  # those that are left over
+        model, missing = load_reporting_missing(model_class, name, dtype=DTYPES[dtype], **version)
+    notes = _check_complete(name, task, missing)
     settings = {**(processor_settings or {}), **({} if processor else version)}
     return Checkpoint(model.eval().to(place), load_processor(processor or name, settings), str(name), notes)
 
@@ -127,16 +125,15 @@ def choose_device(device: str) -> torch.device:
     return place
 
 
-def _check_complete(name: str, task: str, info: dict[str, Any]) -> list[str]:
-    """Refuse weights that were not in the checkpoint; returns what is worth telling."""
-    missing = {str(key) for key in info.get("missing_keys", ())}
-    unfit = sorted(missing - POOLING_NORM)
-    if not unfit and not missing:
+def _check_complete(name: str, task: str, missing: list[str]) -> list[str]:
+    """Refuse parts that were not in the checkpoint, but for `POOLING_NORM`; returns what is worth telling."""
+    unfit = [key for key in missing if key not in POOLING_NORM]
+    if not missing:
         return []
     if task == "classification":
         what = "no classifier" if any(key.startswith("classifier.") for key in missing) else "not all weights"
         raise ValueError(
-            f"{name} holds {what} ({', '.join(sorted(missing)[:4])} {'are' if len(missing) > 1 else 'is'} missing), so "
+            f"{name} holds {what} ({', '.join(missing[:4])} {'are' if len(missing) > 1 else 'is'} missing), so "
             "its answers would be random. Fine-tune it first, or use `videomae-v2 features`."
         )
     if unfit:
