@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from .wording_videomae_v2 import shortened
+
 
 StateDict = dict[str, torch.Tensor]
 Weights = Mapping[str, torch.Tensor]
@@ -352,9 +354,8 @@ def _is_outside_encoder(key: str) -> bool:
     return key.startswith(("classifier.", "decoder.", "encoder_to_decoder."))
 
 
-def _listed(keys: list[Any], most: int = 5) -> str:
-    shown = ", ".join(repr(key) for key in keys[:most])
-    return shown if len(keys) <= most else f"{shown} and {len(keys) - most} more"
+def _listed(keys: list[Any]) -> str:
+    return shortened(list(map(repr, keys)), 5)
 
 
 __all__ = [

@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .wording_videomae_v2 import shortened
+
 
 # End of what `select_classes` raises; callers that take no other names leave it out.
 RENAMES_ADVICE = " Correct them, or pass the names that they have there as `renames`."
@@ -103,10 +105,9 @@ def select_classes(source: Sequence[str], target: Sequence[str], renames: Mappin
     found = [finder.find(name) for name in target]
     missing = [name for name, index in zip(target, found) if index is None]
     if missing:
-        shown = ", ".join(map(repr, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
         raise ValueError(
-            f"{len(missing)} of {len(target)} class names are not among the {len(source)} of the source: {shown}."
-            + RENAMES_ADVICE
+            f"{len(missing)} of {len(target)} class names are not among the {len(source)} of the source: "
+            f"{shortened(list(map(repr, missing)), 10)}.{RENAMES_ADVICE}"
         )
     indices = [index for index in found if index is not None]
     first: dict[int, str] = {}

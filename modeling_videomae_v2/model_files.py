@@ -8,6 +8,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from .wording_videomae_v2 import shortened
+
 
 # What makes a folder one of a model, or of an adapter of one.
 CONFIGURATIONS = ("config.json", "adapter_config.json")
@@ -50,8 +52,8 @@ def files_of_index(index: Path, needs_metadata: bool = True) -> list[str]:
     names = sorted(set(read_index(index, needs_metadata).values()))
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise FileNotFoundError(f"{index.parent} lacks {missing[0]}{more}, which {index.name} names. Copy it again.")
+        listed = shortened(missing, 1)
+        raise FileNotFoundError(f"{index.parent} lacks {listed}, which {index.name} names. Copy it again.")
     return names
 
 

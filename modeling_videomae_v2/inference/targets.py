@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..folders import check_folder, refuse_address
+from ..wording_videomae_v2 import shortened
 from .sources import VIDEO_SUFFIXES, Source
 
 
@@ -40,9 +41,8 @@ def choose_targets(
             raise ValueError(f"`{option}`: {place} is no file that can be replaced. Name another place.")
     taken = [str(target) for target in targets if target.exists()]
     if taken and not overwrite:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise FileExistsError(
-            f"`{option}`: there is already {taken[0]}{more}. Name another place, or pass --overwrite."
+            f"`{option}`: there is already {shortened(taken, 1)}. Name another place, or pass --overwrite."
         )
     check_folder(path.parent if is_file else path)
     return targets

@@ -31,6 +31,7 @@ from ..model_files import (
     read_json,
 )
 from ..modeling_videomae_v2 import AUTO_MAP
+from ..wording_videomae_v2 import shortened
 
 
 ARCHITECTURES = {
@@ -40,7 +41,6 @@ ARCHITECTURES = {
 AUTO_CLASSES = {place.rpartition(".")[2]: auto_class for auto_class, place in AUTO_MAP.items()}
 SAFETENSORS, INDEX = WEIGHTS[:2]
 PICKLED = ("pytorch_model.bin.index.json", "*.bin", "*.pth", "*.pt", "*.ckpt")
-SHOWN = 6  # names in a list before "and so many more"
 
 # Access keys of well-known services, private keys, and addresses with a password in them.
 SECRET = re.compile(
@@ -106,12 +106,6 @@ class ModelFolder:
     def parameters(self) -> int:
         """Number of all weights."""
         return sum(torch.Size(shape).numel() for shape in self.shapes.values())
-
-
-def shorten(names: list[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def read_model_folder(folder: str | Path, labels: Sequence[str] | None = None) -> ModelFolder:
@@ -187,11 +181,13 @@ def _weight_files(path: Path) -> list[str]:
     if (path / INDEX).is_file():
         strange = sorted({name for name in read_index(path / INDEX).values() if not name.endswith(".safetensors")})
         if strange:
-            raise ValueError(f"{path / INDEX} names files that are no safetensors files beside it: {shorten(strange)}.")
+            raise ValueError(
+                f"{path / INDEX} names files that are no safetensors files beside it: {shortened(strange)}."
+            )
         return [*files_of_index(path / INDEX), INDEX]
     pickled = sorted({file.name for pattern in PICKLED for file in path.glob(pattern)})
     hint = (
-        f"It has {shorten(pickled)}, which may run code when loaded; load the model and save it with "
+        f"It has {shortened(pickled)}, which may run code when loaded; load the model and save it with "
         "`save_pretrained`, or use `videomae-v2 convert`."
         if pickled
         else "Save the model with `save_pretrained`."
@@ -213,7 +209,7 @@ def _shapes(path: Path, weight_files: list[str]) -> dict[str, tuple[int, ...]]:
         listed = set(read_index(path / INDEX))
         if listed != set(shapes):
             raise ValueError(
-                f"{path / INDEX} does not list what the weight files hold: {shorten(sorted(listed ^ set(shapes)))}. "
+                f"{path / INDEX} does not list what the weight files hold: {shortened(sorted(listed ^ set(shapes)))}. "
                 "Save the model again."
             )
     return shapes
@@ -230,7 +226,7 @@ def _check_class_names(where: str, names: list[str], head: tuple[int, ...] | Non
         )
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise ValueError(f"{where} gives several classes the same name: {shorten(twice)}.")
+        raise ValueError(f"{where} gives several classes the same name: {shortened(twice)}.")
 
 
 def check_finite(model: ModelFolder) -> None:
@@ -244,7 +240,7 @@ def check_finite(model: ModelFolder) -> None:
                     wrong.append(key)
     if wrong:
         raise ValueError(
-            f"{model.path}: {len(wrong)} of {len(model.shapes)} weights hold NaN or infinity: {shorten(wrong)}. "
+            f"{model.path}: {len(wrong)} of {len(model.shapes)} weights hold NaN or infinity: {shortened(wrong)}. "
             "Publish an earlier checkpoint."
         )
 
@@ -320,7 +316,7 @@ def check_clean_process(staged: Path, architecture: str, timeout: float = 1800.0
     found = json.loads(done.stdout.strip().splitlines()[-1])
     foreign = [name for name in found["modules"] if not name.startswith("transformers_modules.")]
     if foreign:
-        raise ValueError(f"In a clean process the model runs other code than that of the folder: {shorten(foreign)}.")
+        raise ValueError(f"In a clean process the model runs other code than that of the folder: {shortened(foreign)}.")
     if found["not_finite"] or not found["shapes"]:
         raise ValueError(
             f"The model gives no finite values for a clip of noise: {found['shapes'] or 'nothing at all'}."
@@ -333,5 +329,4 @@ __all__ = [
     "check_finite",
     "check_private_values",
     "read_model_folder",
-    "shorten",
 ]

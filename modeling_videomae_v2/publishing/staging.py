@@ -17,8 +17,9 @@ from ..labels_videomae_v2 import are_names, read_labels
 from ..model_files import PROCESSOR_FILES
 from ..modeling_videomae_v2 import AUTO_MAP, VideoMAEv2Model
 from ..video_processing_videomae_v2 import VideoMAEv2VideoProcessor
+from ..wording_videomae_v2 import shortened
 from .card import CardFacts, card_text, size_name
-from .checks import ModelFolder, check_private_values, read_model_folder, shorten
+from .checks import ModelFolder, check_private_values, read_model_folder
 from .texts import DEFAULT_LICENCE, KINDS, LICENCES
 
 
@@ -142,7 +143,7 @@ def _stage_code(repository: StagedRepository) -> None:
             differing.append(file.name)
     if differing:
         repository.notes.append(
-            f"{shorten(differing)} of the folder differ from the installed package: the installed code is sent."
+            f"{shortened(differing)} of the folder differ from the installed package: the installed code is sent."
         )
 
 
@@ -264,7 +265,7 @@ def _note_what_is_left_out(repository: StagedRepository) -> None:
             if path not in replaced and not name.startswith("."):
                 left.append(path)
     if left:
-        repository.notes.append(f"Not sent: {shorten(sorted(left))} (--include PATTERN sends more).")
+        repository.notes.append(f"Not sent: {shortened(sorted(left))} (--include PATTERN sends more).")
 
 
 __all__ = ["StagedRepository", "stage_repository"]

@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id
 
-from .checks import shorten
+from ..wording_videomae_v2 import shortened
 from .staging import StagedRepository
 
 
@@ -85,8 +85,8 @@ class Plan:
         """`FileExistsError` where a file of the Hub would be lost."""
         changed, removed = self.paths(State.CHANGED), self.paths(State.REMOVED)
         if changed or removed:
-            parts = [f"has other content in {shorten(changed)}"] if changed else []
-            parts += [f"holds other weights, {shorten(removed)}"] if removed else []
+            parts = [f"has other content in {shortened(changed)}"] if changed else []
+            parts += [f"holds other weights, {shortened(removed)}"] if removed else []
             raise FileExistsError(
                 f"{self.repo_id} ({self.revision}) {' and '.join(parts)}. Nothing was sent. --replace writes over them "
                 "(the history keeps them), --create-pr proposes the change, --revision NAME uses another branch."
@@ -233,7 +233,7 @@ def upload(
     lacking = after.paths(State.NEW, State.CHANGED)
     if lacking:
         raise OSError(
-            f"The Hub took the commit {commit.oid}, but does not show {shorten(lacking)} as sent. Look at it."
+            f"The Hub took the commit {commit.oid}, but does not show {shortened(lacking)} as sent. Look at it."
         )
     return commit.pr_url or str(commit.commit_url)
 
