@@ -21,7 +21,8 @@ from .constants_videomae_v2 import VideoMAEv2Constants
 from .cpu_attention_videomae_v2 import head_by_head_attention, suits_head_by_head, trains_with_plain_products
 
 
-# Devices whose norms sum up the gradients of weight and bias in the type of the tokens: 7% off after 5000 in bf16.
+# Devices that accumulate the gradients of a norm's weight and bias in the type of its input; in bf16 they are 7% off
+# after 5000 tokens.
 INEXACT_NORM_DEVICES = ("cpu",)
 
 # Rows of 16 bytes in half precision, which the fast products of a GPU want; the decoder of ViT-g has 2234 channels.

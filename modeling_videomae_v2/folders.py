@@ -60,7 +60,7 @@ def refuse_address(place: Path, option: str) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Find out early whether files can be written to a folder that is made with the first of them.
+    """Check, before any work, that a folder is there or can be created, and that it can be written to.
 
     Raises:
         OSError: It cannot be made, or nothing can be written to it.

@@ -87,7 +87,8 @@ def read_json(path: str | Path, kind: str = "file") -> Any:
 def select_classes(source: Sequence[str], target: Sequence[str], renames: Mapping[str, str] | None = None) -> list[int]:
     """Find classes by name, so that a head trained on one data set can serve another (Kinetics-710 for -400).
 
-    Names are the same if they are, or else if they are but for case, spaces, underscores and punctuation.
+    Names match exactly, or else as `normalise_label` has them: ignoring case and apostrophes, and with underscores,
+    other punctuation and repeated spaces taken for one space.
 
     Args:
         source: Names of the classes that there are, in the order of their ids.

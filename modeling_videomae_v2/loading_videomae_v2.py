@@ -211,7 +211,7 @@ def refuse_other_heads(model: nn.Module, info: Mapping[str, Any], trained: Any, 
 
 
 def is_of_adapter(model: nn.Module) -> bool:
-    """Whether it was loaded with an adapter, so that what loading tells of are the adapter's weights."""
+    """Whether the model was loaded with an adapter; the loading report then lists only the adapter's keys."""
     return getattr(model, "_hf_peft_config_loaded", False)
 
 

@@ -153,7 +153,7 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         with_info = kwargs.pop("output_loading_info", False)
         found = adapter_and_base(source, kwargs)
         if found is not None:
-            # one after the other: of both together, transformers tells what became of the adapter's weights alone
+            # model and adapter one after the other: loaded together, transformers reports only the adapter's keys
             adapter, base = found
             options = {name: kwargs.pop(name) for name in ("adapter_name", "adapter_kwargs") if name in kwargs}
             place = where_from(kwargs)
@@ -171,7 +171,7 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
             source, *model_args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
         )
         lists = {**info, "missing_keys": (), "unexpected_keys": ()} if with_info else info
-        if is_of_adapter(model):  # one that lies beside the weights
+        if is_of_adapter(model):  # one stored in the model's own folder
             refuse_unfit_adapter(model, info, source, allow_mismatch)
         refuse_unfit_weights(model, lists, source, allow_mismatch)
         refuse_other_heads(model, info, trained, source)

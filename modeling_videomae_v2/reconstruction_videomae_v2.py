@@ -94,8 +94,8 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
         cubes = at_least_fp32(cubes.flatten(3))  # B, M, channels, pixels
         pixel_std = self.pixel_std.float()[:, None]
         if self.config.norm_pix_loss:
-            # the way back to [0, 1] cancels, but for the scale of what keeps the divisor from zero; so does the first
-            # pixel, without which the rounding of the sum would become the target of cubes of one colour
+            # Undoing mean and std cancels here, except that it scales the epsilon. Subtracting the first pixel changes
+            # nothing but rounding: without it, a cube of one colour would get rounding noise as its target.
             cubes = cubes - cubes[..., :1]
             cubes = cubes - cubes.mean(dim=-1, keepdim=True)
             std = torch.linalg.vector_norm(cubes, dim=-1, keepdim=True) / math.sqrt(cubes.shape[-1] - 1)
@@ -108,8 +108,8 @@ class VideoMAEv2PixelTargets(VideoMAEv2Constants):
 class VideoMAEv2ReconstructionLoss(nn.Module):
     """Squared error of reconstructed cubes; all of its elementwise work, so that it compiles as one.
 
-    It is that of equation 2, but a mean over what is summed up, the kept cubes that the encoder did not see, as the
-    research code has it; the equation divides by all kept ones.
+    As equation 2, but divided by the number of cubes in the sum (kept, and not seen by the encoder), as in the research
+    code; the paper divides by the number of all kept ones.
     """
 
     def __init__(self, config: VideoMAEv2Config) -> None:

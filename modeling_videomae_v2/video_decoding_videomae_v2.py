@@ -54,9 +54,9 @@ class VideoReader:
     """Random access to the frames of one video.
 
     Use it as a context manager. Truncation, and damage that the decoder notices, are reported when a frame that needs
-    the data is asked for, and only then. The decoder tells of it with the damaged frame: those that refer to it and are
-    shown just before it come out as it makes them. H.264 that hides how far it reorders is decoded ahead, by up to 16
-    frames, which damage takes along.
+    the data is asked for, and only then. Damage is reported at the damaged frame: frames shown shortly before it that
+    depend on it may already have been returned with errors in them. H.264 that hides how far it reorders is decoded
+    ahead, by up to 16 frames, which damage takes along.
 
     Args:
         source: Path, `file://`, http(s) or fsspec address (`hf://`, `s3://`), bytes, or a binary file object.

@@ -17,8 +17,8 @@ from typing import Any
 COVER_PICTURE = 0x400  # FFmpeg's flag of a stream that is only the cover of a sound file
 MAX_DOWNLOAD_BYTES = 4 * 1024**3
 TIMEOUT = 30.0  # seconds without an answer after which a download is given up
-# Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
 WEBP_HEAD = 21  # bytes that say whether a WebP is animated
+# Demuxers that read other files or turn plain text into pictures: never what a "video file" may be.
 REFUSED_FORMATS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp", "ffmetadata"})
 
 

@@ -575,7 +575,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(model: Path, video
         (("--clips", "2", "--stride", "1"), "Leave out one"),
         (("--clips", 10**10), "`num_clips` (10000000000) x `num_frames` (4) are more frames than a video has"),
         (("--part", "0/2"), "`--part` must be a number and how many there are, 1/8 to 8/8 of eight, got '0/2'"),
-        (("--part", "3/2"), "got '3/2'"),
+        (("--part", "3/2"), "got '3/2': write it as K/N with 1 <= K <= N, such as 2/8."),
         (("--part", "1"), "got '1'"),
         (("--part", "1/2/3"), "got '1/2/3'"),
         (("--part", "1/2", "--parquet"), "run the command once more with `--parquet`, and without `--part`"),

@@ -177,7 +177,7 @@ def draft_checkpoint(
     processing: Mapping[str, Any] | None = None,
     revision: str | None = None,
 ) -> Draft:
-    """Find a checkpoint, and out what it is. Arguments and errors as for `convert_checkpoint`."""
+    """Locate a checkpoint and determine its architecture. Arguments and errors as for `convert_checkpoint`."""
     unseen = unseen or UnseenSettings()
     source = find_source(source_name, revision)
     if source.folder is not None:

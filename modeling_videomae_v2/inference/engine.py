@@ -50,7 +50,8 @@ class DecodeAhead:
         videos: What `decode` takes.
         decode: Gives the clips of a video.
         workers: Threads, each with a video of its own.
-        ahead: Clips that are kept ready of the video that is being consumed, and again of all later ones together.
+        ahead: Clips to buffer: up to this many of the video that is being consumed, and as many again of all later
+            videos together.
     """
 
     def __init__(

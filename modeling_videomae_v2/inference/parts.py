@@ -31,7 +31,10 @@ class Part(NamedTuple):
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         part = cls(*map(int, found.groups())) if found else cls(0, 0)
         if not 1 <= part.number <= part.of:
-            raise ValueError(f"`--part` must be a number and how many there are, 1/8 to 8/8 of eight, got {text!r}.")
+            raise ValueError(
+                f"`--part` must be a number and how many there are, 1/8 to 8/8 of eight, got {text!r}: write it as K/N "
+                "with 1 <= K <= N, such as 2/8."
+            )
         return part
 
     def take(self, items: Sequence[T]) -> list[T]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The VideoMAE V2 for Transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that all runs into a folder share, in a file of it: a run with others is refused, and told what differs."""
+"""A file in the output folder records the settings; a run with others is refused with a list of what differs."""
 
 import json
 import os

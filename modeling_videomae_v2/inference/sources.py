@@ -51,7 +51,6 @@ def find_sources(addresses: Sequence[str], unique_names: bool = True) -> list[So
     Args:
         addresses: Files, folders (every video file in them, at any depth, in natural order) and URLs. What does not
             exist is kept, for the error to come when it is opened, so that the others go on.
-
         unique_names: Whether something is going to be written under the names of the videos.
 
     Raises:

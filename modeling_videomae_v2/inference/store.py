@@ -208,7 +208,7 @@ def _is_a(*types: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, types) and not isinstance(value, bool)
 
 
-# What is read again of a line of an index: what it must be, in words, and whether it is.
+# Fields that are read back from a line of an index: the kind of value expected, for messages, and a test of it.
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("name", "video", "file"), ("text", _is_a(str))),
     "place": ("text or null", _is_a(str, type(None))),  # where `video` lay, from whatever folder it was named

@@ -94,8 +94,8 @@ def window_indices(start: int, span: int, num_frames: int, total: int) -> np.nda
 def window_starts(total: int, span: int, stride: int, num_frames: int) -> list[int]:
     """First frames of the windows of a video: every `stride` frames as long as they fit, one at least.
 
-    A last window that ends with the video is added where the next regular one would begin inside of the video but run
-    over its end, unless everything is covered already.
+    If they leave the end of the video uncovered, one more window is added that ends exactly there, provided that the
+    next regular window would still start inside the video.
 
     Args:
         total: Frames in the video.
