@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 
 LONGEST_NAME = 200  # bytes that leave room for what is put before and behind it
+_DIGITS = 8  # of the number behind it
 
 
 @contextlib.contextmanager
@@ -39,7 +40,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         OSError: It could not be written; there is nothing of it then.
     """
     name = path.name if len(os.fsencode(path.name)) <= LONGEST_NAME else sha256(os.fsencode(path.name)).hexdigest()
-    aside = path.with_name(f".{name}.{secrets.token_hex(4)}")  # in a container, many a process is number 1
+    aside = path.with_name(f".{name}.{secrets.token_hex(_DIGITS // 2)}")  # in a container, many a process is number 1
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,8 +48,27 @@ def written_aside(path: Path) -> Iterator[Path]:
             with open(aside, "r+b" if os.name == "nt" else "rb") as file:  # Windows forces what may be written to
                 os.fsync(file.fileno())
             os.replace(aside, path)
+            _force_names(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _force_names(folder: Path) -> None:
+    """Wait until the names in a folder would survive a power cut, where the system and the file system have that."""
+    if os.name == "nt":  # Windows opens no folders
+        return
+    with contextlib.suppress(OSError):  # the file is there, whole, even in a folder that nobody may list
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed within `written_aside` have left in a folder; none may be at it now."""
+    for aside in folder.glob(".*." + "[0-9a-f]" * _DIGITS):
+        aside.unlink()
 
 
 @contextlib.contextmanager
@@ -82,4 +102,4 @@ class _ErrorsLater(io.FileIO):
         return size
 
 
-__all__ = ["file_for_torch", "naming", "written_aside"]
+__all__ = ["file_for_torch", "naming", "remove_leftovers", "written_aside"]

@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import shutil
+import stat
 import sys
 import warnings
 from contextlib import nullcontext
@@ -111,6 +112,38 @@ def test_files_are_forced_by_handles_that_may_write(tmp_path: Path, monkeypatch:
         force_to_disk(folder)
         with written_aside(tmp_path / "file") as aside:
             aside.write_text("content")
+    assert (tmp_path / "file").read_text() == "content"
+
+
+@pytest.mark.parametrize("system", ["posix", "nt"])
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    """Or a power cut might leave one that is empty; and its name is there before anything else is said to be done."""
+    if os.name == "nt" and system == "posix":
+        pytest.skip("its folders cannot be opened")
+    path, forced = tmp_path / "a.json", []
+    with monkeypatch.context() as there:
+        there.setattr(os, "fsync", lambda handle: forced.append((os.fstat(handle).st_ino, path.exists())))
+        there.setattr(os, "name", system)
+        with written_aside(path) as aside:
+            aside.write_text("{}")
+    names = [(tmp_path.stat().st_ino, True)] if system == "posix" else []
+    assert forced == [(path.stat().st_ino, False), *names]
+
+
+def test_a_folder_that_cannot_be_forced_takes_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems refuse it."""
+    force = os.fsync
+
+    def only_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        force(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    with written_aside(tmp_path / "file") as aside:
+        aside.write_text("content")
     assert (tmp_path / "file").read_text() == "content"
 
 

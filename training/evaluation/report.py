@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from modeling_videomae_v2.writing import written_aside
+
 from .metrics import MeanClassAccuracy, TopKAccuracy, true_class_ranks
-from .store import write_whole
 
 
 COLUMNS = {"multi_view": "probabilities", "single_view": "single_view_probabilities"}
@@ -171,20 +172,20 @@ _COUNTED = {"wrong": "wrong answers", "exclude": "nothing"}
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
     """Write rows as CSV; `columns` where there may be no rows."""
-
-    def write(aside: Path) -> None:
-        with aside.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else list(columns), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-    write_whole(path, write)
+    with (
+        written_aside(path) as aside,
+        aside.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.DictWriter(file, list(rows[0]) if rows else list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def print_table(results: Results, tests: dict[str, str], notes: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An evaluation from a recipe to files, on any number of processes."""
 
-import functools
 import logging
 import sys
 import time
@@ -15,6 +14,7 @@ from accelerate.state import PartialState
 from tqdm.auto import tqdm
 
 from modeling_videomae_v2.compiling import compile_model
+from modeling_videomae_v2.writing import written_aside
 
 from ..class_names import read_names
 from ..data.faults import Fault, TooManyBadVideosError, listing
@@ -30,7 +30,7 @@ from .processes import joined, leaving_on_sigterm, meet, on_main
 from .provenance import describe_run
 from .recipe import EvaluationRecipe
 from .report import Results, print_table, write_csv, write_json
-from .store import PartWriter, Prediction, as_text, claimed, close_store, open_store, read_predictions, write_whole
+from .store import PartWriter, Prediction, as_text, claimed, close_store, open_store, read_predictions
 from .views import ViewMaker, processor_of
 
 
@@ -244,8 +244,8 @@ def finish(job: Job) -> dict[str, Any]:
         write_csv(folder / "unreadable.csv", bad)
     top1 = summary[results.main_test]["top1"]
     title = f"{len(table)} videos, {len(names)} classes: top-1 {100 * (top1 or 0):.2f} %"
-    draw = functools.partial(draw_confusion, counts=results.confusion, names=names, mistakes=mistakes, title=title)
-    write_whole(folder / "confusion.png", draw)
+    with written_aside(folder / "confusion.png") as aside:
+        draw_confusion(aside, results.confusion, names, mistakes, title)
     write_json(folder / "metrics.json", summary)
     close_store(folder, results.predictions())
     tests = {"multi_view": f"{recipe.num_clips} x {recipe.num_crops}", "single_view": "1 x 1 (centre)"}

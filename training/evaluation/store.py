@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modeling_videomae_v2.writing import naming
+from modeling_videomae_v2.writing import remove_leftovers, written_aside
 
-from ..disk import FolderInUse, claim, force_to_disk
+from ..disk import FolderInUse, claim
 from ..recipe_parsing import RecipeError
 from .errors import EvaluationError
 
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 PREDICTIONS = "predictions.parquet"
 ABOUT = "evaluation.json"
 PARTS = "parts"
-_WRITING = ".writing-"
 _SCORES = pa.large_list(pa.float32())  # of all videos together there may be more than 32 bits can count
 SCHEMA = pa.schema([
     ("video", pa.int64()), ("path", pa.string()), ("label", pa.int32()), ("error", pa.string()),
@@ -78,27 +77,10 @@ class Prediction:
         return dict(zip(SCHEMA.names, values))
 
 
-def write_whole(path: Path, write: Any) -> None:
-    """Have `write(path)` make a file that is there in full or not at all."""
-    aside = path.with_name(f"{_WRITING}{uuid.uuid4().hex[:8]}-{path.name}")
-    try:
-        with naming(path):
-            write(aside)
-            force_to_disk(aside, recurse=False)
-            os.replace(aside, path)
-            force_to_disk(path.parent, recurse=False)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet; the file is opened here, since pyarrow takes `a:b/c` for an address, and only text."""
-
-    def write(aside: Path) -> None:
-        with aside.open("wb") as file:
-            pq.write_table(table, file)
-
-    write_whole(path, write)
+    with written_aside(path) as aside, aside.open("wb") as file:
+        pq.write_table(table, file)
 
 
 class PartWriter:
@@ -181,10 +163,11 @@ def open_store(folder: Path, about: dict[str, Any], overwrite: bool) -> set[int]
             "output_dir, or throw them away with `--overwrite true`."
         )
     (folder / PARTS).mkdir(exist_ok=True)
-    for aside in [*folder.glob(f"{_WRITING}*"), *(folder / PARTS).glob(f"{_WRITING}*")]:
-        aside.unlink()
+    for within in (folder, folder / PARTS):
+        remove_leftovers(within)
     text = json.dumps(about, indent=2, ensure_ascii=False)
-    write_whole(folder / ABOUT, lambda aside: aside.write_text(text + "\n", encoding="utf-8"))
+    with written_aside(folder / ABOUT) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
     done = _read(folder, ["video", "error"])
     return {number for number, error in zip(done["video"].to_pylist(), done["error"].to_pylist()) if error is None}
 

@@ -153,7 +153,10 @@ def encode_mp4(frames: np.ndarray, fps: int) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is either there in full or not at all, whenever the process ends."""
+    """Write a file that is either there in full or not at all, whenever the process ends.
+
+    `modeling_videomae_v2.writing` has the same for a power cut, but each of our workers would import PyTorch with it.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         aside.write_bytes(data)
