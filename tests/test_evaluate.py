@@ -53,16 +53,17 @@ from training.data.faults import Fault, TooManyBadVideosError
 from training.data.mixture import Mixture
 from training.data.shards import TarSource
 from training.data.sources import Video
-from training.evaluation import EvaluationRecipe, ViewMaker, run, views
+from training.data.workers import started
+from training.evaluation import run, views
 from training.evaluation.classes import ClassMap
 from training.evaluation.cli import main
 from training.evaluation.errors import EvaluationError, FailedElsewhereError
 from training.evaluation.inference import Classifier, load_model
-from training.evaluation.loading import Sample, ViewDataset, make_loader, started
+from training.evaluation.loading import Sample, ViewDataset, make_loader
 from training.evaluation.processes import joined, leaving_on_sigterm
-from training.evaluation.recipe import EvaluationDataRecipe
+from training.evaluation.recipe import EvaluationDataRecipe, EvaluationRecipe
 from training.evaluation.store import PartWriter, Prediction, open_store
-from training.evaluation.views import processor_of
+from training.evaluation.views import ViewMaker, processor_of
 from training.recipe import load_recipe
 from training.recipe_parsing import RecipeError, describe
 
@@ -774,11 +775,11 @@ def test_weights_in_half_precision_compute_in_fp32(model: Path, tmp_path: Path) 
 @pytest.mark.multiprocess
 def test_workers_leave_a_request_to_stop_to_the_evaluation() -> None:
     loader = make_loader(range(8), [[i] for i in range(8)], EvaluationDataRecipe(workers=1, prefetch=1), False)
-    with started(loader) as batches:
-        assert next(batches) == [0]
-        (worker,) = multiprocessing.active_children()
-        ask_to_stop(worker.pid)
-        assert list(batches) == [[i] for i in range(1, 8)]
+    batches = started(loader)
+    assert next(batches) == [0]
+    (worker,) = multiprocessing.active_children()
+    ask_to_stop(worker.pid)
+    assert list(batches) == [[i] for i in range(1, 8)]
 
 
 def test_a_second_request_to_stop_does_not_disturb_the_first() -> None:

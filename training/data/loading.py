@@ -15,7 +15,7 @@ from .frame_cache import FrameCache
 from .mixture import Mixture, open_sources
 from .randaugment import RandAugment
 from .sampler import EpochSampler
-from .workers import out_of_workers_reach, worker_options
+from .workers import started, worker_options
 
 
 if TYPE_CHECKING:
@@ -82,13 +82,8 @@ class ClipLoader(DataLoader):
         """Start the next iteration with this sample, counted over all processes and epochs."""
         self.batch_sampler.set_position(samples_seen)
 
-    def _started(self) -> Iterator[dict[str, Any]]:
-        """Start the workers."""
-        with out_of_workers_reach():
-            return super().__iter__()
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._started() if self.num_workers else super().__iter__():
+        for batch in started(self):
             self.faults.count(len(batch["bad"]), int(batch["bad"].sum()), batch.pop("faults"))
             yield batch
 

@@ -9,8 +9,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+
+from torch.utils.data import DataLoader
 
 from modeling_videomae_v2.host_memory import keep_freed_memory
 
@@ -59,8 +61,14 @@ def worker_options(workers: int, prefetch: int) -> dict[str, Any]:
     }
 
 
+def started(loader: DataLoader) -> Iterator[Any]:
+    """The batches of a loader, whose workers, if it has any, leave alone what this process has used."""
+    with _out_of_workers_reach() if loader.num_workers else nullcontext():
+        return DataLoader.__iter__(loader)
+
+
 @contextmanager
-def out_of_workers_reach() -> Iterator[None]:
+def _out_of_workers_reach() -> Iterator[None]:
     """Within it, workers may be started that do not free decoders which this process has used.
 
     A decoder with threads, freed in a process where these do not run, waits for them for ever. So garbage goes before,

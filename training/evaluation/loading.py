@@ -3,8 +3,7 @@
 """Videos in, groups of views out: each video once, in groups that do not depend on how many processes share them."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +13,7 @@ from ..data.clips import unreadable_errors
 from ..data.faults import DataError, Fault
 from ..data.mixture import Mixture
 from ..data.sources import IndexedSource
-from ..data.workers import out_of_workers_reach, worker_options
+from ..data.workers import worker_options
 from .classes import ClassMap
 from .recipe import EvaluationDataRecipe
 from .views import ViewMaker
@@ -110,14 +109,3 @@ def make_loader(
         generator=torch.Generator().manual_seed(0),
         **worker_options(min(recipe.workers, len(groups)), recipe.prefetch),
     )  # fmt: skip
-
-
-@contextmanager
-def started(loader: DataLoader) -> Iterator[Iterator[list[Sample]]]:
-    """The batches of a loader, whose workers leave alone what this process has used."""
-    if not loader.num_workers:
-        yield iter(loader)
-        return
-    with out_of_workers_reach():
-        batches = iter(loader)
-    yield batches

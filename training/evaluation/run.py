@@ -20,11 +20,12 @@ from ..class_names import read_names
 from ..data.faults import Fault, TooManyBadVideosError, listing
 from ..data.mixture import Mixture, open_source
 from ..data.relabel import with_classes
+from ..data.workers import started
 from ..launch import asked_precision
 from ..recipe_parsing import RecipeError
 from .classes import ClassMap, match_classes
 from .inference import Classifier, load_model
-from .loading import ViewDataset, group_size, groups_of, make_loader, started
+from .loading import ViewDataset, group_size, groups_of, make_loader
 from .picture import draw_confusion
 from .processes import joined, leaving_on_sigterm, meet, on_main
 from .provenance import describe_run
@@ -142,8 +143,8 @@ def predict(job: Job, done: set[int]) -> None:
     pin = state.device.type == "cuda"
     faults: list[Fault] = []
     progress = Progress(job, groups)
-    loader = make_loader(job.dataset, own, recipe.data, pin)
-    with PartWriter(job.folder, recipe.save_every) as writer, started(loader) as batches, progress:
+    batches = started(make_loader(job.dataset, own, recipe.data, pin))
+    with PartWriter(job.folder, recipe.save_every) as writer, progress:
         for samples in batches:
             found = job.classifier(samples)
             writer.add(found)
