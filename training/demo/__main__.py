@@ -10,7 +10,6 @@ import argparse
 import math
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from rich.markup import escape
 
 from ..console import escape_foreign_letters
 from ..disk import local_path
+from ..interrupts import end_on_sigterm
 from ..motion import write_motion_dataset
 from .plan import Plan
 from .stages import Stage, StageError, run
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = options.output_dir.resolve()
     if output.exists() and not (output / "data" / "target" / "dataset.json").exists():
         parser.error(f"{output} exists and holds no demo; choose another --output-dir, or delete it")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the running stage ends, too
+    end_on_sigterm()
     escape_foreign_letters()
     try:
         from .precision import fastest_precision  # imports PyTorch: after the arguments

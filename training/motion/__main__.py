@@ -5,13 +5,12 @@
 import argparse
 import logging
 import os
-import signal
-import sys
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
 from ..disk import local_path
+from ..interrupts import end_on_sigterm
 from .dataset import MotionOptions, number_options, write_motion_dataset
 from .scenes import CLASSES
 
@@ -49,5 +48,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the workers end, too
+    end_on_sigterm()
     main()

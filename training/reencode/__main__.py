@@ -3,8 +3,6 @@
 """`python -m training.reencode LIST_OR_FOLDER OUTPUT`; the same command goes on where it was interrupted."""
 
 import os
-import signal
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +13,7 @@ from rich.markup import escape
 
 from ..console import ending_in_words, print_some, progress_bar, screen
 from ..disk import given_path
+from ..interrupts import end_on_sigterm
 
 
 if TYPE_CHECKING:
@@ -97,10 +96,6 @@ def _report(result: "Result", output: Path, part: "Part | None") -> None:
         print_some(lines, f"all of them: {named}")
 
 
-def _end(number: int, _: object) -> None:
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)
+    end_on_sigterm()
     typer.run(main)
