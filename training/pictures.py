@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.patching_videomae_v2 import cut_cubes
 
 
 GREY = 0.5
@@ -16,10 +17,8 @@ GAP = 2  # pixels between frames
 
 def to_cubes(frames: torch.Tensor, config: VideoMAEv2Config) -> torch.Tensor:
     """Frames `(T, C, H, W)` to `(tokens, values, C)`: tokens by time, row, column; values by frame, row, column."""
-    time, rows, columns = config.grid_size
-    t, p = config.tubelet_size, config.patch_size
-    cubes = frames.reshape(time, t, -1, rows, p, columns, p).permute(0, 3, 5, 1, 4, 6, 2)
-    return cubes.reshape(time * rows * columns, t * p * p, -1)
+    (cubes,) = cut_cubes(frames[None], config.tubelet_size, config.patch_size)
+    return cubes.flatten(2).transpose(1, 2)
 
 
 def from_cubes(cubes: torch.Tensor, config: VideoMAEv2Config) -> torch.Tensor:
