@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # when it is run as a script
 
 from training.cli import leave
 from training.data.faults import FaultCounter
+from training.data.mixture import Mixture
 from training.loop import train
 from training.recipe import DataRecipe
 from training.recipe_parsing import assign, build, split_arguments
@@ -123,6 +124,7 @@ class FakeLoader(DataLoader):
     """The part of `ClipLoader` that the loop sees."""
 
     samples_per_epoch = NUM_VIDEOS
+    mixture = Mixture([])
 
     def __init__(self, recipe: DataRecipe, batch_size: int, sampler: FakeSampler, seed: int) -> None:
         options: dict[str, Any] = {"num_workers": recipe.workers, "collate_fn": collate, "generator": torch.Generator()}

@@ -103,9 +103,7 @@ class ClassificationTask(Task):
         self.processor.save_pretrained(folder)
 
     def check_data(self, loader: Any) -> None:
-        mixture = getattr(loader, "mixture", None)
-        if mixture is not None:
-            check_labels(mixture, self.config.num_labels)
+        check_labels(loader.mixture, self.config.num_labels)
 
     def make_validation(self, accelerator: Accelerator, build_loader: Callable[..., Any]) -> Validation | None:
         recipe = self.recipe
@@ -124,11 +122,10 @@ class ClassificationTask(Task):
             num_labels=self.config.num_labels,
         )
         self.check_data(loader)
-        digest, mixture = None, getattr(loader, "mixture", None)
-        if mixture is not None:
-            if self.classes is None and mixture.classes is not None:
-                say(compared_by_number(mixture.classes, self.config.num_labels))
-            digest = digest_of(json.dumps(describe_sources(mixture.sources, recipe.data_eval)))
+        mixture = loader.mixture
+        if self.classes is None and mixture.classes is not None:
+            say(compared_by_number(mixture.classes, self.config.num_labels))
+        digest = digest_of(json.dumps(describe_sources(mixture.sources, recipe.data_eval)))
         return Validation(accelerator, self, loader, recipe.eval, broadcast_object_list([digest])[0])
 
     def prepare(self, batch: Batch, first_clip: int, device: torch.device) -> Batch:
