@@ -169,8 +169,6 @@ def test_frozen_weights_are_left_out() -> None:
     model = torch.nn.Linear(3, 2)
     model.weight.requires_grad_(False)
     assert WeightAverage(model, 0.5).average.keys() == {"bias"}
-    with pytest.raises(ValueError, match="nothing to average"):
-        WeightAverage(model.requires_grad_(False), 0.5)
 
 
 def test_it_may_be_asked_for_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -186,8 +184,6 @@ def test_it_may_be_asked_for_later(tmp_path: Path, caplog: pytest.LogCaptureFixt
 def test_refused(tmp_path: Path, decay: float) -> None:
     with pytest.raises(RecipeError, match=r"ema.decay must lie between 0 and 1"):
         tiny_recipe(PreTrainingRecipe, tmp_path, ema__decay=decay).validate()
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        WeightAverage(torch.nn.Linear(1, 1), decay)
 
 
 def test_not_with_deepspeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

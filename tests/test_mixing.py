@@ -68,18 +68,18 @@ def test_mixing_equals_float64(count: int, mixup: float, cutmix: float, smoothin
 
 def test_all_frames_and_channels_are_mixed_alike() -> None:
     clips = torch.arange(16.0).view(16, 1, 1, 1, 1).expand(-1, 3, 2, 12, 12).contiguous()
-    mixed, _ = Mixing(CLASSES, seed=1)(clips, torch.zeros(16, dtype=torch.long), 0)
+    mixed, _ = Mixing(CLASSES, 0.8, 1.0, seed=1)(clips, torch.zeros(16, dtype=torch.long), 0)
     assert torch.equal(mixed, mixed[:, :1, :1].expand_as(mixed))
     assert not torch.equal(mixed, clips)
 
 
 def test_the_loss_on_mixed_and_smoothed_targets_equals_float64() -> None:
     model = tiny_model(VideoMAEv2ForVideoClassification, num_labels=CLASSES)
-    _, targets = Mixing(CLASSES, label_smoothing=0.1, seed=3)(*batch(8), 0)
+    _, targets = Mixing(CLASSES, 0.8, 1.0, label_smoothing=0.1, seed=3)(*batch(8), 0)
     logits = torch.randn(8, CLASSES, generator=torch.Generator().manual_seed(0)) * 4
     exact = logits.double().numpy()
     logarithm = exact - np.log(np.exp(exact).sum(axis=1, keepdims=True))
-    _, soft = reference(Mixing(CLASSES, label_smoothing=0.1, seed=3), *batch(8), 0)
+    _, soft = reference(Mixing(CLASSES, 0.8, 1.0, label_smoothing=0.1, seed=3), *batch(8), 0)
     expected = -(soft * logarithm).sum(axis=1).mean()
     assert abs(float(model.classification_loss(logits, targets)) - expected) < 1e-6
 
@@ -104,32 +104,32 @@ def test_what_is_drawn() -> None:
         assert ((high - low) / 224.0).mean() == pytest.approx(2 / 3 - 1 / 8, abs=0.02)
     assert abs(np.corrcoef(top + bottom, left + right)[0, 1]) < 0.1
     assert mix.share[boxed].mean() == pytest.approx(1 - (1 / 2 - 1 / 5 + 1 / 48), abs=0.02)
-    top, left, bottom, right = Mixing(CLASSES, mixup=0.0, seed=0).draw(0, 500, 48, 96).box.T
+    top, left, bottom, right = Mixing(CLASSES, 0.0, 1.0, seed=0).draw(0, 500, 48, 96).box.T
     assert (bottom.max(), right.max()) == (48, 96)
     assert 2 * float((bottom - top).sum()) == pytest.approx(float((right - left).sum()), rel=0.05)
-    half = Mixing(CLASSES, prob=0.5, seed=0).draw(0, 2000, 64, 64)
+    half = Mixing(CLASSES, 0.8, 1.0, prob=0.5, seed=0).draw(0, 2000, 64, 64)
     assert (half.share == 1.0).float().mean() == pytest.approx(0.5, abs=0.04)
     erased = torch.tensor([RandomErasing(0.5, seed=0).box(clip, 64, 64) is not None for clip in range(2000)])
     assert ((half.share < 1.0) == erased).float().mean() == pytest.approx(0.5, abs=0.04)  # the one without the other
-    rare = Mixing(CLASSES, switch_prob=0.2, seed=0).draw(0, 2000, 64, 64).box.sum(dim=1) > 0
+    rare = Mixing(CLASSES, 0.8, 1.0, switch_prob=0.2, seed=0).draw(0, 2000, 64, 64).box.sum(dim=1) > 0
     assert rare.float().mean() == pytest.approx(0.2, abs=0.04)
-    assert [Mixing(CLASSES, prob=prob).active for prob in (0.0, 0.5)] == [False, True]
-    assert (Mixing(CLASSES, cutmix=0.0).draw(0, 500, 64, 64).box == 0).all()
-    assert (Mixing(CLASSES, mixup=0.0).draw(0, 500, 64, 64).box.sum(dim=1) > 0).float().mean() > 0.95
+    assert [Mixing(CLASSES, 0.8, 1.0, prob=prob).active for prob in (0.0, 0.5)] == [False, True]
+    assert (Mixing(CLASSES, 0.8, 0.0).draw(0, 500, 64, 64).box == 0).all()
+    assert (Mixing(CLASSES, 0.0, 1.0).draw(0, 500, 64, 64).box.sum(dim=1) > 0).float().mean() > 0.95
 
 
 @pytest.mark.parametrize("views", [1, 2])
 def test_a_clip_is_mixed_alike_however_the_batch_is_spread(views: int) -> None:
-    mixing = Mixing(CLASSES, seed=5, views=views)
+    mixing = Mixing(CLASSES, 0.8, 1.0, seed=5, views=views)
     clips, labels = batch(8 * views)
     whole = mixing(clips, labels, 0)
     for size in (2 * views, 4 * views):
         parts = [mixing(clips[i : i + size], labels[i : i + size], i) for i in range(0, 8 * views, size)]
         for name in range(2):
             assert torch.equal(torch.cat([part[name] for part in parts]), whole[name])
-    again = Mixing(CLASSES, seed=5, views=views)(clips, labels, 0)
+    again = Mixing(CLASSES, 0.8, 1.0, seed=5, views=views)(clips, labels, 0)
     assert torch.equal(again[0], whole[0])
-    assert not torch.equal(Mixing(CLASSES, seed=6, views=views)(clips, labels, 0)[0], whole[0])
+    assert not torch.equal(Mixing(CLASSES, 0.8, 1.0, seed=6, views=views)(clips, labels, 0)[0], whole[0])
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_a_clip_is_mixed_alike_however_the_batch_is_spread(views: int) -> None:
     ],
 )
 def test_partners(first: int, count: int, views: int, partners: list[int]) -> None:
-    assert Mixing(CLASSES, views=views).draw(first, count, 8, 8).partner.tolist() == partners
+    assert Mixing(CLASSES, 0.8, 1.0, views=views).draw(first, count, 8, 8).partner.tolist() == partners
 
 
 @pytest.mark.parametrize("views", [1, 2])
 def test_a_lonely_video_is_reported_once(views: int, caplog: pytest.LogCaptureFixture) -> None:
-    mixing = Mixing(CLASSES, views=views)
+    mixing = Mixing(CLASSES, 0.8, 1.0, views=views)
     with caplog.at_level(logging.WARNING):
         mixing(*batch(2 * views), 0)
         assert not caplog.records
@@ -159,24 +159,6 @@ def test_a_lonely_video_is_reported_once(views: int, caplog: pytest.LogCaptureFi
     assert [record.message for record in caplog.records] == [
         "A batch holds a single video: mixup and cutmix need a batch_size of at least 2."
     ]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"mixup": -0.1}, "mixup must not be negative, got -0.1"),
-        ({"cutmix": float("nan")}, "cutmix must not be negative"),
-        ({"prob": 1.5}, r"mixup_prob must lie in \[0, 1\], got 1.5"),
-        ({"switch_prob": -1.0}, "mixup_switch_prob"),
-        ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),
-        ({"num_classes": 0}, "num_classes must be at least 1"),
-    ],
-)
-def test_wrong_settings(wrong: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Mixing(**{"num_classes": CLASSES, **wrong})
-    with pytest.raises(ValueError, match="random erasing must lie in"):
-        RandomErasing(1.1)
 
 
 def test_erasing_fills_the_same_box_of_all_frames_with_noise() -> None:
@@ -255,7 +237,7 @@ class Forbid(TorchDispatchMode):
 
 def test_nothing_waits_for_a_device() -> None:
     clips, labels = batch(8)
-    mixing, erase = Mixing(CLASSES, label_smoothing=0.1), RandomErasing(1.0)
+    mixing, erase = Mixing(CLASSES, 0.8, 1.0, label_smoothing=0.1), RandomErasing(1.0)
     with Forbid():
         mixing(erase(clips, 0), labels, 0)
 
@@ -264,7 +246,7 @@ def test_nothing_waits_for_a_device() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_mixes_as_the_cpu_does_and_nothing_waits_for_it() -> None:
     clips, labels = batch(8)
-    mixing, erase = Mixing(CLASSES, label_smoothing=0.1), RandomErasing(0.5)
+    mixing, erase = Mixing(CLASSES, 0.8, 1.0, label_smoothing=0.1), RandomErasing(0.5)
     expected, expected_targets = mixing(clips, labels, 0)
     on_gpu, labels = clips.cuda(), labels.cuda()
     erase(on_gpu.clone(), 0)

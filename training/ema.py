@@ -20,18 +20,11 @@ class WeightAverage:
     Args:
         model: The model, out of its wrappers; the average starts from its weights.
         decay: Share of the average that stays, between 0 and 1.
-
-    Raises:
-        ValueError: `decay` is outside of that, or nothing is trained.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        if not 0.0 < decay < 1.0:
-            raise ValueError(f"`decay` must lie between 0 and 1, got {decay}.")
         self.decay = decay
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        if not self.weights:
-            raise ValueError("All parameters of the model are frozen: there is nothing to average.")
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self._sharded = [module for module in model.modules() if isinstance(module, FSDPModule)]
 

@@ -22,14 +22,9 @@ class RandomErasing:
     Args:
         prob: Share of the clips.
         seed: Seed of the run, not negative.
-
-    Raises:
-        ValueError: `prob` is no share.
     """
 
-    def __init__(self, prob: float = 0.25, seed: int = 0) -> None:
-        if not 0.0 <= prob <= 1.0:
-            raise ValueError(f"The probability of random erasing must lie in [0, 1], got {prob}.")
+    def __init__(self, prob: float, seed: int = 0) -> None:
         self.prob, self.seed = prob, seed
         self._noise: dict[torch.device, torch.Generator] = {}
 

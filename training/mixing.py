@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from .data.chance import Purpose, generator
-from .recipe_stages import mixing_problems
 from .transfer import move
 
 
@@ -64,20 +63,12 @@ class Mixing:
         label_smoothing: Share of the target that is spread over all classes.
         seed: Seed of the run, not negative.
         views: Clips of one video, side by side in a batch.
-
-    Raises:
-        ValueError: A value is out of its range.
     """
 
     def __init__(
-        self, num_classes: int, mixup: float = 0.8, cutmix: float = 1.0, prob: float = 1.0, switch_prob: float = 0.5,
+        self, num_classes: int, mixup: float, cutmix: float, prob: float = 1.0, switch_prob: float = 0.5,
         label_smoothing: float = 0.0, seed: int = 0, views: int = 1,
     ) -> None:  # fmt: skip
-        found = mixing_problems(mixup, cutmix, prob, switch_prob, label_smoothing)
-        if num_classes < 1:
-            found.append(f"num_classes must be at least 1, got {num_classes}")
-        if found:
-            raise ValueError("; ".join(found) + ".")
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.mixup, self.cutmix, self.prob, self.switch_prob = mixup, cutmix, prob, switch_prob
         self.seed, self.views = seed, views

@@ -139,6 +139,17 @@ class FineTuningRecipe(Recipe):
     data_eval: list[SourceRecipe] = knob(list, "validation videos; they are cut as data says, from the middle")
     eval: EvalRecipe = knob(EvalRecipe, "evaluation on data_eval")
 
+    def _mixing_problems(self) -> list[str]:
+        found = [f"{name} must not be negative, got {value}; 0 turns it off"
+                 for name, value in (("mixup", self.mixup), ("cutmix", self.cutmix))
+                 if not 0.0 <= value < float("inf")]  # fmt: skip
+        for name in ("mixup_prob", "mixup_switch_prob", "random_erasing"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                found.append(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if not 0.0 <= self.label_smoothing < 1.0:
+            found.append(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+        return found
+
     def problems(self) -> list[str]:
         found = super().problems()
         if self.num_labels is not None and self.num_labels < 2:
@@ -150,9 +161,7 @@ class FineTuningRecipe(Recipe):
             found.append(f"labels names the class {twice[0]!r} twice; each needs a name of its own")
         if self.labels is not None and self.labels_file is not None:
             found.append("labels and labels_file contradict each other; leave one of them out")
-        found += mixing_problems(self.mixup, self.cutmix, self.mixup_prob, self.mixup_switch_prob, self.label_smoothing)
-        if not 0.0 <= self.random_erasing <= 1.0:
-            found.append(f"random_erasing must lie in [0, 1], got {self.random_erasing}")
+        found += self._mixing_problems()
         if self.peft == "lora":
             found += self.lora.problems()
         if self.data_eval:
@@ -179,19 +188,6 @@ class FineTuningRecipe(Recipe):
         labels = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
         # a model that told several classes, or a number, would be trained on these with its own loss
         return super().model_config(**labels, problem_type=None, **more)
-
-
-def mixing_problems(
-    mixup: float, cutmix: float, prob: float, switch_prob: float, label_smoothing: float
-) -> list[str]:  # fmt: skip
-    """What is wrong with the settings of `Mixing`, in words that name them."""
-    found = [f"{name} must not be negative, got {value}; 0 turns it off"
-             for name, value in (("mixup", mixup), ("cutmix", cutmix)) if not 0.0 <= value < float("inf")]  # fmt: skip
-    shares = (("mixup_prob", prob), ("mixup_switch_prob", switch_prob))
-    found += [f"{name} must lie in [0, 1], got {value}" for name, value in shares if not 0.0 <= value <= 1.0]
-    if not 0.0 <= label_smoothing < 1.0:
-        found.append(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
-    return found
 
 
 @dataclass

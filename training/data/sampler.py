@@ -62,10 +62,6 @@ class EpochSampler(Sampler[list[Key]]):
         self, sources: Sequence[Source], *, batch_size: int, seed: int = 0, num_processes: int = 1,
         process_index: int = 0, shuffle: bool = True, num_samples: int | None = None,
     ) -> None:  # fmt: skip
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
-        if not 0 <= process_index < num_processes:
-            raise ValueError(f"`process_index` must be 0 to {num_processes - 1}, got {process_index}.")
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.num_processes, self.process_index, self.num_samples = num_processes, process_index, num_samples
         self._lengths = [source.length for source in sources]
@@ -89,8 +85,6 @@ class EpochSampler(Sampler[list[Key]]):
 
     def set_position(self, samples_seen: int) -> None:
         """Start the next iteration with sample number `samples_seen`, counted over all processes and epochs."""
-        if samples_seen < 0:
-            raise ValueError(f"`samples_seen` must not be negative, got {samples_seen}.")
         self._position = samples_seen
         self._cached = (-1, [])
 
