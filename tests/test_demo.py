@@ -130,7 +130,7 @@ def test_precision_is_what_the_cpu_is_faster_in(monkeypatch: pytest.MonkeyPatch)
 
 def test_every_stage_computes_in_the_precision_of_the_plan(tmp_path: Path) -> None:
     plan = Plan(tmp_path, precision="bf16")
-    stages = [plan.pretraining(), plan.finetuning("a", None), plan.distillation("a", "b"), plan.evaluation("a")]
+    stages = [plan.pretraining(), plan.finetuning("a", None), plan.distillation("a"), plan.evaluation("a")]
     for stage in stages:
         assert "--mixed_precision bf16" in stage.command
     assert "--mixed_precision no" in Plan(tmp_path).pretraining().command

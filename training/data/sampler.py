@@ -78,11 +78,6 @@ class EpochSampler(Sampler[list[Key]]):
         """Samples in an epoch, over all processes; None for a stream of unknown length."""
         return None if None in self._quotas else sum(quota for quota in self._quotas if quota is not None)
 
-    @property
-    def position(self) -> int:
-        """Number of the sample, over all processes, that the next iteration starts with."""
-        return self._position
-
     def set_position(self, samples_seen: int) -> None:
         """Start the next iteration with sample number `samples_seen`, counted over all processes and epochs."""
         self._position = samples_seen

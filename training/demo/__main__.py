@@ -64,9 +64,9 @@ def train_all(plan: Plan, clock: Clock) -> None:
     clock.run("Pre-training with dual masking, no labels", plan.pretraining())
     clock.run("Fine-tuning of the pre-trained model", plan.finetuning("finetuned", "pretrained"))
     clock.run("The same from scratch, to compare", plan.finetuning("scratch", None))
-    clock.run("Post-pre-training on the labels of both data sets", plan.post_pretraining("pretrained"))
-    clock.run("Specific fine-tuning", plan.specific_finetuning("post_pretrained"))
-    clock.run("Distillation into a smaller student", plan.distillation("post_pretrained", BEST))
+    clock.run("Post-pre-training on the labels of both data sets", plan.post_pretraining())
+    clock.run("Specific fine-tuning", plan.specific_finetuning())
+    clock.run("Distillation into a smaller student", plan.distillation(BEST))
     clock.run("A student from scratch, to compare", plan.student())
 
 

@@ -68,24 +68,26 @@ class Plan:
         """On the labels of the target."""
         return self._stage("finetune", "demo_finetune", name, [self.target], 300, start)
 
-    def post_pretraining(self, start: str) -> Stage:
+    def post_pretraining(self) -> Stage:
         """On the labels of both data sets, united by name."""
-        return self._stage("finetune", "demo_finetune", "post_pretrained", [self.target, self.other], 1200, start)
+        folders = [self.target, self.other]
+        return self._stage("finetune", "demo_finetune", "post_pretrained", folders, 1200, "pretrained")
 
-    def specific_finetuning(self, start: str) -> Stage:
+    def specific_finetuning(self) -> Stage:
         """Shorter, with a smaller learning rate: the labels are known to the model."""
         more = ["--optimizer.base_lr", "4.0e-3"]
-        return self._stage("finetune", "demo_finetune", "finetuned_twice", [self.target], 100, start, more)
+        return self._stage("finetune", "demo_finetune", "finetuned_twice", [self.target], 100, "post_pretrained", more)
 
-    def distillation(self, start: str, teacher: str) -> Stage:
+    def distillation(self, teacher: str) -> Stage:
         """A smaller model learns what the teacher says of all clips (section E of the paper).
 
+        It begins with the first blocks of the post-pre-trained one.
+
         Args:
-            start: Model after post-pre-training whose first blocks the student begins with.
             teacher: Model that it learns from.
         """
         more, folders = ["--teacher.path", self.model(teacher)], [self.target, self.other]
-        return self._stage("distill", "demo_distill", "distilled", folders, DISTILLATION_STEPS, start, more)
+        return self._stage("distill", "demo_distill", "distilled", folders, DISTILLATION_STEPS, "post_pretrained", more)
 
     def student(self) -> Stage:
         """The student from nothing but the labels of the target."""
