@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .other_names import OTHER_NAMES
 from .recipe_data import AugmentRecipe as AugmentRecipe
-from .recipe_data import DataRecipe, address_problems, below_zero
+from .recipe_data import DataRecipe, address_problems, not_negative_problems
 from .recipe_data import SourceRecipe as SourceRecipe
 from .recipe_parsing import RecipeError, assign, build, describe, knob, read_yaml, split_arguments
 
@@ -81,7 +81,7 @@ class OptimizerRecipe:
             found.append(f"optimizer.clip_grad must be above 0, got {self.clip_grad}; null turns clipping off")
         if not 0.0 < self.eps < math.inf:
             found.append(f"optimizer.eps must be above 0 and finite, got {self.eps}; 1e-8 is usual")
-        return found + below_zero("optimizer", self, "base_lr", "weight_decay")
+        return found + not_negative_problems("optimizer", self, "base_lr", "weight_decay")
 
 
 @dataclass
@@ -105,7 +105,7 @@ class ScheduleRecipe:
             found.append(f"schedule.max_steps must be at least 1, got {self.max_steps}")
         if not 0 < self.epochs < math.inf and (self.max_steps is None or self.epochs != 0):
             found.append(f"schedule.epochs must be above 0, got {self.epochs}")
-        found += below_zero("schedule", self, "warmup_epochs", "warmup_steps", "warmup_lr", "min_lr")
+        found += not_negative_problems("schedule", self, "warmup_epochs", "warmup_steps", "warmup_lr", "min_lr")
         for part, whole in (("warmup_epochs", "epochs"), ("warmup_steps", "max_steps")):
             if None not in (getattr(self, part), getattr(self, whole)) and getattr(self, part) > getattr(self, whole):
                 found.append(f"schedule.{part} ({getattr(self, part)}) is more than schedule.{whole}")
@@ -139,7 +139,7 @@ class CheckpointRecipe:
     def problems(self) -> list[str]:
         """What is wrong with the values, in words."""
         found = [f"checkpoint.every must be at least 1, got {self.every}"] if self.every < 1 else []
-        return found + below_zero("checkpoint", self, "keep")
+        return found + not_negative_problems("checkpoint", self, "keep")
 
 
 @dataclass
@@ -158,7 +158,7 @@ class TrackingRecipe:
         found = [f"tracking.log_every must be at least 1, got {self.log_every}"] if self.log_every < 1 else []
         if self.peak_tflops is not None and not 0 < self.peak_tflops < math.inf:
             found.append(f"tracking.peak_tflops must be above 0, got {self.peak_tflops}; null: as far as it is known")
-        return found + below_zero("tracking", self, "picture_every")
+        return found + not_negative_problems("tracking", self, "picture_every")
 
 
 @dataclass

@@ -138,7 +138,7 @@ class DataRecipe:
             found.append(f"data.cache_gib must be 0 or more, got {self.cache_gib}")
         if not 0.0 <= self.max_bad_share <= 1.0:
             found.append(f"data.max_bad_share must lie in [0, 1], got {self.max_bad_share}")
-        found += below_zero("data", self, "seed")
+        found += not_negative_problems("data", self, "seed")
         found += self.augment.problems()
         if not self.multi_scale_crop and self.augment.crop not in (None, "centre"):
             found.append(
@@ -160,7 +160,7 @@ def address_problems(output_dir: str) -> list[str]:
     return [wrong] * ("://" in output_dir)
 
 
-def below_zero(where: str, part: Any, *names: str) -> list[str]:
+def not_negative_problems(where: str, part: Any, *names: str) -> list[str]:
     """In words, which of these values of a part of a recipe are negative or not finite."""
     values = {name: getattr(part, name) for name in names}
     return [
