@@ -51,7 +51,7 @@ class MaskDrawer:
 
 
 def loss_weight(encoder: torch.BoolTensor, decoder: torch.BoolTensor | None, config: VideoMAEv2Config) -> float:
-    """What makes the mean of the losses of parts of a batch the loss of the batch.
+    """Weight of the loss of one part of a batch, so that the mean over all parts counts every token alike.
 
     The loss is a mean over tokens that were hidden from the encoder and kept for the decoder. Where their number
     differs from clip to clip, parts of a batch must count by it. This is their number here over the number that the two

@@ -91,7 +91,8 @@ class ScheduleRecipe:
     epochs: float = knob(1.0, "how often each video is sampled; every view counts (paper, Table 10)")
     count_views: bool = knob(True, "false: an epoch is one pass over the videos, however many views are cut from each")
     warmup_epochs: float = knob(
-        0.0, "epochs of warm-up, counted the same way; with max_steps, that share of it that they are of epochs"
+        0.0,
+        "warm-up in epochs, counted the same way; with max_steps, the warm-up is warmup_epochs / epochs of max_steps",
     )
     max_steps: int | None = knob(None, "optimizer steps, instead of epochs; needed for streams of unknown length")
     warmup_steps: int | None = knob(None, "steps of warm-up, instead of warmup_epochs")

@@ -61,7 +61,7 @@ class Validation:
         if None not in (self.videos, videos_before) and self.videos != videos_before:
             logger.warning(
                 "The videos of data_eval, or their places, are others than before: the best top-1 so far counts no "
-                "more, and output_dir/best begins anew."
+                "more, and output_dir/best will be overwritten."
             )
             self.best = -1.0
         better = values["eval_top1"] > self.best

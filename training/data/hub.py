@@ -175,7 +175,7 @@ class StreamSource(Source):
         return self._recent[place - self._next]
 
     def _judge(self) -> None:
-        """Once, at the end of a pass: read on a little, to tell of many videos that the lane did not come to."""
+        """Once, after a pass: read a little further, and warn if many videos of this lane were left out."""
         if self._judged or self._rows is None or self._length is None or not self._in_own:
             return
         share = self._length * self._held(self._lane)
@@ -189,7 +189,7 @@ class StreamSource(Source):
         self._judging = False
         if self._next > share + margin:
             logger.warning(
-                "%s announces %d videos, and a pass over so many leaves some out: part %d of %d, which one worker "
+                "%s announces %d videos, but each pass over so many skips some: part %d of %d, which one worker "
                 "reads, should have %d and has more than %d. %s",
                 self.name, self._length, self._lane + 1, self.lanes, round(share), self._next - 1, WAY_OUT,
             )  # fmt: skip

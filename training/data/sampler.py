@@ -42,9 +42,10 @@ class EpochSampler(Sampler[list[Key]]):
     batch may lie in two of them and none is cut off. Sample `k`, counted from where the iteration started, goes to
     process `k // batch_size % num_processes`: runs with the same global batch see the same samples in the same step.
 
-    A stream has lanes, as many for each process, which its batches go round among, as those of a loader go round among
-    its workers: every worker reads a lane of its own. Which videos of a stream a step sees depends on their number. A
-    pass over a stream is `length` samples, whatever its weight: it may take several epochs, or end in the midst of one.
+    A stream is split into lanes, the same number for each process. Batches take the lanes in turn, as a `DataLoader`
+    takes its workers, so each worker reads exactly one lane. Which videos of a stream a step sees depends on the number
+    of lanes. A pass over a stream is `length` samples, whatever its weight: it may take several epochs, or end in the
+    midst of one.
 
     Args:
         sources: The sources, with `length`, `weight`, `sequential` and `lanes`. A stream without a length must be
