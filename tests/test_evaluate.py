@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -835,6 +836,7 @@ def test_a_part_that_another_evaluation_takes_away(
 ROOT = Path(__file__).parents[1]
 HOLDING = """
 import sys
+import time
 from pathlib import Path
 from training.disk import FolderInUse, claim
 try:
@@ -1113,12 +1115,15 @@ def test_which_process_says_how_an_evaluation_ended(
     def fail(recipe: EvaluationRecipe) -> None:
         raise error
 
+    waited: list[float] = []
     monkeypatch.setattr(run, "evaluate", fail)
+    monkeypatch.setattr(time, "sleep", waited.append)
     for rank in (0, 1):
         monkeypatch.setenv("LOCAL_RANK", str(rank))
         assert main(arguments(Path("model"), Path("videos"), Path("output"))) == status
         said = capsys.readouterr().err
         assert (said.endswith("reason\n") or said.startswith("Stopped by Ctrl-C")) == (rank in spoken_by)
+        assert bool(waited) == (rank not in spoken_by)  # or the launcher would end the first one before it has spoken
 
 
 def test_a_request_to_stop_ends_with_the_status_of_the_signal() -> None:

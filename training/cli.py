@@ -40,7 +40,7 @@ def run_stage(
         return _run(recipe_class, make_task, sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         said = "Stopped by Ctrl-C, which writes nothing; the same command goes on from the newest checkpoint, if any."
-        return _fail(InterruptedError(said), 130)
+        return fail(InterruptedError(said), 130)
 
 
 def _run(recipe_class: type[RecipeT], make_task: Callable[[RecipeT], "Task"], argv: list[str]) -> int:
@@ -48,9 +48,9 @@ def _run(recipe_class: type[RecipeT], make_task: Callable[[RecipeT], "Task"], ar
     try:
         recipe = load_recipe(argv, recipe_class)
     except RecipeError as error:
-        return _fail(error, 2)
+        return fail(error, 2)
     except OSError as error:  # the Hub, where `model.init_from` lies, has gone away
-        return _fail(error, 1, alone=True)
+        return fail(error, 1, alone=True)
 
     import torch
 
@@ -62,13 +62,13 @@ def _run(recipe_class: type[RecipeT], make_task: Callable[[RecipeT], "Task"], ar
         check_launch(recipe)
         train(recipe, make_task(recipe), build_loader)
     except RecipeError as error:
-        return _fail(error, 2)
+        return fail(error, 2)
     except FloatingPointError as error:
-        return _fail(error, 1)
+        return fail(error, 1)
     except (DataError, OSError) as error:
-        return _fail(error, 1, alone=True)
+        return fail(error, 1, alone=True)
     except torch.OutOfMemoryError as error:
-        return _fail(MemoryError(_too_small(recipe, error)), 1, alone=True)
+        return fail(MemoryError(_too_small(recipe, error)), 1, alone=True)
     return 0
 
 
@@ -81,7 +81,7 @@ def _too_small(recipe: Recipe, error: Exception) -> str:
     )
 
 
-def _fail(error: Exception, status: int, alone: bool = False) -> int:
+def fail(error: Exception, status: int, alone: bool = False) -> int:
     """Say what is wrong, by the first process of a machine unless this one is `alone` with it."""
     if alone or int(os.environ.get("LOCAL_RANK", "0")) == 0:
         sys.stderr.write(f"{error}\n")

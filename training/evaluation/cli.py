@@ -3,9 +3,9 @@
 """The command: arguments to a recipe, a recipe to an evaluation, errors to one line."""
 
 import logging
-import os
 import sys
 
+from ..cli import fail
 from ..console import escape_foreign_letters
 from ..other_names import EVALUATION_NAMES
 from ..recipe import load_recipe
@@ -22,23 +22,22 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         Exit status: 0, 2 if the recipe cannot be run, 1 if the evaluation ended early, 130 if Ctrl-C did that.
     """
-    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     for noisy in ("httpx", "huggingface_hub", "datasets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     escape_foreign_letters()
     try:
-        return _evaluate(sys.argv[1:] if argv is None else argv, first)
+        return _evaluate(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
-        return _fail(InterruptedError("Stopped by Ctrl-C; the same command goes on from here."), 130, first)
+        return fail(InterruptedError("Stopped by Ctrl-C; the same command goes on from here."), 130)
 
 
-def _evaluate(argv: list[str], first: bool) -> int:
-    """As `main`, but for Ctrl-C; `first` of several processes says what all of them find."""
+def _evaluate(argv: list[str]) -> int:
+    """As `main`, but for Ctrl-C."""
     try:
         recipe = load_recipe(argv, EvaluationRecipe, EVALUATION_NAMES)
     except RecipeError as error:
-        return _fail(error, 2, first)
+        return fail(error, 2)
 
     import torch
 
@@ -49,18 +48,12 @@ def _evaluate(argv: list[str], first: bool) -> int:
     try:
         evaluate(recipe)
     except RecipeError as error:
-        return _fail(error, 2, first)  # the same on all processes
+        return fail(error, 2)  # the same on all processes
     except FailedElsewhereError as error:
-        return _fail(error, 1, first)
+        return fail(error, 1)
     except (DataError, EvaluationError, FloatingPointError, ImportError, OSError) as error:
-        return _fail(error, 1, True)
+        return fail(error, 1, alone=True)
     except torch.OutOfMemoryError as error:
         reason = f"The memory is too small for {recipe.batch_size} clips at once: lower batch_size."
-        return _fail(MemoryError(f"{str(error).splitlines()[0]}\n{reason}"), 1, True)
+        return fail(MemoryError(f"{str(error).splitlines()[0]}\n{reason}"), 1, alone=True)
     return 0
-
-
-def _fail(error: Exception, status: int, speaks: bool) -> int:
-    if speaks:
-        sys.stderr.write(f"{error}\n")
-    return status
