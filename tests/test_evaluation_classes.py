@@ -80,6 +80,19 @@ def test_no_match(model: Any, data: Any, options: dict[str, Any], message: str) 
         match(model, data, **options)
 
 
+def test_classes_called_by_numbers_in_the_order_of_text() -> None:
+    """Folders `0` to `10` sort so, and "10" would be compared with the label 2."""
+    text_order, ascending = sorted(map(str, range(11))), [str(i) for i in range(11)]
+    problem = r"in the order of text: class '2' has the label 3; and {} has numbers alone\. Name the classes"
+    with pytest.raises(RecipeError, match="^The model has classes .*" + problem.format("the data")):
+        match(text_order, 11)
+    with pytest.raises(RecipeError, match="^The data has classes .*" + problem.format("the model")):
+        match(11, text_order)
+    assert match(text_order, 11, match="id").names == tuple(text_order)
+    assert match(text_order, ascending).target(2) == 2
+    assert match(ascending, 11).names == match(11, ascending).names == tuple(ascending)
+
+
 def test_a_label_without_a_name() -> None:
     with pytest.raises(RecipeError, match="The data has the label 2, but only 2 names of classes"):
         match_classes(EvaluationRecipe(data=EvaluationDataRecipe()), tiny_config(num_labels=3), ["a", "b"], 3)

@@ -569,6 +569,20 @@ def test_classes_that_only_the_validation_videos_name(
     assert "only numbers them" not in caplog.text
 
 
+def test_validation_videos_that_are_numbered_in_another_order_than_the_classes(videos: Path, tmp_path: Path) -> None:
+    films = sorted((videos / "val").rglob("*.mp4"))
+    (tmp_path / "list.txt").write_text("".join(f"{film} {number}\n" for number, film in enumerate(films)))
+    ascending, text_order = [str(i) for i in range(11)], sorted(map(str, range(11)))
+
+    def validation_of(classes: list[str]) -> Validation:
+        options = {"labels": classes, "data_eval": [{"path": str(tmp_path / "list.txt")}]}
+        return task_of(tmp_path, num_labels=None, **options).make_validation(Accelerator(cpu=True), build_loader)
+
+    assert validation_of(ascending).loader.samples_per_epoch == len(films)
+    with pytest.raises(RecipeError, match=r"^the run has classes .* class '2' has the label 3; and data_eval has num"):
+        validation_of(text_order)
+
+
 def test_videos_that_cannot_be_read_do_not_count(
     videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,7 +44,7 @@ class Length:
         if not 0 < value <= MAX_LENGTH or (in_frames and value != int(value)):
             raise ValueError(
                 f"`{name}` must be seconds, such as 2.5 or 2.5s, or whole frames, such as 64f, up to "
-                f"{MAX_LENGTH:g}, got {text!r}."
+                f"{MAX_LENGTH:,.0f}, got {text!r}."
             )
         return cls(value, in_frames)
 

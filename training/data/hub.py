@@ -253,13 +253,16 @@ def open_hub_source(
         lanes: Lanes of a stream.
 
     Raises:
-        ImportError: `datasets` is not installed.
+        ImportError: `datasets` is not installed, or something that it needs.
         ValueError: As the sources.
     """
     try:
         import datasets
     except ImportError as error:
-        raise ImportError(f"Reading {recipe.path} needs the package `datasets`. Run `pip install datasets`.") from error
+        raise ImportError(
+            f"Reading {recipe.path} needs the package `datasets`, which cannot be imported ({error}). Run `pip install "
+            "datasets`, or repair what the error names."
+        ) from error
     if labelled and recipe.label_column is None:
         raise ValueError(f"{recipe.path}: labels are needed, and `label_column` is null. Name the column.")
     common: dict[str, Any] = {

@@ -9,6 +9,7 @@ from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
 from ..class_names import are_names, names_of, read_names, read_other_names
+from ..data.relabel import out_of_order
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
 
@@ -94,6 +95,9 @@ def _match_ids(
             f"The data names {count} classes, the model numbers {outputs} without names, so their numbers may mean "
             f"different things. {WAYS_OUT}"
         )
+    for names, whose, others in ((known, "the model", "the data"), (given, "the data", "the model")):
+        if match == "auto" and names and (problem := out_of_order(names)):
+            raise RecipeError(f"{whose.capitalize()} has {problem}; and {others} has numbers alone. {WAYS_OUT}")
     fits = given is not None and count == outputs
     names = given if fits else known or tuple(f"class {i}" for i in range(outputs))
     return ClassMap(names, None, None, outputs, f"by number: {outputs} classes")
