@@ -82,8 +82,9 @@ def refuse_unfit_weights(model: nn.Module, info: Mapping[str, Any], source: str,
 
     A whole classifier, decoder or final norm may be missing (a pre-training checkpoint in a classifier: transformers
     reports it as new), or be left over where the model has no such part. What a subclass adds may be missing, too.
-    Anything else is a checkpoint of another architecture. A model that was loaded with an adapter is left alone: it was
-    checked before it got the adapter.
+    Anything else is a checkpoint of another architecture. A model that was loaded with an adapter is left alone, since
+    transformers then tells of the adapter's weights only. (Where the adapter has a folder of its own, the model was
+    checked before it got it. Where the adapter lies in the model's folder, only the adapter is checked.)
 
     Args:
         model: A model of this package, loaded.

@@ -141,7 +141,8 @@ class VideoMAEv2PreTrainedModel(PreTrainedModel):
         `output_loading_info=True` the lists of what is missing and left over are returned instead. The model is built
         with as many heads as were trained, and for clips of another size (`num_frames`, `image_size`) it interpolates
         the positions that were trained (`config.position_grid`). The folder of an adapter (PEFT) gives the model that
-        it was trained on, with the adapter in it, of which every weight must fit.
+        it was trained on, with the adapter in it, of which every weight must fit. (Where an adapter lies in the folder
+        of its model, the adapter alone is compared: transformers tells of nothing else.)
 
         Raises:
             UnfitWeightsError: See above; a `ValueError` and a `RuntimeError`.
