@@ -184,7 +184,7 @@ class ClassFinder:
 
 
 def _read_text(path: Path, kind: str) -> str:
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # a pipe is as good as a file
         raise FileNotFoundError(f"There is no {kind} {path}. Check the path.")
     try:
         return path.read_text(encoding="utf-8-sig")

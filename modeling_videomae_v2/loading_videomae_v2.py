@@ -42,7 +42,10 @@ LEFT_OUT = (
     "others what DoRA adds). Load the model, and then the adapter with `PeftModel.from_pretrained`."
 )
 # to those who only use a checkpoint
-TAKE_ITS_OWN = "Take the config.json that was saved with the weights, with nothing in it changed."
+TAKE_ITS_OWN = (
+    "Take the config.json that was saved with the weights, with nothing in it changed; if it is that one, the weights "
+    "are not whole: copy or save them again."
+)
 
 
 class UnfitWeightsError(ValueError, RuntimeError):

@@ -38,18 +38,25 @@ def parse_json(content: bytes, name: str | Path) -> Any:
         raise ValueError(f"{name} is not valid JSON: {error}.") from error
 
 
-def files_of_index(index: Path, needs_metadata: bool = True) -> list[str]:
-    """The names of the files with weights that an index lists, sorted. They are all there, beside the index.
+def files_of_index(index: Path, needs_metadata: bool = True, beside: bool = True) -> list[str]:
+    """The names of the files with weights that an index lists, sorted. They are all there.
 
     Args:
         index: One of `INDEXES`, in its folder.
         needs_metadata: As for `read_index`.
+        beside: Whether the files must lie beside the index; transformers loads others from wherever they are.
 
     Raises:
-        ValueError: As `read_index`.
+        ValueError: As `read_index`, or it names files elsewhere.
         FileNotFoundError: A file that it names is not there.
     """
     names = sorted(set(read_index(index, needs_metadata).values()))
+    elsewhere = next((name for name in names if Path(name).name != name), None)
+    if beside and elsewhere is not None:
+        raise ValueError(
+            f"{index} names files that are not in its own folder, such as {elsewhere!r}. Save the model again with "
+            "`save_pretrained`."
+        )
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
         listed = shortened(missing, 1)
@@ -58,25 +65,22 @@ def files_of_index(index: Path, needs_metadata: bool = True) -> list[str]:
 
 
 def read_index(index: Path, needs_metadata: bool = True) -> dict[str, str]:
-    """For each weight the name of the file, in the folder of the index, that holds it. The files need not be there.
+    """For each weight the name of the file that holds it, seen from the folder of the index. It need not be there.
 
     Args:
         index: One of `INDEXES`, in its folder.
         needs_metadata: Whether the index must have `metadata`; transformers cannot load the folder without.
 
     Raises:
-        ValueError: The index is damaged, names no files, or files elsewhere; it is named.
+        ValueError: The index is damaged, or names no files; it is named.
     """
     content = read_json(index)
     files = content.get("weight_map")
-    if not isinstance(files, dict) or not files:
+    if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
         raise ValueError(
-            f"{index} is no valid index of weight files: it has no `weight_map`, or none that names a file. Save the "
-            "model again with `save_pretrained`."
+            f"{index} is no valid index of weight files: it has no `weight_map`, or none that names a file "
+            "for each weight. Save the model again with `save_pretrained`."
         )
-    elsewhere = next((name for name in files.values() if not isinstance(name, str) or Path(name).name != name), None)
-    if elsewhere is not None:
-        raise ValueError(f"{index} names files that are not in its own folder, such as {elsewhere!r}.")
     if needs_metadata and not isinstance(content.get("metadata"), dict):
         raise ValueError(
             f"{index} has no `metadata`, without which transformers does not load the weights. Save the model again "

@@ -559,7 +559,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
 
     def average_views(self, logits: torch.Tensor) -> torch.Tensor:
         """`(B, views, num_labels)` to `(B, num_labels)`."""
-        if self.config.has_exclusive_classes:
+        if self.config.has_exclusive_classes and logits.shape[-1] > 1:
             return logits.log_softmax(dim=-1).logsumexp(dim=1) - math.log(logits.shape[1])
         return logits.mean(dim=1)
 
@@ -570,8 +570,9 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
         logits = at_least_fp32(logits)
         if hasattr(self, "_loss_function"):  # the user's, by `model.loss_function = ...`
             return self.loss_function(labels, logits, self.config)
-        if not self.config.has_exclusive_classes:
-            if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
+        outputs = logits.shape[-1]  # of a head that the user has replaced, too
+        if not self.config.has_exclusive_classes or outputs == 1:
+            if labels.shape != logits.shape and (outputs > 1 or labels.shape != logits.shape[:1]):
                 raise ValueError(
                     f"`labels` must have shape {tuple(logits.shape)}, a number for each output, with `problem_type` "
                     f"{self.config.problem_type!r}, got {tuple(labels.shape)}."
@@ -589,7 +590,7 @@ class VideoMAEv2ForVideoClassification(VideoMAEv2PreTrainedModel):
             )
         values = host_values(labels)  # on other devices it would mean to wait
         if values is not None:
-            refuse_unknown_classes(values, self.num_labels)
+            refuse_unknown_classes(values, outputs)
         return nn.functional.cross_entropy(logits, labels.long())
 
 

@@ -63,7 +63,7 @@ def check_place(name: str, revision: str | None = None) -> None:
     for file in there:
         if file in INDEXES:
             # transformers takes the first; of others, the files may have been left out
-            (files_of_index if file == there[0] else read_index)(path / file)
+            files_of_index(path / file, beside=False) if file == there[0] else read_index(path / file)
 
 
 def check_settings(folder: Path) -> None:

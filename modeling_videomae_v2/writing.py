@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 
 LONGEST_NAME = 200  # bytes that leave room for what is put before and behind it
-_DIGITS = 8  # of the number behind it
+ASIDE = ".writing"
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         OSError: It could not be written; there is nothing of it then.
     """
     name = path.name if len(os.fsencode(path.name)) <= LONGEST_NAME else sha256(os.fsencode(path.name)).hexdigest()
-    aside = path.with_name(f".{name}.{secrets.token_hex(_DIGITS // 2)}")  # in a container, many a process is number 1
+    aside = path.with_name(f".{name}.{secrets.token_hex(4)}{ASIDE}")  # in a container, many a process is number 1
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def _force_names(folder: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed within `written_aside` have left in a folder; none may be at it now."""
-    for aside in folder.glob(".*." + "[0-9a-f]" * _DIGITS):
+    for aside in filter(Path.is_file, folder.glob(f".*.*{ASIDE}")):
         aside.unlink()
 
 
@@ -102,4 +102,4 @@ class _ErrorsLater(io.FileIO):
         return size
 
 
-__all__ = ["file_for_torch", "naming", "remove_leftovers", "written_aside"]
+__all__ = ["ASIDE", "file_for_torch", "naming", "remove_leftovers", "written_aside"]

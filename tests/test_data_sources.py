@@ -1,5 +1,6 @@
 """Sources of videos: list files, folders, tar shards and `datasets`, and how they mix."""
 
+import contextlib
 import errno
 import io
 import json
@@ -103,6 +104,7 @@ def test_first_line_names_the_columns(tmp_path: Path) -> None:
         ("# path fps", "a.mp4 25"),
         ("path,label,split", "a.mp4,3,train"),
         ("# path total total label", "a.mp4 90 90 3"),
+        ("# path label camera", "a.mp4 3 7"),
     ],
 )
 def test_a_column_that_is_not_known_is_not_taken_for_another(
@@ -130,6 +132,7 @@ def test_a_column_that_is_not_known_is_not_taken_for_another(
         (("path label", "a.mp4 3"), ("a.mp4", 3)),
         (("# path path", "a.mp4 3"), ("a.mp4", 3)),
         (("# label", "a.mp4 3"), ("a.mp4", 3)),
+        (("# path of the clip, then its label", "a.mp4 3"), ("a.mp4", 3)),
         (('"Take 2" 3',), ("Take 2", 3)),
         (("Take 2,3",), ("Take 2", 3)),
         (("# path label", "Take 2 3"), ("Take 2", 3)),
@@ -1307,13 +1310,35 @@ def test_classes_called_by_numbers_beside_numbers(tmp_path: Path, named: str) ->
     kind, path = ("folder", "folder") if named == "folder" else ("datasets", "saved")
     recipe = DataRecipe(sources=[SourceRecipe(str(tmp_path / path), kind), numbers])
     options = {"labelled": True, "seed": 0, "shuffle": False}
-    said = r"in the order of text: class '2' has the label 3; and .*list\.txt has numbers alone\. .*labels_file"
+    said = (
+        r"classes that are called by numbers, of which '10' has the label 2; .*list\.txt has numbers alone\. .*labels"
+    )
     with pytest.raises(ValueError, match=said):
         open_sources(recipe, **options)
-    mixture = open_sources(recipe, **options, classes=names)
-    for source in mixture.sources:
-        videos = [source.get(i, 0) for i in range(11)]
-        paths = [Path(video.content) for video in videos]
-        assert [str(video.label) for video in videos] == [
-            path.parent.name if path.stem == "a" else path.stem for path in paths
-        ]
+    for order in (names, names[::-1]):  # who lists them knows what they mean
+        for source in open_sources(recipe, **options, classes=order).sources:
+            videos = [source.get(i, 0) for i in range(11)]
+            paths = [Path(video.content) for video in videos]
+            called = [path.parent.name if path.stem == "a" else path.stem for path in paths]
+            is_list = source.classes is None
+            assert [video.label for video in videos] == [int(name) if is_list else order.index(name) for name in called]
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [
+        (["0", "1", "2"], True),
+        (["1", "2", "3"], True),
+        (["0", "2", "5"], False),
+        (["00", "01"], True),
+        (["a", "7"], True),
+    ],
+)
+def test_numbers_that_follow_each_other_may_stand_beside_numbers(tmp_path: Path, names: list[str], fits: bool) -> None:
+    for name in names:
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        (tmp_path / "folder" / name / "a.mp4").write_bytes(b"")
+    sources = [SourceRecipe(str(tmp_path / "folder"), "folder"), SourceRecipe(write_list(tmp_path, "b.mp4 0"))]
+    refused = pytest.raises(ValueError, match="of which '2' has the label 1; ")
+    with contextlib.nullcontext() if fits else refused:
+        open_sources(DataRecipe(sources=sources), labelled=True, seed=0)

@@ -80,17 +80,21 @@ def test_no_match(model: Any, data: Any, options: dict[str, Any], message: str) 
         match(model, data, **options)
 
 
-def test_classes_called_by_numbers_in_the_order_of_text() -> None:
-    """Folders `0` to `10` sort so, and "10" would be compared with the label 2."""
+def test_classes_called_by_numbers_beside_numbers(tmp_path: Path) -> None:
+    """Folders `0` to `10` sort so that "10" would be compared with the label 2."""
     text_order, ascending = sorted(map(str, range(11))), [str(i) for i in range(11)]
-    problem = r"in the order of text: class '2' has the label 3; and {} has numbers alone\. Name the classes"
-    with pytest.raises(RecipeError, match="^The model has classes .*" + problem.format("the data")):
+    problem = r"classes that are called by numbers, of which '10' has the label 2; the {} has numbers alone\. Name the"
+    with pytest.raises(RecipeError, match="^The model has " + problem.format("data")):
         match(text_order, 11)
-    with pytest.raises(RecipeError, match="^The data has classes .*" + problem.format("the model")):
+    with pytest.raises(RecipeError, match="^The data has " + problem.format("model")):
         match(11, text_order)
     assert match(text_order, 11, match="id").names == tuple(text_order)
     assert match(text_order, ascending).target(2) == 2
     assert match(ascending, 11).names == match(11, ascending).names == tuple(ascending)
+    (tmp_path / "names.txt").write_text("\n".join(f"class {name}" for name in text_order))
+    assert match(11, 11, model_classes=str(tmp_path / "names.txt")).names[2] == "class 10"
+    (tmp_path / "numbers.json").write_text(json.dumps(text_order))  # whoever lists them knows what they mean
+    assert match(11, 11, model_classes=str(tmp_path / "numbers.json")).names == tuple(text_order)
 
 
 def test_a_label_without_a_name() -> None:

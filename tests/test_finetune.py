@@ -569,18 +569,28 @@ def test_classes_that_only_the_validation_videos_name(
     assert "only numbers them" not in caplog.text
 
 
-def test_validation_videos_that_are_numbered_in_another_order_than_the_classes(videos: Path, tmp_path: Path) -> None:
+def test_validation_videos_with_numbers_beside_folders_that_are_called_by_numbers(videos: Path, tmp_path: Path) -> None:
     films = sorted((videos / "val").rglob("*.mp4"))
-    (tmp_path / "list.txt").write_text("".join(f"{film} {number}\n" for number, film in enumerate(films)))
-    ascending, text_order = [str(i) for i in range(11)], sorted(map(str, range(11)))
+    (tmp_path / "list.txt").write_text("".join(f"{film} {number}\n" for number, film in enumerate(films[:3])))
+    for name in ("0", "10", "2"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        shutil.copy(films[0], tmp_path / "folders" / name)
 
-    def validation_of(classes: list[str]) -> Validation:
-        options = {"labels": classes, "data_eval": [{"path": str(tmp_path / "list.txt")}]}
-        return task_of(tmp_path, num_labels=None, **options).make_validation(Accelerator(cpu=True), build_loader)
+    def validation_of(**options: Any) -> Validation:
+        train = [{"path": str(tmp_path / "folders"), "kind": "folder"}]
+        options = {
+            "num_labels": None,
+            "data__sources": train,
+            "data_eval": [{"path": str(tmp_path / "list.txt")}],
+            **options,
+        }
+        return task_of(tmp_path, **options).make_validation(Accelerator(cpu=True), build_loader)
 
-    assert validation_of(ascending).loader.samples_per_epoch == len(films)
-    with pytest.raises(RecipeError, match=r"^the run has classes .* class '2' has the label 3; and data_eval has num"):
-        validation_of(text_order)
+    with pytest.raises(
+        RecipeError, match=r"^the run has classes .* '10' has the label 1; data_eval has numbers alone\."
+    ):
+        validation_of()
+    assert validation_of(labels=["0", "10", "2"]).loader.samples_per_epoch == 3
 
 
 def test_videos_that_cannot_be_read_do_not_count(

@@ -154,6 +154,21 @@ def test_regression_takes_a_number_for_each_output() -> None:
         single(clips(), labels=torch.zeros(2, 3))
 
 
+@pytest.mark.parametrize("counted", ["model", "config"])
+def test_a_head_of_one_output_that_the_user_put_in_is_no_class_of_one(counted: str) -> None:
+    """Its cross entropy would be zero whatever it says."""
+    model = tiny_model(VideoMAEv2ForVideoClassification)
+    model.classifier = torch.nn.Linear(model.config.hidden_size, 1)
+    owner = model if counted == "model" else model.config
+    owner.num_labels = 1
+    labels = torch.tensor([[2.0], [5.0]])
+    assert model(clips(), labels=labels).loss.abs() > 0.1
+    assert model(clips(), labels=labels.flatten()).loss.abs() > 0.1
+    views = torch.stack([clips(), clips() + 1], dim=1)
+    assert model(views).logits.shape == (2, 1)
+    assert model(views).logits.abs().min() > 1e-4
+
+
 def test_labels_that_the_model_has_no_output_for_are_named() -> None:
     model = tiny_model(VideoMAEv2ForVideoClassification)
     with pytest.raises(ValueError, match=r"from 0 to 4, got \[5\]"):

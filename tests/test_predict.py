@@ -25,6 +25,7 @@ import torch
 from crafted_pickles import EXECUTING
 from full_disk import full_disk
 from PIL import Image
+from safetensors.torch import load_file
 from tiny import LABELS, tiny_model
 from typer.testing import CliRunner
 from video_files import encode, encode_sound
@@ -578,7 +579,6 @@ def spoil(folder: Path, name: str, content: bytes) -> Path:
         ("pytorch_model.bin", b"\x80\x02cos\nsystem\n."),
         ("model.safetensors.index.json", b"{}"),
         ("model.safetensors.index.json", b'{"weight_map": {"a": "b"}}'),
-        ("model.safetensors.index.json", b'{"weight_map": {"a": "../b"}, "metadata": {}}'),
         ("video_preprocessor_config.json", b"{"),
         ("config.json", b"{"),
         ("config.json", b"[]"),
@@ -631,6 +631,17 @@ def test_weights_that_an_index_names_and_that_are_not_there(film: Path, tmp_path
     result = run(folder, film)
     assert result.exit_code == 1
     assert "lacks model-1.safetensors and 1 more, which model.safetensors.index.json" in " ".join(result.stderr.split())
+
+
+def test_an_index_may_name_files_of_other_folders(film: Path, tmp_path: Path) -> None:
+    """As transformers loads them."""
+    folder = save(tmp_path / "model")
+    (folder / "parts").mkdir()
+    weights = dict.fromkeys(load_file(folder / "model.safetensors"), "parts/all.safetensors")
+    (folder / "model.safetensors").rename(folder / "parts" / "all.safetensors")
+    index = {"metadata": {}, "weight_map": weights}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert run(folder, film).exit_code == 0
 
 
 def test_files_of_an_index_that_is_not_used_may_be_left_out(film: Path, tmp_path: Path) -> None:

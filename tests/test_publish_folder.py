@@ -524,7 +524,7 @@ def test_a_missing_shard_is_named(tmp_path: Path, staged: Path) -> None:
     [
         ("../model.safetensors", "not in its own folder, such as '../model.safetensors'"),
         ("model.bin", "no safetensors files beside it"),
-        (5, "not in its own folder, such as 5"),
+        (5, "it has no `weight_map`, or none that names a file for each weight"),
     ],
 )
 def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, staged: Path, name: str | int, words: str) -> None:

@@ -11,7 +11,7 @@ from modeling_videomae_v2.labels_videomae_v2 import placeholders as placeholders
 from modeling_videomae_v2.labels_videomae_v2 import read_labels, read_renames
 
 from .data import Mixture, open_sources
-from .data.relabel import out_of_order
+from .data.relabel import NAME_IN_ORDER, misplaced_number
 from .recipe_parsing import RecipeError
 
 
@@ -108,8 +108,8 @@ def check_labels(mixture: Mixture, num_labels: int) -> None:
             )
 
 
-def check_order(names: Sequence[str], whose: str, others: str) -> None:
-    """Refuse classes that are called by numbers in another order, where others are known by number alone.
+def check_numbers(names: Sequence[str], whose: str, others: str) -> None:
+    """Refuse classes that data has called by numbers, where others have labels that would mean others of them.
 
     Args:
         names: Names of the classes, by label.
@@ -119,22 +119,18 @@ def check_order(names: Sequence[str], whose: str, others: str) -> None:
     Raises:
         RecipeError: They are.
     """
-    if problem := out_of_order(names):
-        raise RecipeError(
-            f"{whose} has {problem}; and {others} has numbers alone. Name the classes in the order of these numbers "
-            "(labels_file)."
-        )
+    if problem := misplaced_number(names):
+        raise RecipeError(f"{whose} has {problem}; {others} has numbers alone. {NAME_IN_ORDER}")
 
 
 def compared_by_number(names: Sequence[str], num_labels: int) -> str:
     """What to say of validation videos whose classes have names, which those of the run have not.
 
     Raises:
-        RecipeError: They are another number, or called by numbers in another order, so that the same number means
-            another class.
+        RecipeError: They are another number, or called by numbers, so that the same number means another class.
     """
     way_out = "name the classes of the run in labels or labels_file, and they are found by name."
-    check_order(names, "data_eval", "the run")
+    check_numbers(names, "data_eval", "the run")
     if len(names) != num_labels:
         raise RecipeError(
             f"data_eval names {len(names)} classes, the run numbers {num_labels} without names, so their numbers may "

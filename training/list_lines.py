@@ -18,7 +18,8 @@ COLUMNS = {
     False: {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "total"), 4: ("path", "start", "total", "label")},
     True: {2: ("path", "label"), 3: ("path", "total", "label"), 4: ("path", "start", "total", "label")},
 }
-NOT_READ = ("fps", "frames", "num_frames", "duration", "class", "end", "split")  # what other lists have as columns
+# Columns that a list may have and its reader does not know.
+OTHER_COLUMNS = {"label", "start", "total", "fps", "frames", "num_frames", "duration", "class", "end", "split"}
 LARGEST = 2**63 - 1
 CHARACTERS_AT_A_TIME = 2**18
 LONGEST_QUOTE = 200  # characters of a line that is wrong: what is no list may be one of many megabytes
@@ -205,7 +206,8 @@ def _named_columns(path: str, line: str, layouts: Mapping[int, tuple[str, ...]])
     if columns[:1] != ("path",) or line[0] == ",":  # a column without a name, as pandas writes the index
         return None
     if set(columns) - known or len(set(columns)) < len(columns):
-        if set(columns[1:]) & {*known, *NOT_READ} - {"path"}:
+        like_columns = sum(column in OTHER_COLUMNS for column in columns)
+        if like_columns and 2 * like_columns >= len(columns) - 1:  # else it is a sentence
             raise ValueError(
                 f"{path} names the columns {line.lstrip('# ')[:LONGEST_QUOTE]!r}; those that are known are "
                 f"{', '.join(sorted(known))}, each once. Take the others out of the list; a remark must not begin with "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model_files import read_json
-from ..writing import written_aside
+from ..writing import ASIDE, written_aside
 
 
 def keep_settings(
@@ -52,7 +52,7 @@ def _begin(path: Path, text: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{ASIDE}")
     with written_aside(draft) as aside:
         aside.write_text(text, encoding="utf-8")
     try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .files import FolderSource, ListSource
 from .hub import open_hub_source
-from .relabel import out_of_order, with_classes
+from .relabel import NAME_IN_ORDER, misplaced_number, with_classes
 from .shards import TarSource
 from .sources import Source
 
@@ -27,8 +27,7 @@ class Mixture:
         classes: Names of the classes, where the sources know them; None otherwise.
 
     Raises:
-        ValueError: The sources name different classes, or one of several is a stream of unknown length, or has numbers
-            alone where the classes of others are called by numbers in another order.
+        ValueError: The sources name different classes, or one of several is a stream of unknown length.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -49,13 +48,6 @@ class Mixture:
                 "(labels_file)."
             )
         self.classes = named.pop() if named else None
-        numbered = next((source.name for source in self.sources if source.classes is None), None)
-        if numbered is not None and self.classes is not None and (problem := out_of_order(self.classes)):
-            whose = next(source.name for source in self.sources if source.classes is not None)
-            raise ValueError(
-                f"{whose} has {problem}; and {numbered} has numbers alone. Name the classes in the order of these "
-                "numbers (labels_file)."
-            )
 
     def __len__(self) -> int:
         """Number of videos, 0 where a stream does not know it."""
@@ -114,7 +106,16 @@ def open_sources(
         shuffle: Whether streams are shuffled.
         classes: What labels number; a source that names its classes in another order is brought to this one.
         lanes: Lanes of streams, which so many workers read.
+
+    Raises:
+        FileNotFoundError, ValueError: As the sources and `Mixture`; or some name their classes, by numbers, and others
+            have labels that would mean others of them.
     """
     common: dict[str, Any] = {"labelled": labelled, "seed": seed, "shuffle": shuffle, "lanes": lanes}
     sources = [open_source(source, **common) for source in recipe.sources]
-    return Mixture([with_classes(source, classes) for source in sources])
+    mixture = Mixture([with_classes(source, classes) for source in sources])
+    numbered = next((source.name for source in sources if source.classes is None), None)
+    if classes is None and numbered is not None and (problem := misplaced_number(mixture.classes or ())):
+        whose = next(source.name for source in sources if source.classes is not None)
+        raise ValueError(f"{whose} has {problem}; {numbered} has numbers alone. {NAME_IN_ORDER}")
+    return mixture

@@ -10,6 +10,9 @@ from modeling_videomae_v2.labels_videomae_v2 import RENAMES_ADVICE, select_class
 from .sources import Source, Video
 
 
+NAME_IN_ORDER = "List the names of all classes, the class of label 0 first (labels_file)."
+
+
 class RelabelledSource(Source):
     """A source whose labels are numbers in another list of classes.
 
@@ -57,8 +60,8 @@ def with_classes(source: Source, classes: Sequence[str] | None) -> Source:
     return RelabelledSource(source, classes)
 
 
-def out_of_order(names: Sequence[str]) -> str | None:
-    """What is wrong where all classes are called by numbers that do not ascend: the folders `0`, `1`, `10`, `2`.
+def misplaced_number(names: Sequence[str]) -> str | None:
+    """What is wrong where all classes are called by numbers that do not follow each other: the folders `0`, `10`, `2`.
 
     Beside labels that are numbers, one of them would then mean two classes.
 
@@ -66,11 +69,11 @@ def out_of_order(names: Sequence[str]) -> str | None:
         names: Names of classes, by label.
 
     Returns:
-        Words for an error; None where the names are no numbers, or in their order.
+        Words for an error; None where the names are no numbers, or follow each other from whichever number on.
     """
     if not all(name.isdecimal() for name in names):
         return None
-    for place, name in enumerate(names[1:], 1):
-        if int(name) < int(names[place - 1]):
-            return f"classes that are called by numbers, in the order of text: class {name!r} has the label {place}"
+    for place, name in enumerate(names):
+        if int(name) != int(names[0]) + place:
+            return f"classes that are called by numbers, of which {name!r} has the label {place}"
     return None

@@ -9,7 +9,7 @@ from modeling_videomae_v2 import VideoMAEv2Config
 from modeling_videomae_v2.labels_videomae_v2 import select_classes
 
 from ..class_names import are_names, names_of, read_names, read_other_names
-from ..data.relabel import out_of_order
+from ..data.relabel import misplaced_number
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
 
@@ -76,6 +76,12 @@ def match_classes(
     if recipe.match == "name" and (known is None or given is None):
         side, key = ("model", "model_classes") if known is None else ("data", "data.classes")
         raise RecipeError(f"match: name needs names, and the {side} has none; set {key} to a file of names.")
+    if recipe.match == "auto":
+        told = known if recipe.model_classes is None and given is None else None
+        told_by_data = given if recipe.data.classes is None and known is None else None
+        for names, whose, others in ((told, "model", "data"), (told_by_data, "data", "model")):
+            if problem := misplaced_number(names or ()):
+                raise RecipeError(f"The {whose} has {problem}; the {others} has numbers alone. {WAYS_OUT}")
     if recipe.match == "id" or known is None or given is None:
         return _match_ids(recipe.match, outputs, num_data, known, given)
     return _match_names(known, given, read_other_names(recipe.renames, "renames"), recipe.restrict)
@@ -95,9 +101,6 @@ def _match_ids(
             f"The data names {count} classes, the model numbers {outputs} without names, so their numbers may mean "
             f"different things. {WAYS_OUT}"
         )
-    for names, whose, others in ((known, "the model", "the data"), (given, "the data", "the model")):
-        if match == "auto" and names and (problem := out_of_order(names)):
-            raise RecipeError(f"{whose.capitalize()} has {problem}; and {others} has numbers alone. {WAYS_OUT}")
     fits = given is not None and count == outputs
     names = given if fits else known or tuple(f"class {i}" for i in range(outputs))
     return ClassMap(names, None, None, outputs, f"by number: {outputs} classes")

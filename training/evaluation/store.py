@@ -165,6 +165,8 @@ def open_store(folder: Path, about: dict[str, Any], overwrite: bool) -> set[int]
     (folder / PARTS).mkdir(exist_ok=True)
     for within in (folder, folder / PARTS):
         remove_leftovers(within)
+        for left in within.glob(".writing-*"):  # by an older version
+            left.unlink()
     text = json.dumps(about, indent=2, ensure_ascii=False)
     with written_aside(folder / ABOUT) as aside:
         aside.write_text(text + "\n", encoding="utf-8")

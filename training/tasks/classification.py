@@ -19,7 +19,7 @@ from ..adapters import add_lora, save_lora
 from ..class_names import (
     are_names,
     check_labels,
-    check_order,
+    check_numbers,
     compared_by_number,
     find_class_names,
     names_of,
@@ -126,8 +126,9 @@ class ClassificationTask(Task):
         mixture = loader.mixture
         if self.classes is None and mixture.classes is not None:
             say(compared_by_number(mixture.classes, self.config.num_labels))
-        if self.classes is not None and mixture.classes is None:
-            check_order(self.classes, "the run", "data_eval")
+        of_data = recipe.labels is None and recipe.labels_file is None  # else the recipe says what 0, 1, ... are
+        if of_data and self.classes is not None and mixture.classes is None:
+            check_numbers(self.classes, "the run", "data_eval")
         digest = digest_of(json.dumps(describe_sources(mixture.sources, recipe.data_eval)))
         return Validation(accelerator, self, loader, recipe.eval, broadcast_object_list([digest])[0])
 
