@@ -80,7 +80,9 @@ def test_a_classifier_for_any_batch(classifier: Path, tmp_path: Path, suffix: st
     assert about["preprocessing"]["resize"] == {
         "size": {"shortest_edge": 20}, "interpolation": "bilinear", "antialias": True,
     }  # fmt: skip
-    assert about["sampling"]["sampling_rate"] == 3
+    assert about["sampling"] == {
+        "num_frames": 4, "sampling": "dense", "sampling_rate": 3, "num_clips": 2, "num_crops": 1,
+    }  # fmt: skip
     assert about["checked"]["largest_error"] < 1e-4
     assert sorted(file.name for file in path.parent.iterdir()) == [f"model{suffix}", f"model{suffix}.json"]
 
@@ -132,7 +134,9 @@ def test_views_are_averaged_in_the_file(classifier: Path, tmp_path: Path, suffix
     with torch.no_grad():
         expected = VideoMAEv2ForVideoClassification.from_pretrained(classifier)(views).logits
     torch.testing.assert_close(run_file(path, views), expected, atol=1e-4, rtol=1e-4)
-    assert json.loads((tmp_path / f"views{suffix}.json").read_text())["input"]["axes"][1] == "views"
+    about = json.loads((tmp_path / f"views{suffix}.json").read_text())
+    assert about["input"]["axes"][1] == "views"
+    assert about["sampling"] == {"num_frames": 4, "sampling": "dense", "sampling_rate": 3}  # not two clips, for 3 views
 
 
 @pytest.mark.slow

@@ -179,11 +179,11 @@ def describe(checkpoint: Checkpoint, file_format: str, dtype: str, task: str, vi
             else None,
             "centre_crop": about["crop_size"] if about["do_center_crop"] else None,
         },
-        "sampling": {
-            name: getattr(processor, name)
-            for name in ("num_frames", "sampling", "sampling_rate", "num_clips", "num_crops")
-        },
+        "sampling": {name: getattr(processor, name) for name in ("num_frames", "sampling", "sampling_rate")},
     }
+    clips, crops = processor.num_clips, processor.num_crops
+    if views in (1, clips * crops):  # else the file takes other views than the processor gives
+        described["sampling"] |= {"num_clips": clips, "num_crops": crops}
     if about["do_resize"] and about["resample"] is not None:
         from PIL import Image
 
