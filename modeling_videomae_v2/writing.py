@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 
 LONGEST_NAME = 200  # bytes that leave room for what is put before and behind it
-ASIDE = ".writing"
+_ASIDE = ".writing"
 
 
 @contextlib.contextmanager
@@ -33,24 +33,41 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """A name beside `path` for a file that becomes `path` when it is on the disk; of several writers, the last one's.
+def written_aside(path: Path, first_stays: bool = False) -> Iterator[Path]:
+    """A name beside `path` for a file that becomes `path` when it is on the disk.
+
+    Args:
+        path: The file.
+        first_stays: Of several writers the first one's file stays, and not the last one's. (Where the file system has
+            no hard links, the last one's stays all the same.)
 
     Raises:
         OSError: It could not be written; there is nothing of it then.
     """
     name = path.name if len(os.fsencode(path.name)) <= LONGEST_NAME else sha256(os.fsencode(path.name)).hexdigest()
-    aside = path.with_name(f".{name}.{secrets.token_hex(4)}{ASIDE}")  # in a container, many a process is number 1
+    aside = path.with_name(f".{name}.{secrets.token_hex(4)}{_ASIDE}")  # in a container, many a process is number 1
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield aside
             with open(aside, "r+b" if os.name == "nt" else "rb") as file:  # Windows forces what may be written to
                 os.fsync(file.fileno())
-            os.replace(aside, path)
+            if first_stays:
+                _link_or_replace(aside, path)
+            else:
+                os.replace(aside, path)
             _force_names(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _link_or_replace(aside: Path, path: Path) -> None:
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        os.replace(aside, path)
 
 
 def _force_names(folder: Path) -> None:
@@ -67,7 +84,7 @@ def _force_names(folder: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed within `written_aside` have left in a folder; none may be at it now."""
-    for aside in filter(Path.is_file, folder.glob(f".*.*{ASIDE}")):
+    for aside in filter(Path.is_file, folder.glob(f".*.*{_ASIDE}")):
         aside.unlink()
 
 
@@ -102,4 +119,4 @@ class _ErrorsLater(io.FileIO):
         return size
 
 
-__all__ = ["ASIDE", "file_for_torch", "naming", "remove_leftovers", "written_aside"]
+__all__ = ["file_for_torch", "naming", "remove_leftovers", "written_aside"]

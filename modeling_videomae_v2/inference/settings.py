@@ -3,14 +3,12 @@
 """A file in the output folder records the settings; a run with others is refused with a list of what differs."""
 
 import json
-import os
-import secrets
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ..model_files import read_json
-from ..writing import ASIDE, written_aside
+from ..writing import written_aside
 
 
 def keep_settings(
@@ -31,7 +29,8 @@ def keep_settings(
         OSError: It cannot be written.
     """
     if not path.exists():
-        _begin(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+        with written_aside(path, first_stays=True) as aside:
+            aside.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     try:  # also after that, for another run may have been the first
         before = read_json(path)
     except ValueError as error:
@@ -44,25 +43,6 @@ def keep_settings(
             f"{path.parent} holds {what} that were made otherwise ({changes}). Choose another folder for {option}, or "
             f"use the same {same} to go on."
         )
-
-
-def _begin(path: Path, text: str) -> None:
-    """Write a file, whole, unless it is there by now: of runs that begin at the same time, that of the first one stays.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{ASIDE}")
-    with written_aside(draft) as aside:
-        aside.write_text(text, encoding="utf-8")
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links; there, the last one's stays
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 __all__ = ["keep_settings"]
