@@ -18,8 +18,7 @@ from modeling_videomae_v2 import (
     VideoMAEv2Model,
     VideoMAEv2VideoProcessor,
 )
-from modeling_videomae_v2.labels_videomae_v2 import read_labels
-from training.class_names import are_names
+from modeling_videomae_v2.labels_videomae_v2 import are_names, read_labels
 from training.heads import describe_match, load_classifier, match_classes
 from training.recipe import Recipe, RecipeError
 from training.tasks import (

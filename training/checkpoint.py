@@ -168,8 +168,9 @@ class CheckpointKeeper:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             if state["format"] != FORMAT:
                 raise RecipeError(f"{folder} has format {state['format']}; this code reads format {FORMAT}.")
-            if ("teacher" in state["recipe"]) != ("teacher" in self.recipe.as_dict()):  # one model, two objectives
-                stage = "distillation" if "teacher" in state["recipe"] else "training without a teacher"
+            taught = "teacher" in state["recipe"]
+            if taught != hasattr(self.recipe, "teacher"):  # one model, two objectives
+                stage = "distillation" if taught else "training without a teacher"
                 raise RecipeError(f"{folder} is a checkpoint of a {stage}: choose another output_dir.")
             progress = Progress(**state["progress"])
             changes = plan_changes(state["plan"], self.plan, progress.step, progress.samples_seen)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from modeling_videomae_v2 import VideoMAEv2Config
-from modeling_videomae_v2.labels_videomae_v2 import are_names as are_names
-from modeling_videomae_v2.labels_videomae_v2 import placeholders as placeholders
 from modeling_videomae_v2.labels_videomae_v2 import read_labels, read_renames
 
 from .data import Mixture, open_sources
@@ -119,8 +117,8 @@ def check_numbers(names: Sequence[str], whose: str, others: str) -> None:
     Raises:
         RecipeError: They are.
     """
-    if problem := misplaced_number(names):
-        raise RecipeError(f"{whose} has {problem}; {others} has numbers alone. {NAME_IN_ORDER}")
+    if problem := misplaced_number(names, whose, others):
+        raise RecipeError(f"{problem} {NAME_IN_ORDER}")
 
 
 def compared_by_number(names: Sequence[str], num_labels: int) -> str:

@@ -14,11 +14,11 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
-from modeling_videomae_v2.labels_videomae_v2 import ClassFinder
+from modeling_videomae_v2.labels_videomae_v2 import ClassFinder, are_names
 from modeling_videomae_v2.loading_videomae_v2 import TAKE_ITS_OWN, advising, load_reporting_missing
 from modeling_videomae_v2.places import errors_in_words
 
-from .class_names import are_names, names_of
+from .class_names import names_of
 
 
 logger = logging.getLogger(__name__)

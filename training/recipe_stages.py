@@ -182,7 +182,7 @@ class FineTuningRecipe(Recipe):
                 raise RecipeError(f"model.config.{name} is no key of a recipe: num_labels, labels or labels_file do it")
         if "problem_type" in self.model.config:
             raise RecipeError("model.config.problem_type is no key of a recipe: every clip has one class here")
-        from .class_names import placeholders
+        from modeling_videomae_v2.labels_videomae_v2 import placeholders
 
         names = more.pop("names", None) or self.labels or placeholders(self.num_labels or 2)
         labels = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}

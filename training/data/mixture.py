@@ -114,8 +114,10 @@ def open_sources(
     common: dict[str, Any] = {"labelled": labelled, "seed": seed, "shuffle": shuffle, "lanes": lanes}
     sources = [open_source(source, **common) for source in recipe.sources]
     mixture = Mixture([with_classes(source, classes) for source in sources])
-    numbered = next((source.name for source in sources if source.classes is None), None)
-    if classes is None and numbered is not None and (problem := misplaced_number(mixture.classes or ())):
-        whose = next(source.name for source in sources if source.classes is not None)
-        raise ValueError(f"{whose} has {problem}; {numbered} has numbers alone. {NAME_IN_ORDER}")
+    named = [source.name for source in sources if source.classes is not None]
+    numbered = [source.name for source in sources if source.classes is None]
+    if classes is None and named and numbered:  # else the caller says what 0, 1, ... are
+        problem = misplaced_number(mixture.classes or (), named[0], numbered[0])
+        if problem:
+            raise ValueError(f"{problem} {NAME_IN_ORDER}")
     return mixture

@@ -60,13 +60,15 @@ def with_classes(source: Source, classes: Sequence[str] | None) -> Source:
     return RelabelledSource(source, classes)
 
 
-def misplaced_number(names: Sequence[str]) -> str | None:
+def misplaced_number(names: Sequence[str], whose: str, others: str) -> str | None:
     """What is wrong where all classes are called by numbers that do not follow each other: the folders `0`, `10`, `2`.
 
     Beside labels that are numbers, one of them would then mean two classes.
 
     Args:
         names: Names of classes, by label.
+        whose: Who names them.
+        others: Who has numbers alone.
 
     Returns:
         Words for an error; None where the names are no numbers, or follow each other from whichever number on.
@@ -75,5 +77,8 @@ def misplaced_number(names: Sequence[str]) -> str | None:
         return None
     for place, name in enumerate(names):
         if int(name) != int(names[0]) + place:
-            return f"classes that are called by numbers, of which {name!r} has the label {place}"
+            return (
+                f"{whose} has classes that are called by numbers, of which {name!r} has the label {place}; {others} "
+                "has numbers alone."
+            )
     return None

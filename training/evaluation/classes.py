@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modeling_videomae_v2 import VideoMAEv2Config
-from modeling_videomae_v2.labels_videomae_v2 import select_classes
+from modeling_videomae_v2.labels_videomae_v2 import are_names, select_classes
 
-from ..class_names import are_names, names_of, read_names, read_other_names
+from ..class_names import names_of, read_names, read_other_names
 from ..data.relabel import misplaced_number
 from ..recipe_parsing import RecipeError
 from .recipe import EvaluationRecipe
@@ -77,11 +77,13 @@ def match_classes(
         side, key = ("model", "model_classes") if known is None else ("data", "data.classes")
         raise RecipeError(f"match: name needs names, and the {side} has none; set {key} to a file of names.")
     if recipe.match == "auto":
-        told = known if recipe.model_classes is None and given is None else None
-        told_by_data = given if recipe.data.classes is None and known is None else None
-        for names, whose, others in ((told, "model", "data"), (told_by_data, "data", "model")):
-            if problem := misplaced_number(names or ()):
-                raise RecipeError(f"The {whose} has {problem}; the {others} has numbers alone. {WAYS_OUT}")
+        problem = None
+        if given is None and recipe.model_classes is None:  # whoever lists names knows what they mean
+            problem = misplaced_number(known or (), "The model", "the data")
+        elif known is None and recipe.data.classes is None:
+            problem = misplaced_number(given or (), "The data", "the model")
+        if problem:
+            raise RecipeError(f"{problem} {WAYS_OUT}")
     if recipe.match == "id" or known is None or given is None:
         return _match_ids(recipe.match, outputs, num_data, known, given)
     return _match_names(known, given, read_other_names(recipe.renames, "renames"), recipe.restrict)

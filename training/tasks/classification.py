@@ -14,16 +14,15 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2ForVideoClassification
+from modeling_videomae_v2.labels_videomae_v2 import are_names, placeholders
 
 from ..adapters import add_lora, save_lora
 from ..class_names import (
-    are_names,
     check_labels,
     check_numbers,
     compared_by_number,
     find_class_names,
     names_of,
-    placeholders,
     read_other_names,
 )
 from ..data.identity import describe_sources, digest_of

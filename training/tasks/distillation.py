@@ -8,8 +8,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from modeling_videomae_v2 import VideoMAEv2Config
+from modeling_videomae_v2.labels_videomae_v2 import are_names
 
-from ..class_names import are_names, names_of
+from ..class_names import names_of
 from ..heads import refuse_other_problems
 from ..launch import DTYPES, whole_weights
 from ..recipe_parsing import RecipeError

@@ -8,11 +8,11 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_videomae_v2 import VideoMAEv2Config, VideoMAEv2VideoProcessor
-from modeling_videomae_v2.labels_videomae_v2 import RENAMES_ADVICE, select_classes
+from modeling_videomae_v2.labels_videomae_v2 import RENAMES_ADVICE, are_names, select_classes
 from modeling_videomae_v2.loading_videomae_v2 import UnfitWeightsError
 from modeling_videomae_v2.places import check_place
 
-from ..class_names import are_names, names_of
+from ..class_names import names_of
 from ..heads import load_trained
 from ..processors import pixel_statistics
 from ..recipe_parsing import RecipeError
